@@ -1,0 +1,122 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { Logger } from '@nestjs/common';
+import { Observable } from 'rxjs';
+import type { Backplane, PublishOptions } from '../log/backplane.js';
+import type { Cursor } from '../log/cursor.js';
+import type { AnyEvents, NewEvent, SseEvent } from '../log/event.js';
+import type { Log } from '../log/log.js';
+import type { Turn } from '../log/turn.js';
+import { checkTopics, toRecord } from './checks.js';
+import { TopicMatcher } from './matching.js';
+import { PlainSink } from './plain-sink.js';
+import { Publication } from './publication.js';
+import { Reader, type ReaderContext } from './reader.js';
+import { ReaderStream } from './reader-stream.js';
+import { Selection } from './selection.js';
+import type { Seat } from './sink.js';
+import { planStream, type StreamOptions } from './stream-options.js';
+
+/** What publishers may pass when the application names no event types. */
+type Published<Events extends object> = AnyEvents extends Events ? Record<string, unknown> : Events;
+
+/**
+ * Publishes events to topics and streams them to clients. `Events` maps event types to their data, so
+ * that both are checked: `EventBus<{ progress: { percent: number } }>`.
+ */
+export class EventBus<Events extends object = AnyEvents> {
+  readonly #log: Log;
+  readonly #turn: Turn;
+  readonly #backplane: Backplane;
+  readonly #seats = new AsyncLocalStorage<Seat>();
+  readonly #logger = new Logger('EventBus');
+  readonly #context: ReaderContext;
+
+  /** @internal Made by `SseModule`. */
+  constructor(log: Log, turn: Turn, backplane: Backplane) {
+    this.#log = log;
+    this.#turn = turn;
+    this.#backplane = backplane;
+    this.#context = {
+      log,
+      isLocal: backplane.isLocal,
+      warn: (message, error) => this.#warn(message, error),
+    };
+  }
+
+  /** The place of the last event that this instance knows of. */
+  get head(): Cursor {
+    return this.#log.cursorAt(this.#log.head);
+  }
+
+  /**
+   * Publishes an event to one topic or to several; a client that streams more than one of them gets it
+   * once. Resolves with its cursor when the log has the event. Never throws; a failure that nobody awaits
+   * is logged and is never an unhandled rejection.
+   *
+   * Rejects with an `SseError`: `BAD_TOPIC`; `BAD_EVENT` for a line break in `type`, the reserved types
+   * `gap` and `exception`, or data that JSON cannot hold; `BACKPLANE_UNAVAILABLE`; `BACKPLANE_CLOSED`.
+   *
+   * @example await bus.publish(`user.${id}`, { type: 'notification', data: { text: 'Hello' } });
+   */
+  publish(
+    topics: string | readonly string[],
+    event: NewEvent<Published<Events>>,
+    options?: PublishOptions,
+  ): Promise<Cursor> {
+    return new Publication(this.#publish(topics, event, options), (error) =>
+      this.#logger.error('A publish that nobody awaited failed', stackOf(error)),
+    );
+  }
+
+  /**
+   * The events of one topic, of several, or of all that a matcher selects: a plain string is always
+   * literal. Returned from an `@Sse()` handler, it resumes at the client's `Last-Event-ID` (or
+   * `?lastEventId=`) and stops reading while the client cannot take more. Called elsewhere it is an
+   * ordinary live Observable, on which a gap is an event of type `gap`.
+   *
+   * @throws SseError `BAD_TOPIC`, `BAD_OPTION`
+   * @example return this.bus.stream(['news', `user.${id}`], { where: ({ type }) => type !== 'draft' });
+   */
+  stream(
+    topics: string | readonly string[] | TopicMatcher,
+    options: StreamOptions<Events, Published<Events>> = {},
+  ): Observable<SseEvent<Events>> {
+    const selected = topics instanceof TopicMatcher ? topics : checkTopics(topics);
+    const plan = planStream(options);
+    const seat = this.#seats.getStore();
+    const stream = new Observable<SseEvent>((subscriber) => {
+      if (seat?.isSilent) return;
+      const isSeated = seat !== undefined && !seat.isEnded;
+      const sink = isSeated ? seat : new PlainSink(this.#turn, subscriber);
+      const reader = (sink.reader ??= new Reader(
+        this.#context,
+        sink,
+        isSeated ? seat.lastEventId : undefined,
+      ));
+      const selection = new Selection(this.#log, selected, () => sink.schedule());
+      const joined = new ReaderStream(selection, plan, subscriber, this.#context.warn, isSeated);
+      reader.join(joined);
+      return () => reader.leave(joined);
+    });
+    return stream as Observable<SseEvent<Events>>;
+  }
+
+  /** @internal Calls `work` so that the streams which it opens find their connection. */
+  seat<T>(seat: Seat, work: () => T): T {
+    return this.#seats.run(seat, work);
+  }
+
+  async #publish(topics: unknown, event: unknown, options?: PublishOptions): Promise<Cursor> {
+    const record = toRecord(checkTopics(topics), event);
+    return this.#backplane.publish(record, options);
+  }
+
+  #warn(message: string, error?: unknown): void {
+    if (error === undefined) this.#logger.warn(message);
+    else this.#logger.error(message, stackOf(error));
+  }
+}
+
+function stackOf(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+}

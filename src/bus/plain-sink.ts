@@ -1,0 +1,38 @@
+import type { Subscriber } from 'rxjs';
+import type { SseEvent } from '../log/event.js';
+import type { Task, Turn } from '../log/turn.js';
+import type { Reader } from './reader.js';
+import type { Sink } from './sink.js';
+
+/** The sink of a stream that was opened outside a connection: an ordinary, live Observable. */
+export class PlainSink implements Sink, Task {
+  queued = false;
+  reader: Reader | undefined;
+  readonly #turn: Turn;
+  readonly #subscriber: Subscriber<SseEvent>;
+
+  constructor(turn: Turn, subscriber: Subscriber<SseEvent>) {
+    this.#turn = turn;
+    this.#subscriber = subscriber;
+  }
+
+  get isReady(): boolean {
+    return !this.#subscriber.closed;
+  }
+
+  schedule(): void {
+    this.#turn.add(this);
+  }
+
+  run(): void {
+    this.reader?.read();
+  }
+
+  begin(): void {}
+
+  write(): void {}
+
+  announce(gap: SseEvent): void {
+    this.#subscriber.next(gap);
+  }
+}

@@ -1,0 +1,247 @@
+import { encodeFrame } from '../wire/frame.js';
+import { type Entry, looseEvent } from '../log/entry.js';
+import type { GapData, GapReason } from '../log/event.js';
+import type { Log } from '../log/log.js';
+import { Passage } from './passage.js';
+import type { ReaderStream } from './reader-stream.js';
+import type { Sink } from './sink.js';
+import { readSnapshot } from './snapshot.js';
+import { startAt } from './start.js';
+
+/** What a reader needs beside its sink. */
+export interface ReaderContext {
+  readonly log: Log;
+  /** See `Backplane.isLocal`. */
+  readonly isLocal: boolean;
+  warn(message: string, error?: unknown): void;
+}
+
+/**
+ * Walks the log for one connection and all of its streams. It owns a cursor and nothing else: replay,
+ * catching up and live are the loop in {@link read}, and a client that is behind is only a cursor that is.
+ */
+export class Reader {
+  readonly #context: ReaderContext;
+  readonly #log: Log;
+  readonly #sink: Sink;
+  readonly #lastEventId: string | undefined;
+  readonly #streams: ReaderStream[] = [];
+  readonly #passage: Passage;
+  #joined = 0;
+  #epoch = '';
+  #cursor = 0;
+  /** Events up to here were in the log before the reader could take them: they are not live. */
+  #catchUpTo = 0;
+  #hasBegun = false;
+  #isBehind = false;
+
+  constructor(context: ReaderContext, sink: Sink, lastEventId: string | undefined) {
+    this.#context = context;
+    this.#log = context.log;
+    this.#sink = sink;
+    this.#lastEventId = lastEventId;
+    this.#passage = new Passage(context.log, sink, this.#streams, (message, error) =>
+      context.warn(message, error),
+    );
+  }
+
+  /** What the streams select: topics, and the patterns of matchers. */
+  get topics(): string[] {
+    return [...new Set(this.#streams.flatMap(({ selection }) => selection.names))];
+  }
+
+  join(stream: ReaderStream): void {
+    stream.joinedAs = ++this.#joined;
+    this.#streams.push(stream);
+    if (this.#hasBegun) {
+      this.#advance();
+      stream.after = this.#cursor;
+      stream.selection.seek(this.#cursor);
+      this.#askForSnapshot(stream, 'new');
+    } else {
+      stream.after = stream.plan.from === 'earliest' ? this.#log.lost : this.#log.head;
+    }
+    this.#sink.schedule();
+  }
+
+  leave(stream: ReaderStream): void {
+    stream.selection.release();
+    const index = this.#streams.indexOf(stream);
+    if (index < 0) return;
+    this.#streams.splice(index, 1);
+    stream.leftAs = this.#joined;
+    this.#passage.depart(stream);
+    if (stream.isOwed) this.#sink.schedule();
+  }
+
+  /** Reads on while there is something to read and room for it. Called in a turn of its own. */
+  read(): void {
+    if (this.#streams.length === 0) return;
+    if (!this.#hasBegun) this.#begin();
+    if (this.#isBehind && this.#sink.isReady) {
+      this.#isBehind = false;
+      this.#catchUpTo = this.#log.head;
+    }
+    while (this.#streams.length > 0 && !this.#isOwed()) {
+      if (!this.#sink.isReady) {
+        this.#isBehind = true;
+        return;
+      }
+      if (!this.#readOne()) return;
+    }
+  }
+
+  /** The id to tell the client in silence; undefined if it knows its place, or has none yet. */
+  heartbeat(): string | undefined {
+    if (!this.#hasBegun) return undefined;
+    this.#advance();
+    return this.#passage.tell(this.#cursor);
+  }
+
+  /** Takes what came out of the user's operators. */
+  take(message: unknown): void {
+    this.#passage.take(message);
+  }
+
+  /** The operators have ended: what came out last is the last. */
+  end(): void {
+    this.#passage.flush(true);
+  }
+
+  #begin(): void {
+    this.#hasBegun = true;
+    this.#epoch = this.#log.epoch;
+    this.#catchUpTo = this.#log.head;
+    for (const stream of this.#streams) {
+      if (stream.plan.snapshot !== undefined) stream.after = this.#log.head;
+    }
+    const newClient = Math.min(...this.#streams.map(({ after }) => after));
+    const requested = this.#lastEventId ?? this.#requestedByCode();
+    const start =
+      requested === undefined
+        ? undefined
+        : startAt(this.#log, requested, this.#context.isLocal, newClient);
+    this.#cursor = start?.offset ?? newClient;
+    for (const stream of this.#streams) {
+      if (start !== undefined && start.gap !== 'unknown') stream.after = this.#cursor;
+      stream.selection.seek(this.#cursor);
+      if (start === undefined) this.#askForSnapshot(stream, 'new');
+    }
+    const isCovered = start?.gap === undefined;
+    this.#sink.begin(isCovered ? this.#passage.tell(this.#cursor) : undefined);
+    if (!isCovered) this.#cross(start.gap, start.offset, requested);
+  }
+
+  #requestedByCode(): string | undefined {
+    const isPlace = (from: string) => from !== 'now' && from !== 'earliest';
+    return this.#streams.find(({ plan }) => isPlace(plan.from))?.plan.from;
+  }
+
+  /** Crosses a gap or hands out one event, of a snapshot or of the log; false if there is nothing. */
+  #readOne(): boolean {
+    if (this.#epoch !== this.#log.epoch) return this.#cross('epoch', this.#log.lost);
+    const pending = this.#streams.find(({ snapshot }) => snapshot !== undefined);
+    if (pending !== undefined) {
+      this.#handOutSnapshot(pending);
+      return true;
+    }
+    if (this.#hasLost()) return this.#cross('trimmed', this.#log.lost);
+    const entry = this.#next();
+    const hole = this.#log.holeAfter(this.#cursor);
+    if (hole !== undefined && (entry === undefined || entry.offset > hole.after)) {
+      return this.#cross('trimmed', hole.upTo);
+    }
+    if (entry === undefined) return false;
+    this.#handOut(entry);
+    return true;
+  }
+
+  #isOwed(): boolean {
+    for (const { isOwed } of this.#streams) if (isOwed) return true;
+    return false;
+  }
+
+  #hasLost(): boolean {
+    for (const { selection, after } of this.#streams) {
+      const { lost } = selection;
+      if (lost > this.#cursor && lost > after) return true;
+    }
+    return false;
+  }
+
+  #next(): Entry | undefined {
+    let next: Entry | undefined;
+    for (const { selection } of this.#streams) {
+      const entry = selection.after(this.#cursor);
+      if (entry !== undefined && (next === undefined || entry.offset < next.offset)) next = entry;
+    }
+    return next;
+  }
+
+  #handOut(entry: Entry): void {
+    const takers = this.#streams.filter(
+      (stream) =>
+        stream.selection.after(this.#cursor) === entry && stream.wants(entry, this.#catchUpTo),
+    );
+    this.#cursor = entry.offset;
+    if (takers.length > 0) this.#passage.pass(entry, takers);
+  }
+
+  #handOutSnapshot(stream: ReaderStream): void {
+    const record = stream.snapshot?.pop();
+    const isLast = stream.snapshot?.length === 0;
+    if (isLast) stream.snapshot = undefined;
+    if (record !== undefined) {
+      const id = isLast ? this.#log.cursorAt(this.#cursor) : undefined;
+      this.#passage.passSnapshot(looseEvent(record, id), isLast ? this.#cursor : undefined, stream);
+      return;
+    }
+    stream.floor.settle(this.#cursor);
+    const id = this.#passage.tell(this.#cursor);
+    if (id !== undefined) this.#sink.write(encodeFrame({ id }));
+  }
+
+  /** Announces a gap and goes on at `offset`, or at the head if snapshots are the way on. */
+  #cross(reason: GapReason, offset: number, from = `${this.#epoch}.${this.#cursor}`): true {
+    const isCoveredBySnapshots = this.#streams.every(({ plan }) => plan.snapshot !== undefined);
+    this.#epoch = this.#log.epoch;
+    this.#cursor = isCoveredBySnapshots ? this.#log.head : offset;
+    this.#catchUpTo = this.#log.head;
+    this.#passage.reset();
+    for (const stream of this.#streams) {
+      stream.floor.clear();
+      stream.snapshot = undefined;
+      if (reason === 'epoch') stream.after = this.#cursor;
+      stream.selection.seek(this.#cursor);
+      this.#askForSnapshot(stream, 'gap');
+    }
+    const resumedAt = this.#log.cursorAt(this.#cursor);
+    const requested = from.slice(0, 128).toWellFormed();
+    const text = JSON.stringify({ reason, requested, resumedAt } satisfies GapData);
+    const id = this.#passage.tell(this.#cursor);
+    const gap = looseEvent({ topics: [], type: 'gap', text, isJson: true }, resumedAt);
+    this.#sink.announce(gap, encodeFrame({ id, type: 'gap', data: text }));
+    return true;
+  }
+
+  #askForSnapshot(stream: ReaderStream, reason: 'new' | 'gap'): void {
+    const { snapshot } = stream.plan;
+    if (snapshot === undefined) return;
+    stream.after = this.#log.head;
+    stream.floor.pin(this.#cursor);
+    stream.isOwed = true;
+    void readSnapshot(() => snapshot({ reason }), stream.selection.names).then((result) => {
+      stream.isOwed = false;
+      if ('error' in result) stream.error(result.error);
+      else stream.snapshot = result.toReversed();
+      this.#sink.schedule();
+    });
+  }
+
+  /** A reader that has read everything there is stands at the head. */
+  #advance(): void {
+    if (this.#epoch !== this.#log.epoch || this.#cursor >= this.#log.head || this.#isOwed()) return;
+    if (this.#hasLost() || this.#log.holeAfter(this.#cursor) !== undefined) return;
+    if (this.#next() === undefined) this.#cursor = this.#log.head;
+  }
+}

@@ -1,0 +1,89 @@
+import type { Subscription } from 'rxjs';
+import type { Entry } from '../log/entry.js';
+import type { Log } from '../log/log.js';
+import type { TopicIndex } from '../log/topic-index.js';
+import { TopicMatcher } from './matching.js';
+
+interface Source {
+  readonly index: TopicIndex;
+  readonly subscription: Subscription;
+  position: number;
+}
+
+/** The topics that a stream selects, as places in their indexes. */
+export class Selection {
+  readonly #log: Log;
+  readonly #topics: readonly string[] | TopicMatcher;
+  readonly #sources: Source[];
+
+  /** @param onAnnouncement called when there may be something to read */
+  constructor(log: Log, topics: readonly string[] | TopicMatcher, onAnnouncement: () => void) {
+    this.#log = log;
+    this.#topics = topics;
+    const indexes =
+      topics instanceof TopicMatcher
+        ? [log.indexOfRule(topics)]
+        : topics.map((topic) => log.indexOf(topic));
+    this.#sources = indexes.map((index) => ({
+      index,
+      position: 0,
+      subscription: index.announcements.subscribe(onAnnouncement),
+    }));
+  }
+
+  get names(): readonly string[] {
+    return this.#topics instanceof TopicMatcher ? [this.#topics.pattern] : this.#topics;
+  }
+
+  /** The last offset that one of the topics lost. */
+  get lost(): number {
+    let lost = 0;
+    for (const { index } of this.#sources) if (index.lost > lost) lost = index.lost;
+    return lost;
+  }
+
+  seek(offset: number): void {
+    for (const source of this.#sources) source.position = source.index.entries.seek(offset);
+  }
+
+  /** The first entry after `offset`; offsets asked for never shrink, but for {@link seek}. */
+  after(offset: number): Entry | undefined {
+    let first: Entry | undefined;
+    for (const source of this.#sources) {
+      let entry = source.index.entries.at(source.position);
+      while (entry !== undefined && entry.offset <= offset) {
+        entry = source.index.entries.at(++source.position);
+      }
+      if (entry !== undefined && (first === undefined || entry.offset < first.offset))
+        first = entry;
+    }
+    return first;
+  }
+
+  /** The entry that replaces this one: the last of its key in each of its topics that are selected. */
+  replacementOf(entry: Entry): Entry | undefined {
+    const { key } = entry;
+    if (key === undefined) return undefined;
+    let replacement: Entry | undefined;
+    for (const topic of entry.topics) {
+      if (!this.#selects(topic)) continue;
+      const latest = this.#log.latest(topic, key);
+      if (latest === undefined || latest.offset <= entry.offset) return undefined;
+      if (replacement === undefined || latest.offset < replacement.offset) replacement = latest;
+    }
+    return replacement;
+  }
+
+  release(): void {
+    for (const { subscription } of this.#sources) subscription.unsubscribe();
+    if (!(this.#topics instanceof TopicMatcher)) {
+      for (const topic of this.#topics) this.#log.release(topic);
+    }
+  }
+
+  #selects(topic: string): boolean {
+    return this.#topics instanceof TopicMatcher
+      ? this.#topics.matches(topic)
+      : this.#topics.includes(topic);
+  }
+}

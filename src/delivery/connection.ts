@@ -1,0 +1,223 @@
+import type { Reader } from '../bus/reader.js';
+import type { Seat } from '../bus/sink.js';
+import type { SseEvent } from '../log/event.js';
+import type { Task } from '../log/turn.js';
+import { encodeFrame } from '../wire/frame.js';
+import { toFields } from '../wire/message.js';
+import type { ConnectionInfo, EndReason } from './connection-info.js';
+import type { Delivery } from './delivery.js';
+import type { HeaderGate } from './header-gate.js';
+import { destroy, type HttpResponse } from './http.js';
+import { Outbox } from './outbox.js';
+
+/** One open response, as who opens it describes it. */
+export interface Opening {
+  readonly response: HttpResponse;
+  readonly gate: HeaderGate;
+  readonly route: string;
+  readonly remoteAddress: string;
+  readonly lastEventId: string | undefined;
+}
+
+/** Ends the Observable that Nest has subscribed to: with it Nest ends the response. */
+export interface Completion {
+  complete(): void;
+  error(error: unknown): void;
+}
+
+const HEARTBEAT = encodeFrame({ comment: '' });
+
+/**
+ * One SSE response. It gives its reader a place to write to and says when there is room; it writes once a
+ * turn; and it ends once, for one reason.
+ */
+export class Connection implements Seat, Task {
+  queued = false;
+  reader: Reader | undefined;
+  readonly isSilent = false;
+  readonly id: number;
+  readonly #opening: Opening;
+  readonly #delivery: Delivery;
+  readonly #outbox: Outbox;
+  readonly #since = Date.now();
+  #completion: Completion | undefined;
+  #reason: EndReason | undefined;
+  #isOpen = false;
+  #isBeatDue = false;
+  /** While behind, when it fell behind: nothing is written then. */
+  #lastWriteAt: number;
+  #endsAt = Infinity;
+
+  constructor(id: number, opening: Opening, delivery: Delivery) {
+    this.id = id;
+    this.#opening = opening;
+    this.#delivery = delivery;
+    const { maxLifetime } = delivery.options;
+    this.#outbox = new Outbox(opening.response, delivery.cache, delivery.options, () =>
+      this.schedule(),
+    );
+    this.#lastWriteAt = delivery.now;
+    // Clients that came together do not have to leave together.
+    if (maxLifetime !== false) this.#endsAt = delivery.now + maxLifetime * (1 - Math.random() / 10);
+    opening.gate.divert((message) => this.take(message));
+  }
+
+  get lastEventId(): string | undefined {
+    return this.#opening.lastEventId;
+  }
+
+  get isEnded(): boolean {
+    return this.#reason !== undefined;
+  }
+
+  get isReady(): boolean {
+    return this.#reason === undefined && this.#outbox.isReady;
+  }
+
+  get response(): HttpResponse {
+    return this.#opening.response;
+  }
+
+  get info(): ConnectionInfo {
+    return {
+      id: this.id,
+      route: this.#opening.route,
+      remoteAddress: this.#opening.remoteAddress,
+      topics: this.reader?.topics ?? [],
+      since: new Date(this.#since),
+      bytes: this.#outbox.sent,
+      isBehind: this.#outbox.isBehind,
+    };
+  }
+
+  attach(completion: Completion): void {
+    this.#completion = completion;
+  }
+
+  schedule(): void {
+    if (this.#reason === undefined) this.#delivery.turn.add(this);
+  }
+
+  run(): void {
+    this.reader?.read();
+    if (this.#reason !== undefined || this.#outbox.isBehind) return;
+    if (!this.#isOpen && !this.#outbox.isEmpty) this.#open(undefined);
+    if (this.#isBeatDue) this.#beat();
+    this.#flush();
+  }
+
+  begin(id: string | undefined): void {
+    if (this.#isOpen) {
+      if (id !== undefined) this.#outbox.push(encodeFrame({ id }));
+    } else {
+      this.#open(id);
+    }
+  }
+
+  write(frame: Buffer): void {
+    if (this.#reason !== undefined) return;
+    this.#outbox.push(frame);
+    if (this.#outbox.isOverflowing) this.end('overflow');
+    else if (!this.#outbox.isBehind && !this.#outbox.isReady) this.#flush();
+    this.schedule();
+  }
+
+  announce(_gap: SseEvent, frame: Buffer): void {
+    this.write(frame);
+  }
+
+  /** Takes what the handler's Observable emitted, after all interceptors within ours. */
+  take(message: unknown): void {
+    if (this.#reason !== undefined || message === undefined) return;
+    if (this.reader !== undefined) {
+      this.reader.take(message);
+      return;
+    }
+    try {
+      this.write(encodeFrame(toFields(message)));
+    } catch (error) {
+      this.#delivery.warn('A message was dropped: its data is not what JSON can hold', error);
+    }
+  }
+
+  /** The Observable failed: before anything went out Nest can still answer, later the client is told. */
+  fail(error: unknown): void {
+    if (this.#reason !== undefined) return;
+    this.reader?.end();
+    if (!this.#isOpen && this.#outbox.isEmpty) {
+      this.#finish('error');
+      this.#completion?.error(error);
+      return;
+    }
+    this.write(this.#delivery.exceptionFrame(error));
+    this.end('error');
+  }
+
+  /** Ends the response: what waits goes out first, unless the client does not take it. */
+  end(reason: EndReason): void {
+    if (this.#reason !== undefined) return;
+    this.reader?.end();
+    const isHopeless = reason === 'stalled' || reason === 'overflow' || reason === 'client';
+    if (!isHopeless) {
+      if (!this.#isOpen) this.#open(undefined);
+      this.#flush();
+    }
+    this.#finish(reason);
+    if (isHopeless) destroy(this.response);
+    this.#completion?.complete();
+  }
+
+  /** Looks at the clock, on behalf of all the timers that a connection would need. */
+  tick(now: number): void {
+    const { openTimeout, stallTimeout, heartbeatInterval } = this.#delivery.options;
+    const quiet = now - this.#lastWriteAt;
+    if (now >= this.#endsAt) {
+      this.end('lifetime');
+    } else if (!this.#isOpen) {
+      if (quiet >= openTimeout) this.#open(undefined);
+      this.#flush();
+    } else if (this.#outbox.isBehind) {
+      if (stallTimeout !== false && quiet >= stallTimeout) this.end('stalled');
+    } else if (heartbeatInterval !== false && quiet >= heartbeatInterval) {
+      this.#isBeatDue = true;
+      this.schedule();
+    }
+  }
+
+  #open(id: string | undefined): void {
+    try {
+      this.#opening.gate.commit();
+    } catch (error) {
+      this.#finish('error');
+      this.#completion?.error(error);
+      return;
+    }
+    this.#isOpen = true;
+    const retry = this.#delivery.drawRetry(this.#reason);
+    if (retry === undefined && id === undefined) return;
+    this.#outbox.pushFirst(encodeFrame({ retry, id }));
+  }
+
+  #beat(): void {
+    this.#isBeatDue = false;
+    if (!this.#outbox.isEmpty) return;
+    const id = this.reader?.heartbeat();
+    this.#outbox.push(id === undefined ? HEARTBEAT : encodeFrame({ id }));
+  }
+
+  #flush(): void {
+    if (!this.#isOpen || this.#outbox.isEmpty) return;
+    if (!this.response.headersSent) {
+      // Without a gate it is Nest that sends the headers, within a macrotask or two.
+      setTimeout(() => this.schedule(), 1).unref();
+      return;
+    }
+    this.#lastWriteAt = this.#delivery.now;
+    this.#outbox.flush();
+  }
+
+  #finish(reason: EndReason): void {
+    this.#reason = reason;
+    this.#delivery.onEnd(this, reason);
+  }
+}

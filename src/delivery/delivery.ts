@@ -1,0 +1,144 @@
+import { Logger } from '@nestjs/common';
+import type { Turn } from '../log/turn.js';
+import { Connection, type Opening } from './connection.js';
+import { END_REASONS, type EndReason } from './connection-info.js';
+import { exceptionFrame } from './exception.js';
+import { destroy } from './http.js';
+import { JoinedFramesCache } from './joined-frames.js';
+import type { DeliveryOptions } from './options.js';
+
+/** Milliseconds told to a client that is refused, before random doubling, where `retry` is off. */
+const LONG_RETRY = 30_000;
+/** What a refused client is told, as a multiple of `retry.max`. */
+const LONG_RETRY_FACTOR = 5;
+
+/** All connections of the application, their one timer, and their end. */
+export class Delivery {
+  readonly cache = new JoinedFramesCache();
+  readonly ended: Record<EndReason, number>;
+  readonly #connections = new Set<Connection>();
+  /** Ended, but the response has not been taken to its end. */
+  readonly #leaving = new Set<Connection>();
+  readonly #logger = new Logger('SseConnections');
+  #count = 0;
+  #now = performance.now();
+  #timer: NodeJS.Timeout | undefined;
+  #isDraining = false;
+  #onEmpty: (() => void) | undefined;
+
+  constructor(
+    readonly options: DeliveryOptions,
+    readonly turn: Turn,
+  ) {
+    this.ended = Object.fromEntries(END_REASONS.map((reason) => [reason, 0])) as typeof this.ended;
+    turn.onEnd(() => this.cache.clear());
+  }
+
+  /** Milliseconds, of the last tick: close enough for timeouts, and free. */
+  get now(): number {
+    return this.#now;
+  }
+
+  get connections(): ReadonlySet<Connection> {
+    return this.#connections;
+  }
+
+  /** Whether one more connection is welcome; if not, it is to be opened and ended as `refused`. */
+  get isFull(): boolean {
+    const { maxConnections } = this.options;
+    return (
+      this.#isDraining || (maxConnections !== false && this.#connections.size >= maxConnections)
+    );
+  }
+
+  open(opening: Opening): Connection {
+    this.#startTimer();
+    const connection = new Connection(++this.#count, opening, this);
+    this.#connections.add(connection);
+    opening.response.once('close', () => this.#onClose(connection));
+    return connection;
+  }
+
+  onEnd(connection: Connection, reason: EndReason): void {
+    this.ended[reason]++;
+    this.#connections.delete(connection);
+    this.#leaving.add(connection);
+    this.#logger.debug(`Connection ${describe(connection)} ended: ${reason}`);
+    if (this.#connections.size === 0) this.#stopTimer();
+  }
+
+  /** Milliseconds for `retry:`, drawn at random so that a herd of clients spreads out. */
+  drawRetry(reason: EndReason | undefined): number | undefined {
+    const { retry } = this.options;
+    if (reason === 'refused') {
+      const long = retry === false ? LONG_RETRY : retry.max * LONG_RETRY_FACTOR;
+      return Math.round(long * (1 + Math.random()));
+    }
+    if (retry === false) return undefined;
+    return Math.round(retry.min + Math.random() * (retry.max - retry.min));
+  }
+
+  exceptionFrame(error: unknown): Buffer {
+    this.warn('A stream failed after its response had begun', error);
+    return exceptionFrame(error);
+  }
+
+  warn(message: string, error: unknown): void {
+    this.#logger.error(message, error instanceof Error ? error.stack : String(error));
+  }
+
+  /**
+   * Ends all connections, so that the process can stop. What was published before still goes out; who has
+   * not taken it within `drain.timeout` is cut off.
+   */
+  async drain(): Promise<void> {
+    this.#isDraining = true;
+    await new Promise((resolve) => setImmediate(resolve));
+    await new Promise((resolve) => setImmediate(resolve));
+    for (const connection of this.#connections) connection.end('drain');
+    if (this.#leaving.size === 0) return;
+    const { timeout } = this.options.drain;
+    await new Promise<void>((resolve) => {
+      this.#onEmpty = resolve;
+      setTimeout(() => {
+        for (const { response } of this.#leaving) destroy(response);
+        resolve();
+      }, timeout).unref();
+    });
+  }
+
+  #onClose(connection: Connection): void {
+    connection.end('client');
+    this.#leaving.delete(connection);
+    if (this.#leaving.size === 0) this.#onEmpty?.();
+  }
+
+  #startTimer(): void {
+    this.#now = performance.now();
+    if (this.#timer !== undefined) return;
+    const { heartbeatInterval, stallTimeout, openTimeout, maxLifetime } = this.options;
+    const shortest = Math.min(
+      ...[heartbeatInterval, stallTimeout, openTimeout, maxLifetime].filter(
+        (time) => time !== false,
+      ),
+    );
+    const interval = Math.min(Math.max(shortest / 4, 5), 1_000);
+    this.#timer = setInterval(() => this.#tick(), interval).unref();
+  }
+
+  #stopTimer(): void {
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+  }
+
+  #tick(): void {
+    this.#now = performance.now();
+    for (const connection of this.#connections) connection.tick(this.#now);
+  }
+}
+
+function describe(connection: Connection): string {
+  const { id, route, remoteAddress, since, bytes } = connection.info;
+  const seconds = ((Date.now() - since.getTime()) / 1_000).toFixed(1);
+  return `${id} (${route}, ${remoteAddress}, ${seconds} s, ${bytes} bytes)`;
+}

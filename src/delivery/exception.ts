@@ -1,0 +1,14 @@
+import { HttpException } from '@nestjs/common';
+import { encodeFrame } from '../wire/frame.js';
+
+/** What a client is told of an error that is none of its business. */
+const NEUTRAL = 'Internal server error';
+
+/**
+ * The frame that tells a client of an error after the headers are out: the message of an HttpException,
+ * which was written for clients; of anything else nothing.
+ */
+export function exceptionFrame(error: unknown): Buffer {
+  const isForClients = error instanceof HttpException && !(error.getResponse() instanceof Error);
+  return encodeFrame({ type: 'exception', data: isForClients ? error.message : NEUTRAL });
+}

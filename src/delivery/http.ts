@@ -1,0 +1,20 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2';
+
+export type HttpRequest = IncomingMessage | Http2ServerRequest;
+export type HttpResponse = ServerResponse | Http2ServerResponse;
+
+export function isHttp2(response: HttpResponse): response is Http2ServerResponse {
+  return 'stream' in response;
+}
+
+/** Drops what was not sent, and the connection with it; of HTTP/2 only the stream. */
+export function destroy(response: HttpResponse): void {
+  if (isHttp2(response)) response.stream.destroy();
+  else response.destroy();
+}
+
+/** Whether the client is known to have left. An HTTP/2 stream can be gone while its socket lives on. */
+export function isGone(response: HttpResponse): boolean {
+  return isHttp2(response) ? response.stream.destroyed : response.destroyed;
+}

@@ -1,0 +1,25 @@
+/**
+ * A place in the log: `<epoch>.<offset>`, ASCII, opaque to clients. It names the last event before the
+ * place, so reading goes on with the next one. Travels as `id:` and comes back as `Last-Event-ID`.
+ */
+export type Cursor = string;
+
+/** What a cursor says, once it is known to be well formed. */
+export interface Place {
+  readonly epoch: string;
+  readonly offset: number;
+}
+
+const CURSOR = /^([A-Za-z0-9_-]{1,64})\.(0|[1-9][0-9]{0,15})$/;
+
+/** Reads a cursor, or gives undefined for anything that this package never issues. Never throws. */
+export function parseCursor(text: string): Place | undefined {
+  if (text.length > 81) return undefined;
+  const [, epoch, digits] = CURSOR.exec(text) ?? [];
+  const offset = Number(digits);
+  return epoch !== undefined && Number.isSafeInteger(offset) ? { epoch, offset } : undefined;
+}
+
+export function formatCursor(epoch: string, offset: number): Cursor {
+  return `${epoch}.${offset}`;
+}

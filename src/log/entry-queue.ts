@@ -1,0 +1,63 @@
+import type { Entry } from './entry.js';
+
+/** Entries in the order of their offsets: added at the end, dropped at the front, found by place. */
+export class EntryQueue {
+  #entries: Entry[] = [];
+  #dropped = 0;
+  #base = 0;
+
+  get length(): number {
+    return this.#entries.length - this.#dropped;
+  }
+
+  get oldest(): Entry | undefined {
+    return this.#entries[this.#dropped];
+  }
+
+  push(entry: Entry): void {
+    this.#entries.push(entry);
+  }
+
+  shift(): void {
+    if (this.#dropped >= this.#entries.length) return;
+    this.#dropped++;
+    if (this.#dropped === this.#entries.length) {
+      this.#base += this.#dropped;
+      this.#entries = [];
+      this.#dropped = 0;
+    } else if (this.#dropped > 64 && this.#dropped * 2 > this.#entries.length) {
+      this.#base += this.#dropped;
+      this.#entries = this.#entries.slice(this.#dropped);
+      this.#dropped = 0;
+    }
+  }
+
+  clear(): void {
+    while (this.length > 0) this.shift();
+  }
+
+  /** The entry at a position that {@link seek} gave, counted on by one for each entry read. */
+  at(position: number): Entry | undefined {
+    const index = position - this.#base;
+    return index < this.#dropped ? undefined : this.#entries[index];
+  }
+
+  /** The position of the first entry after `offset`; of the next one to come, if there is none yet. */
+  seek(offset: number): number {
+    let low = this.#dropped;
+    let high = this.#entries.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if ((this.#entries[middle]?.offset ?? Infinity) > offset) high = middle;
+      else low = middle + 1;
+    }
+    return this.#base + low;
+  }
+
+  *[Symbol.iterator](): IterableIterator<Entry> {
+    for (let index = this.#dropped; index < this.#entries.length; index++) {
+      const entry = this.#entries[index];
+      if (entry !== undefined) yield entry;
+    }
+  }
+}

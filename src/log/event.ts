@@ -1,0 +1,51 @@
+import type { Cursor } from './cursor.js';
+
+/** What `data` is unless the application says more: what Nest's `MessageEvent` allows. */
+export type AnyEvents = Record<string, string | object>;
+
+/**
+ * An event as subscribers see it: a Nest `MessageEvent` with own enumerable fields, frozen with all that
+ * it holds. `Events` maps event types to their data; an event without a type is of type `message`, as in
+ * a browser.
+ */
+export type SseEvent<Events extends object = AnyEvents> = {
+  [Type in keyof Events & string]: {
+    /** The event's cursor; an event of a snapshot has none. */
+    readonly id?: Cursor;
+    readonly type?: Type;
+    /** As JSON gives it back; a string as it was published. */
+    readonly data: Events[Type];
+    readonly topics: readonly string[];
+  };
+}[keyof Events & string];
+
+/** An event as it is published. */
+export type NewEvent<Events extends object = Record<string, unknown>> = {
+  [Type in keyof Events & string]: (string extends Type
+    ? { readonly type?: string }
+    : Type extends 'message'
+      ? { readonly type?: Type }
+      : { readonly type: Type }) & {
+    /** Anything that JSON holds. A string goes out as it is, line by line; the rest as JSON. */
+    readonly data: Events[Type];
+    /** What the event is about: `latestPerKey` keeps the last event of each key. */
+    readonly key?: string;
+  };
+}[keyof Events & string];
+
+/** Why a client has a gap: see {@link GapData}. */
+export type GapReason = 'trimmed' | 'epoch' | 'unknown';
+
+/**
+ * The data of an `event: gap`.
+ * - `trimmed`: the log has dropped events that the client missed;
+ * - `epoch`: the cursor belongs to another log, one that is gone;
+ * - `unknown`: no log ever issued that cursor.
+ */
+export interface GapData {
+  readonly reason: GapReason;
+  /** What the client asked to go on from; at most 128 characters of it. */
+  readonly requested: string;
+  /** Where it goes on instead. */
+  readonly resumedAt: Cursor;
+}

@@ -1,0 +1,161 @@
+import { SseError } from '../errors.js';
+import { type History, LogSink } from './backplane.js';
+import { type Cursor, formatCursor } from './cursor.js';
+import { Entry, type EventRecord } from './entry.js';
+import { EntryQueue } from './entry-queue.js';
+import type { TopicIndex } from './topic-index.js';
+import { type TopicRule, Topics } from './topics.js';
+import type { Turn } from './turn.js';
+
+/** Events that are known to be missing from the middle of the log: those after `after`, up to `upTo`. */
+export interface Hole {
+  readonly after: number;
+  readonly upTo: number;
+}
+
+/**
+ * The ordered, bounded tail of events that an instance holds. It trims at the end of the turn, so that a
+ * burst within one turn, however long, reaches every reader that keeps up.
+ */
+export class Log extends LogSink {
+  #epoch = '';
+  #head = 0;
+  #lost = 0;
+  #bytes = 0;
+  #holes: Hole[] = [];
+  #ageTimer: NodeJS.Timeout | undefined;
+  readonly #entries = new EntryQueue();
+  readonly #topics = new Topics();
+  readonly #history: History;
+  readonly #turn: Turn;
+
+  constructor(history: History, turn: Turn) {
+    super();
+    this.#history = history;
+    this.#turn = turn;
+    turn.onEnd(() => this.trim());
+  }
+
+  override get epoch(): string {
+    return this.#epoch;
+  }
+
+  override get head(): number {
+    return this.#head;
+  }
+
+  /** The offset of the last event that the log no longer holds; 0 if it lost none. */
+  get lost(): number {
+    return this.#lost;
+  }
+
+  /** Events held. */
+  get length(): number {
+    return this.#entries.length;
+  }
+
+  /** Bytes that the held events count for. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** Topics and matchers that the log keeps an index of. */
+  get topicCount(): number {
+    return this.#topics.size;
+  }
+
+  cursorAt(offset: number): Cursor {
+    return formatCursor(this.#epoch, offset);
+  }
+
+  override reset(epoch: string, offset: number): void {
+    this.#epoch = epoch;
+    this.#head = this.#lost = offset;
+    this.#bytes = 0;
+    this.#holes = [];
+    this.#entries.clear();
+    this.#topics.clear(offset);
+    this.#topics.announceAll();
+  }
+
+  override append(offset: number, record: EventRecord): void {
+    if (offset !== this.#head + 1) {
+      throw new SseError(
+        'BACKPLANE_BROKEN',
+        `The backplane appended offset ${offset} after ${this.#head}; it has to call lose() for what is missing`,
+      );
+    }
+    const entry = new Entry(this.#epoch, offset, record);
+    this.#head = offset;
+    this.#bytes += entry.cost;
+    this.#entries.push(entry);
+    this.#topics.add(entry);
+    this.#turn.request();
+  }
+
+  override lose(offset: number): void {
+    if (offset <= this.#head) return;
+    this.#holes.push({ after: this.#head, upTo: offset });
+    this.#head = offset;
+    this.#topics.announceAll();
+    this.#turn.request();
+  }
+
+  /** The first hole that a reader at `offset` has yet to cross. */
+  holeAfter(offset: number): Hole | undefined {
+    return this.#holes.length === 0 ? undefined : this.#holes.find(({ upTo }) => upTo > offset);
+  }
+
+  indexOf(topic: string): TopicIndex {
+    return this.#topics.ofTopic(topic);
+  }
+
+  indexOfRule(rule: TopicRule): TopicIndex {
+    return this.#topics.ofRule(rule, this.#entries);
+  }
+
+  /** To be called by a reader that no longer reads a topic's index. */
+  release(topic: string): void {
+    this.#topics.release(topic);
+  }
+
+  /** The last event of a key within its topic. */
+  latest(topic: string, key: string): Entry | undefined {
+    return this.#topics.find(topic)?.latest(key);
+  }
+
+  trim(): void {
+    const { maxEvents, maxBytes, maxAge } = this.#history;
+    const oldestAllowed = maxAge === false ? -Infinity : Date.now() - maxAge;
+    for (;;) {
+      const { oldest } = this.#entries;
+      if (oldest === undefined) break;
+      const isHeld =
+        this.#entries.length <= maxEvents && this.#bytes <= maxBytes && oldest.at > oldestAllowed;
+      if (isHeld) break;
+      this.#entries.shift();
+      this.#bytes -= oldest.cost;
+      this.#lost = oldest.offset;
+      this.#topics.drop(oldest);
+    }
+    while ((this.#holes[0]?.upTo ?? Infinity) <= this.#lost) this.#holes.shift();
+    this.#trimAgain(maxAge);
+  }
+
+  close(): void {
+    clearTimeout(this.#ageTimer);
+  }
+
+  #trimAgain(maxAge: number | false): void {
+    const { oldest } = this.#entries;
+    if (maxAge === false || oldest === undefined || this.#ageTimer !== undefined) return;
+    const wait = Math.max(oldest.at + maxAge - Date.now(), maxAge / 10, 1);
+    this.#ageTimer = setTimeout(
+      () => {
+        this.#ageTimer = undefined;
+        this.trim();
+      },
+      Math.min(wait, 2 ** 31 - 1),
+    ).unref();
+  }
+}

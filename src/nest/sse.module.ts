@@ -1,0 +1,124 @@
+import {
+  type BeforeApplicationShutdown,
+  ConfigurableModuleBuilder,
+  type DynamicModule,
+  Module,
+  type OnApplicationShutdown,
+} from '@nestjs/common';
+import { APP_GUARD, APP_INTERCEPTOR, ModulesContainer } from '@nestjs/core';
+import { EventBus } from '../bus/event-bus.js';
+import { Delivery } from '../delivery/delivery.js';
+import { SseConnections } from '../delivery/sse-connections.js';
+import { SseError } from '../errors.js';
+import { Backplane } from '../log/backplane.js';
+import { Log } from '../log/log.js';
+import { Turn } from '../log/turn.js';
+import { type ResolvedOptions, resolveOptions, type SseModuleOptions } from './options.js';
+import { SseGuard } from './sse.guard.js';
+import { SseInterceptor } from './sse.interceptor.js';
+
+const { ConfigurableModuleClass, MODULE_OPTIONS_TOKEN, ASYNC_OPTIONS_TYPE } =
+  new ConfigurableModuleBuilder<SseModuleOptions>()
+    .setClassMethodName('forRoot')
+    .setFactoryMethodName('createSseOptions')
+    .build();
+
+const RESOLVED_OPTIONS = Symbol('SseModule options');
+
+/** What `useClass` and `useExisting` of `SseModule.forRootAsync()` have to implement. */
+export interface SseOptionsFactory {
+  createSseOptions(): SseModuleOptions | Promise<SseModuleOptions>;
+}
+
+/**
+ * Server-Sent Events for the whole application: gives the injectables `EventBus` and `SseConnections`,
+ * and delivers what every `@Sse()` route emits. Import it once, with `forRoot()` or `forRootAsync()`.
+ */
+@Module({
+  providers: [
+    Turn,
+    {
+      provide: RESOLVED_OPTIONS,
+      inject: [MODULE_OPTIONS_TOKEN],
+      useFactory: (options: SseModuleOptions) => resolveOptions(options),
+    },
+    {
+      provide: Backplane,
+      inject: [RESOLVED_OPTIONS],
+      useFactory: ({ backplane }: ResolvedOptions) => backplane,
+    },
+    {
+      provide: Log,
+      inject: [RESOLVED_OPTIONS, Turn],
+      useFactory: async ({ history, backplane }: ResolvedOptions, turn: Turn) => {
+        const log = new Log(history, turn);
+        await backplane.open(log, history);
+        return log;
+      },
+    },
+    {
+      provide: EventBus,
+      inject: [Log, Turn, Backplane],
+      useFactory: (log: Log, turn: Turn, backplane: Backplane) =>
+        new EventBus(log, turn, backplane),
+    },
+    {
+      provide: Delivery,
+      inject: [RESOLVED_OPTIONS, Turn],
+      useFactory: (options: ResolvedOptions, turn: Turn) => new Delivery(options, turn),
+    },
+    {
+      provide: SseConnections,
+      inject: [Delivery],
+      useFactory: (delivery: Delivery) => new SseConnections(delivery),
+    },
+    { provide: APP_GUARD, useClass: SseGuard },
+    { provide: APP_INTERCEPTOR, useClass: SseInterceptor },
+  ],
+  exports: [EventBus, SseConnections, Backplane],
+})
+export class SseModule
+  extends ConfigurableModuleClass
+  implements BeforeApplicationShutdown, OnApplicationShutdown
+{
+  constructor(
+    private readonly delivery: Delivery,
+    private readonly backplane: Backplane,
+    private readonly log: Log,
+    modules: ModulesContainer,
+  ) {
+    super();
+    const imported = [...modules.values()].filter(({ metatype }) => metatype === SseModule);
+    if (imported.length > 1) {
+      throw new SseError(
+        'DUPLICATE_MODULE',
+        `SseModule is imported ${imported.length} times; import it once, in the root module: it is global, ` +
+          'and two of them would be two logs',
+      );
+    }
+  }
+
+  /**
+   * Imports the module with these options, or without any: then everything is in memory.
+   *
+   * @throws SseError `BAD_OPTION` when the application starts
+   */
+  static override forRoot(options: SseModuleOptions = {}): DynamicModule {
+    return { ...super.forRoot(options), global: true };
+  }
+
+  /** Imports the module with options that other providers give: `useFactory`, `useClass` or `useExisting`. */
+  static override forRootAsync(options: typeof ASYNC_OPTIONS_TYPE): DynamicModule {
+    return { ...super.forRootAsync(options), global: true };
+  }
+
+  /** Late: clients reconnect at once, and until here the other modules may publish their goodbyes. */
+  async beforeApplicationShutdown(): Promise<void> {
+    await this.delivery.drain();
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    this.log.close();
+    await this.backplane.close();
+  }
+}
