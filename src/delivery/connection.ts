@@ -117,8 +117,8 @@ export class Connection implements Seat, Task {
   write(frame: Buffer): void {
     if (this.#reason !== undefined) return;
     this.#outbox.push(frame);
+    if (this.#outbox.isFull) this.#flush();
     if (this.#outbox.isOverflowing) this.end('overflow');
-    else if (!this.#outbox.isBehind && !this.#outbox.isReady) this.#flush();
     this.schedule();
   }
 
@@ -159,7 +159,7 @@ export class Connection implements Seat, Task {
     this.reader?.end();
     const isHopeless = reason === 'stalled' || reason === 'overflow' || reason === 'client';
     if (!isHopeless) {
-      if (!this.#isOpen) this.#open(undefined);
+      if (!this.#isOpen) this.#open(undefined, reason);
       this.#flush();
     }
     this.#finish(reason);
@@ -184,7 +184,7 @@ export class Connection implements Seat, Task {
     }
   }
 
-  #open(id: string | undefined): void {
+  #open(id: string | undefined, ending?: EndReason): void {
     try {
       this.#opening.gate.commit();
     } catch (error) {
@@ -193,7 +193,7 @@ export class Connection implements Seat, Task {
       return;
     }
     this.#isOpen = true;
-    const retry = this.#delivery.drawRetry(this.#reason);
+    const retry = this.#delivery.drawRetry(ending);
     if (retry === undefined && id === undefined) return;
     this.#outbox.pushFirst(encodeFrame({ retry, id }));
   }

@@ -17,8 +17,8 @@ export class Delivery {
   readonly cache = new JoinedFramesCache();
   readonly ended: Record<EndReason, number>;
   readonly #connections = new Set<Connection>();
-  /** Ended, but the response has not been taken to its end. */
-  readonly #leaving = new Set<Connection>();
+  /** Ended, but the client has not taken the response to its end; since when, by {@link now}. */
+  readonly #leaving = new Map<Connection, number>();
   readonly #logger = new Logger('SseConnections');
   #count = 0;
   #now = performance.now();
@@ -62,9 +62,8 @@ export class Delivery {
   onEnd(connection: Connection, reason: EndReason): void {
     this.ended[reason]++;
     this.#connections.delete(connection);
-    this.#leaving.add(connection);
+    this.#leaving.set(connection, this.#now);
     this.#logger.debug(`Connection ${describe(connection)} ended: ${reason}`);
-    if (this.#connections.size === 0) this.#stopTimer();
   }
 
   /** Milliseconds for `retry:`, drawn at random so that a herd of clients spreads out. */
@@ -101,7 +100,7 @@ export class Delivery {
     await new Promise<void>((resolve) => {
       this.#onEmpty = resolve;
       setTimeout(() => {
-        for (const { response } of this.#leaving) destroy(response);
+        for (const { response } of this.#leaving.keys()) destroy(response);
         resolve();
       }, timeout).unref();
     });
@@ -110,7 +109,9 @@ export class Delivery {
   #onClose(connection: Connection): void {
     connection.end('client');
     this.#leaving.delete(connection);
-    if (this.#leaving.size === 0) this.#onEmpty?.();
+    if (this.#leaving.size > 0) return;
+    this.#onEmpty?.();
+    if (this.#connections.size === 0) this.#stopTimer();
   }
 
   #startTimer(): void {
@@ -134,6 +135,11 @@ export class Delivery {
   #tick(): void {
     this.#now = performance.now();
     for (const connection of this.#connections) connection.tick(this.#now);
+    const { stallTimeout } = this.options;
+    if (stallTimeout === false) return;
+    for (const [{ response }, endedAt] of this.#leaving) {
+      if (this.#now - endedAt >= stallTimeout) destroy(response);
+    }
   }
 }
 

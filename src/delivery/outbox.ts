@@ -18,7 +18,8 @@ export class Outbox {
   #frames: Buffer[] = [];
   #waiting = 0;
   #sent = 0;
-  #isBehind = false;
+  /** Writes that crossed the high-water mark and were not yet taken. */
+  #crossings = 0;
 
   /** @param onTaken called when a client that was behind has taken what it was behind with */
   constructor(
@@ -44,15 +45,21 @@ export class Outbox {
 
   /** Whether the client has yet to take what crossed the high-water mark. */
   get isBehind(): boolean {
-    return this.#isBehind;
+    return this.#crossings > 0;
   }
 
   get isReady(): boolean {
-    return !this.#isBehind && this.#waiting < this.#limits.highWaterMark;
+    return this.#crossings === 0 && this.#waiting < this.#limits.highWaterMark;
+  }
+
+  /** Whether so much waits that it should go out before the turn ends, and the kernel may take it. */
+  get isFull(): boolean {
+    const { highWaterMark } = this.#limits;
+    return this.#waiting >= highWaterMark && (this.#writer?.unsent ?? 0) < highWaterMark;
   }
 
   get isOverflowing(): boolean {
-    return this.#isBehind && this.#waiting > this.#limits.maxBuffered;
+    return this.#crossings > 0 && this.#waiting > this.#limits.maxBuffered;
   }
 
   push(frame: Buffer): void {
@@ -81,10 +88,9 @@ export class Outbox {
       this.#writer.write(joined, undefined);
       return;
     }
-    this.#isBehind = true;
+    this.#crossings++;
     this.#writer.write(joined, () => {
-      this.#isBehind = false;
-      this.#onTaken();
+      if (--this.#crossings === 0) this.#onTaken();
     });
   }
 }

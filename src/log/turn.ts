@@ -50,7 +50,14 @@ export class Turn {
       const task = this.#running[this.#next++];
       if (task !== undefined) {
         task.queued = false;
-        task.run();
+        try {
+          task.run();
+        } catch (error) {
+          // A defect of this package; the other tasks still have their turn.
+          queueMicrotask(() => {
+            throw error;
+          });
+        }
       }
       if (this.#next % STRIDE === 0 && performance.now() - started > SLICE) {
         setImmediate(this.#run);
