@@ -66,16 +66,20 @@ function checkKey(key: unknown): string | undefined {
 
 function toText(data: unknown): Pick<EventRecord, 'text' | 'isJson'> {
   if (typeof data === 'string') return { text: data.toWellFormed(), isJson: false };
-  let text: string | undefined;
-  try {
-    text = JSON.stringify(data) as string | undefined;
-  } catch (cause) {
-    throw bad(`An event's data has to be what JSON can hold: ${String(cause)}`, { cause });
-  }
+  const text = toJson(data);
   if (text === undefined) {
     throw bad(`An event's data has to be what JSON can hold: received ${received(data)}`);
   }
   return { text, isJson: true };
+}
+
+/** Undefined for what JSON has no word for, such as a function. */
+function toJson(data: unknown): string | undefined {
+  try {
+    return JSON.stringify(data);
+  } catch (cause) {
+    throw bad(`An event's data has to be what JSON can hold: ${String(cause)}`, { cause });
+  }
 }
 
 function bad(message: string, options?: ErrorOptions): SseError {

@@ -61,7 +61,10 @@ export class ReaderStream {
     } catch (error) {
       // Ending the stream would bring the client back to the same event, for ever.
       if (!this.#hasReported) {
-        this.report(`A stream's where threw, and dropped event ${entry.event.id}`, error);
+        this.report(
+          `A stream's where threw, and dropped event ${entry.epoch}.${entry.offset}`,
+          error,
+        );
       }
       this.#hasReported = true;
       return false;

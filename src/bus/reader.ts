@@ -13,7 +13,7 @@ export interface ReaderContext {
   readonly log: Log;
   /** See `Backplane.isLocal`. */
   readonly isLocal: boolean;
-  warn(message: string, error?: unknown): void;
+  readonly warn: (message: string, error?: unknown) => void;
 }
 
 /**

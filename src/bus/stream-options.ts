@@ -74,7 +74,7 @@ export function planStream(options: object): StreamPlan {
   }
   return {
     from: from ?? 'now',
-    snapshot: snapshot,
+    snapshot,
     where: where as StreamPlan['where'],
     latestPerKey,
   };

@@ -137,10 +137,10 @@ function objectOf(name: string, value: unknown, known: readonly string[]): Recor
   return value as Record<string, unknown>;
 }
 
-function numberOf<Fallback extends number | false>(
+function numberOf(
   name: string,
   value: unknown,
-  fallback: Fallback,
+  fallback: number | false,
   rule: Rule & { readonly mayBeOff: true },
 ): number | false;
 function numberOf(name: string, value: unknown, fallback: number, rule: Rule): number;

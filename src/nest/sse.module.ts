@@ -1,5 +1,6 @@
 import {
   type BeforeApplicationShutdown,
+  type ConfigurableModuleAsyncOptions,
   ConfigurableModuleBuilder,
   type DynamicModule,
   Module,
@@ -17,7 +18,7 @@ import { type ResolvedOptions, resolveOptions, type SseModuleOptions } from './o
 import { SseGuard } from './sse.guard.js';
 import { SseInterceptor } from './sse.interceptor.js';
 
-const { ConfigurableModuleClass, MODULE_OPTIONS_TOKEN, ASYNC_OPTIONS_TYPE } =
+const { ConfigurableModuleClass, MODULE_OPTIONS_TOKEN } =
   new ConfigurableModuleBuilder<SseModuleOptions>()
     .setClassMethodName('forRoot')
     .setFactoryMethodName('createSseOptions')
@@ -108,7 +109,9 @@ export class SseModule
   }
 
   /** Imports the module with options that other providers give: `useFactory`, `useClass` or `useExisting`. */
-  static override forRootAsync(options: typeof ASYNC_OPTIONS_TYPE): DynamicModule {
+  static override forRootAsync(
+    options: ConfigurableModuleAsyncOptions<SseModuleOptions, 'createSseOptions'>,
+  ): DynamicModule {
     return { ...super.forRootAsync(options), global: true };
   }
 

@@ -62,11 +62,11 @@ export class EventQueue {
       const [first] = this.#waiting;
       if (first === undefined) return;
       const event = this.#shift(first.type);
-      if (event === undefined && this.#end === undefined) return;
+      if (event !== undefined) first.resolve(event);
+      else if (this.#end === undefined) return;
+      else first.reject(this.#missing(first.type, `did not come: ${this.#end}`));
       this.#waiting.shift();
       clearTimeout(first.timer);
-      if (event !== undefined) first.resolve(event);
-      else first.reject(this.#missing(first.type, `did not come: ${this.#end}`));
     }
   }
 

@@ -21,7 +21,7 @@ export function toFields(message: unknown): FrameFields {
 
 function toText(data: unknown): string | undefined {
   if (typeof data === 'string') return data;
-  return JSON.stringify(data) as string | undefined;
+  return JSON.stringify(data);
 }
 
 function toToken(value: unknown): string | undefined {

@@ -1,0 +1,62 @@
+import { defineConfig, globalIgnores } from 'eslint/config';
+import tseslint from 'typescript-eslint';
+
+/** For JavaScript, which no compiler looks at. */
+const basics = {
+  eqeqeq: 'error',
+  'no-const-assign': 'error',
+  'no-dupe-keys': 'error',
+  'no-empty': ['error', { allowEmptyCatch: true }],
+  'no-fallthrough': 'error',
+  'no-self-assign': 'error',
+  'no-unreachable': 'error',
+  'no-unsafe-finally': 'error',
+  'no-unused-vars': ['error', { argsIgnorePattern: '^_' }],
+  'no-var': 'error',
+  'object-shorthand': 'error',
+  'prefer-const': 'error',
+  'valid-typeof': 'error',
+};
+
+export default defineConfig(
+  globalIgnores(['dist/', 'build/', 'coverage/', '**/node_modules/']),
+  // A rule that is wrong here is changed here, not switched off where it hurts.
+  { linterOptions: { noInlineConfig: true } },
+  { files: ['**/*.{js,mjs,cjs}'], rules: basics },
+  {
+    files: ['**/*.ts'],
+    extends: [tseslint.configs.strictTypeChecked, tseslint.configs.stylisticTypeChecked],
+    languageOptions: {
+      parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname },
+    },
+    rules: {
+      eqeqeq: 'error',
+      'object-shorthand': 'error',
+      '@typescript-eslint/consistent-type-imports': ['error', { fixStyle: 'inline-type-imports' }],
+      '@typescript-eslint/switch-exhaustiveness-check': 'error',
+      '@typescript-eslint/explicit-module-boundary-types': 'error',
+      '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_' }],
+      '@typescript-eslint/no-confusing-void-expression': ['error', { ignoreArrowShorthand: true }],
+      '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true }],
+      // An empty string is as good as none, in a query for instance.
+      '@typescript-eslint/prefer-nullish-coalescing': [
+        'error',
+        { ignorePrimitives: { string: true } },
+      ],
+      // `async` without `await` turns what is thrown into a rejection, which several contracts ask for.
+      '@typescript-eslint/require-await': 'off',
+      // Listeners and ports with nothing to do are common; a comment in each would say just that.
+      '@typescript-eslint/no-empty-function': 'off',
+      // A Nest module is a class without members.
+      '@typescript-eslint/no-extraneous-class': ['error', { allowWithDecorator: true }],
+    },
+  },
+  {
+    files: ['test/**/*.ts'],
+    rules: {
+      // `expect` and test doubles refer to methods without calling them.
+      '@typescript-eslint/unbound-method': 'off',
+      '@typescript-eslint/explicit-module-boundary-types': 'off',
+    },
+  },
+);
