@@ -1,0 +1,149 @@
+// Packs the package and uses it as an application would: next to a fresh Nest, as ESM and as CommonJS.
+import { execFileSync } from 'node:child_process';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+const root = join(import.meta.dirname, '..');
+const { name, devDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+const folder = mkdtempSync(join(tmpdir(), 'check-package-'));
+
+const REQUIRED = ['@nestjs/common', '@nestjs/core', 'reflect-metadata', 'rxjs'];
+const OPTIONAL = ['eventsource-parser', 'ioredis'];
+const TOOLS = ['@nestjs/platform-express', '@types/node', 'typescript'];
+const ENTRIES = ['.', './testing', './redis'];
+const NODE = { module: 'nodenext', moduleResolution: 'nodenext' };
+const BUNDLER = { module: 'esnext', moduleResolution: 'bundler' };
+
+try {
+  const tarball = join(
+    folder,
+    run('npm', ['pack', '--silent', '--pack-destination', folder], root).trim(),
+  );
+  step('contains what it should and nothing else', () => checkContents(tarball));
+  step('publint', () => run(bin('publint'), ['run', '--strict', tarball]));
+  // CommonJS gets the ES modules by require(esm), which is tried below.
+  step('arethetypeswrong', () =>
+    run(bin('attw'), [tarball, '--profile', 'esm-only', '--no-color']),
+  );
+  writeFileSync(join(folder, 'package.json'), '{ "private": true }');
+  step('installs beside a fresh Nest', () => install([tarball, ...REQUIRED.map(atOurVersion)]));
+  step("'.' needs no optional peer", () => {
+    const present = OPTIONAL.filter((peer) => existsSync(join(folder, 'node_modules', peer)));
+    if (present.length > 0) throw new Error(`npm has installed ${present.join(', ')}`);
+    load('.');
+  });
+  step('optional peers install', () => install([...OPTIONAL, ...TOOLS].map(atOurVersion)));
+  for (const entry of ENTRIES) step(`import and require of '${entry}'`, () => load(entry));
+  step('an ESM application compiles and runs', () => tryApplication('module'));
+  step('a CommonJS application compiles and runs', () => tryApplication('commonjs'));
+  step('types resolve for a bundler', () => compile('bundler', 'module', BUNDLER));
+} finally {
+  rmSync(folder, { recursive: true, force: true });
+}
+
+function checkContents(tarball) {
+  const files = run('tar', ['-tzf', tarball])
+    .trim()
+    .split('\n')
+    .map((path) => path.replace(/^package\//, ''));
+  const allowed =
+    /^(dist\/.+\.(js|d\.ts)|docs\/.+|package\.json|README\.md|CHANGELOG\.md|LICENSE)$/;
+  const surplus = files.filter((path) => !allowed.test(path));
+  const modules = ENTRIES.flatMap((entry) =>
+    ['js', 'd.ts'].map((type) => join('dist', entry, `index.${type}`)),
+  );
+  const missing = ['README.md', 'CHANGELOG.md', 'LICENSE', ...modules].filter(
+    (path) => !files.includes(path),
+  );
+  if (surplus.length > 0)
+    throw new Error(`These files do not belong into it: ${surplus.join(', ')}`);
+  if (missing.length > 0) throw new Error(`These files are missing: ${missing.join(', ')}`);
+}
+
+/** Loads an entry both ways; the two have to be one and the same module. */
+function load(entry) {
+  const specifier = join(name, entry);
+  const program = `
+    import { createRequire } from 'node:module';
+    const imported = await import('${specifier}');
+    const required = createRequire(import.meta.url)('${specifier}');
+    if (Object.keys(imported).length === 0) throw new Error('It exports nothing');
+    for (const key of Object.keys(imported)) {
+      if (imported[key] !== required[key]) throw new Error(key + ' differs between import and require');
+    }`;
+  run(process.execPath, ['--input-type=module', '-e', program]);
+}
+
+function tryApplication(type) {
+  compile(type, type, NODE);
+  run(process.execPath, [
+    '--disable-warning=ExperimentalWarning',
+    join(folder, type, 'application.js'),
+  ]);
+}
+
+/** Compiles the application in a folder of its own, with the types of everything it uses checked. */
+function compile(place, type, resolution) {
+  const directory = join(folder, place);
+  mkdirSync(directory);
+  writeFileSync(join(directory, 'package.json'), JSON.stringify({ type }));
+  const compilerOptions = {
+    ...resolution,
+    target: 'es2022',
+    types: ['node'],
+    strict: true,
+    skipLibCheck: false,
+    experimentalDecorators: true,
+    emitDecoratorMetadata: true,
+  };
+  writeFileSync(join(directory, 'tsconfig.json'), JSON.stringify({ compilerOptions }));
+  cpSync(join(root, 'test/package/application.ts'), join(directory, 'application.ts'));
+  run(join(folder, 'node_modules/.bin/tsc'), ['-p', directory]);
+}
+
+function install(packages) {
+  run('npm', [
+    'install',
+    '--prefer-offline',
+    '--no-audit',
+    '--no-fund',
+    '--loglevel=error',
+    ...packages,
+  ]);
+}
+
+function atOurVersion(dependency) {
+  return `${dependency}@${devDependencies[dependency]}`;
+}
+
+function bin(program) {
+  return join(root, 'node_modules/.bin', program);
+}
+
+function step(title, work) {
+  try {
+    work();
+    console.log(`ok      ${title}`);
+  } catch (error) {
+    console.log(`failed  ${title}\n${error.stdout ?? ''}${error.stderr ?? ''}${error.message}`);
+    process.exitCode = 1;
+  }
+}
+
+function run(program, parameters, cwd = folder) {
+  return execFileSync(program, parameters, {
+    cwd,
+    encoding: 'utf8',
+    stdio: 'pipe',
+    timeout: 300_000,
+  });
+}
