@@ -3,7 +3,7 @@ import type { Turn } from '../log/turn.js';
 import { Connection, type Opening } from './connection.js';
 import { END_REASONS, type EndReason } from './connection-info.js';
 import { exceptionFrame } from './exception.js';
-import { destroy } from './http.js';
+import { destroy, onceReset } from './http.js';
 import { JoinedFramesCache } from './joined-frames.js';
 import type { DeliveryOptions } from './options.js';
 
@@ -56,6 +56,7 @@ export class Delivery {
     const connection = new Connection(++this.#count, opening, this);
     this.#connections.add(connection);
     opening.response.once('close', () => this.#onClose(connection));
+    onceReset(opening.response, () => connection.end('client'));
     return connection;
   }
 

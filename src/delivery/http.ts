@@ -16,5 +16,14 @@ export function destroy(response: HttpResponse): void {
 
 /** Whether the client is known to have left. An HTTP/2 stream can be gone while its socket lives on. */
 export function isGone(response: HttpResponse): boolean {
-  return isHttp2(response) ? response.stream.destroyed : response.destroyed;
+  if (!isHttp2(response)) return response.destroyed;
+  return response.stream.destroyed || response.stream.aborted;
+}
+
+/**
+ * Calls when an HTTP/2 client resets its stream. If it does so without an error, Node closes the stream
+ * only when everything written has been taken, which a stream that was reset never does.
+ */
+export function onceReset(response: HttpResponse, listener: () => void): void {
+  if (isHttp2(response)) response.stream.once('aborted', listener);
 }

@@ -14,7 +14,7 @@ import {
   UnauthorizedException,
 } from '@nestjs/common';
 import { concat, delay, map, NEVER, Observable, of, Subject, throwError } from 'rxjs';
-import { EventBus, matching, type SseEvent } from 'nestjs-event-stream';
+import { EventBus, matching, type SseEvent, SseConnections } from 'nestjs-event-stream';
 import { eachAdapter } from '../support/each-adapter.js';
 import { elapse, until } from '../support/until.js';
 
@@ -401,6 +401,17 @@ eachAdapter((bench) => {
     await client.next('exception');
     await client.closed;
     expect(client.lastEventId).toBe(good);
+  });
+
+  it('notices a client that leaves while something is on its way to it', async () => {
+    const { app, bus } = await start();
+    const [client, other] = [await bench.connect(app, '/news'), await bench.connect(app, '/news')];
+    await bus.publish('news', { data: 1 });
+    await client.next();
+    client.close();
+    await bus.publish('news', { data: 2 });
+    await until('one connection', () => app.get(SseConnections).count === 1);
+    await other.take(2);
   });
 
   it('leaves routes that are not @Sse() alone', async () => {
