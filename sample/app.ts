@@ -1,0 +1,16 @@
+import { join } from 'node:path';
+import { NestFactory } from '@nestjs/core';
+import type { NestExpressApplication } from '@nestjs/platform-express';
+import { AppModule } from './app.module.js';
+
+export async function createApp(): Promise<NestExpressApplication> {
+  const app = await NestFactory.create<NestExpressApplication>(AppModule, {
+    // Streams are drained before. What is left are sockets that a browser opened in advance, and Node
+    // would wait a minute for their first request.
+    forceCloseConnections: true,
+  });
+  app.enableCors();
+  app.enableShutdownHooks();
+  app.useStaticAssets(join(import.meta.dirname, 'public'), { index: false });
+  return app;
+}
