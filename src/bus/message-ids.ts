@@ -11,8 +11,12 @@ export class MessageIds {
   #departed: ReaderStream[] = [];
   /** The offset that the client knows; -1 when it knows none of this log. */
   #told = -1;
+  /** How far the reader is: no message can name a place beyond it. */
+  #reached = -1;
   /** Offsets handed to several streams whose own frame has gone out, while one of them may yet emit it. */
   readonly #sentOnce = new Set<number>();
+  /** How often an offset that several streams hold has still to come out before none of them does. */
+  readonly #timesLeft = new Map<number, number>();
 
   constructor(log: Log, streams: readonly ReaderStream[]) {
     this.#log = log;
@@ -21,14 +25,20 @@ export class MessageIds {
 
   /** The client begins anew, or somewhere else. */
   reset(told = -1): void {
-    this.#told = told;
+    this.#told = this.#reached = told;
     this.#departed = [];
     this.#sentOnce.clear();
+    this.#timesLeft.clear();
+  }
+
+  /** The reader has come to `offset`. */
+  reach(offset: number): void {
+    if (offset > this.#reached) this.#reached = offset;
   }
 
   /** The furthest offset up to `offset` that can be told, if that tells the client anything new. */
   upTo(offset: number): number | undefined {
-    let least = offset;
+    let least = Math.min(offset, this.#reached);
     for (const { floor } of this.#streams) least = Math.min(least, floor.value);
     for (const { floor } of this.#departed) least = Math.min(least, floor.value);
     return least > this.#told ? least : undefined;
@@ -49,11 +59,22 @@ export class MessageIds {
     return place?.epoch === this.#log.epoch ? place.offset : undefined;
   }
 
-  /** A message of that offset has come out of the operators. */
-  settle(offset: number, from: ReaderStream | undefined): void {
-    const stream = from ?? this.#streams.find(({ floor }) => floor.holds(offset));
-    stream?.floor.settle(offset);
-    if (this.#departed.length > 0) this.#settleDeparted(offset, stream);
+  /** A message of that offset has come out of the operators, while an event of `from` passed. */
+  settle(offset: number, from: ReaderStream): void {
+    from.floor.settle(offset);
+    if (this.#departed.length > 0) this.#settleDeparted(offset, from);
+  }
+
+  /** A message of that offset has come out of the operators at some other time. */
+  settleLate(offset: number): void {
+    const holders = this.#holdersOf(offset);
+    // Out of which one it came cannot be seen; that it came out of all can.
+    const left = (this.#timesLeft.get(offset) ?? holders.length) - 1;
+    if (left > 0 && holders.length > 1) this.#timesLeft.set(offset, left);
+    else for (const { floor } of holders) floor.settle(offset);
+    if (this.#departed.length > 0) {
+      this.#settleDeparted(offset, holders.length === 1 ? holders[0] : undefined);
+    }
   }
 
   /** Whether operators hold events, so that a message without an id may be one of them. */
@@ -73,19 +94,28 @@ export class MessageIds {
     return false;
   }
 
+  /** Whether operators of some stream hold the event of that offset. */
+  isHeld(offset: number): boolean {
+    return this.#holdersOf(offset).length > 0;
+  }
+
   /** Forgets what no stream can repeat any more. */
   forgetSettled(): void {
-    if (this.#sentOnce.size === 0) return;
-    for (const offset of this.#sentOnce) {
-      if (!this.#streams.some(({ floor }) => floor.holds(offset))) this.#sentOnce.delete(offset);
+    for (const offset of this.#sentOnce) if (!this.isHeld(offset)) this.#sentOnce.delete(offset);
+    for (const offset of this.#timesLeft.keys()) {
+      if (!this.isHeld(offset)) this.#timesLeft.delete(offset);
     }
+  }
+
+  #holdersOf(offset: number): ReaderStream[] {
+    return [...this.#streams, ...this.#departed].filter(({ floor }) => floor.holds(offset));
   }
 
   #settleDeparted(offset: number, from: ReaderStream | undefined): void {
     // A stream that joined later took the place of the one that left (switchMap): those events are dropped.
-    const settles = (departed: ReaderStream) =>
-      from === undefined ? departed.floor.holds(offset) : from.joinedAs > departed.leftAs;
-    for (const departed of this.#departed.filter(settles)) departed.floor.settle(offset);
+    for (const departed of this.#departed) {
+      if (from !== undefined && from.joinedAs > departed.leftAs) departed.floor.settle(offset);
+    }
     this.#departed = this.#departed.filter(({ floor }) => floor.holdsAny);
   }
 }

@@ -40,6 +40,7 @@ export class Passage {
   /** Hands an event of the log to the streams that want it. */
   pass(entry: Entry, streams: readonly ReaderStream[]): void {
     this.#isShared = streams.length > 1;
+    this.#ids.reach(entry.offset);
     for (const { floor } of streams) floor.hand(entry.offset);
     this.#offset = entry.offset;
     for (const stream of streams) {
@@ -51,6 +52,7 @@ export class Passage {
 
   /** @param offset the place that is reached with the event, for the last one of a snapshot */
   passSnapshot(event: SseEvent, offset: number | undefined, stream: ReaderStream): void {
+    if (offset !== undefined) this.#ids.reach(offset);
     this.#offset = offset;
     this.#passing = stream;
     stream.next(event);
@@ -78,11 +80,12 @@ export class Passage {
     const message = this.#last;
     this.#last = NOTHING;
     const isPlaced = isLast || this.#lastOffset !== this.#offset;
-    this.#write(message, isPlaced ? this.#lastOffset : undefined);
+    this.#write(message, isPlaced ? this.#lastOffset : undefined, this.#isShared);
   }
 
   /** The cursor to tell the client for having reached `offset`; undefined if that is nothing new or not safe. */
   tell(offset: number): string | undefined {
+    this.#ids.reach(offset);
     const told = this.#ids.upTo(offset);
     this.#ids.tell(told);
     return told === undefined ? undefined : this.#log.cursorAt(told);
@@ -111,7 +114,7 @@ export class Passage {
 
   #takeLate(message: unknown, offset: number | undefined): void {
     if (offset !== undefined) {
-      this.#ids.settle(offset, undefined);
+      this.#ids.settleLate(offset);
     } else if (!this.#hasWarned && this.#ids.areHeld) {
       this.#hasWarned = true;
       this.#warn(
@@ -119,13 +122,15 @@ export class Passage {
           'loses its connection gets it again. Pass the id on: map to { ...event, data }.',
       );
     }
-    this.#write(message, offset);
+    const isShared = offset !== undefined && this.#ids.isHeld(offset);
+    this.#write(message, offset, isShared);
     this.#ids.forgetSettled();
   }
 
-  #write(message: unknown, offset: number | undefined): void {
+  /** @param isShared whether it may come out of another stream as well */
+  #write(message: unknown, offset: number | undefined, isShared: boolean): void {
     const entry = Entry.of(message);
-    if (entry !== undefined && this.#ids.isRepeated(entry, this.#isShared)) return;
+    if (entry !== undefined && this.#ids.isRepeated(entry, isShared)) return;
     const told = offset === undefined ? undefined : this.#ids.upTo(offset);
     this.#ids.tell(told);
     if (entry !== undefined && entry.offset === told && entry.epoch === this.#log.epoch) {

@@ -190,7 +190,10 @@ export class Reader {
   #handOutSnapshot(stream: ReaderStream): void {
     const record = stream.snapshot?.pop();
     const isLast = stream.snapshot?.length === 0;
-    if (isLast) stream.snapshot = undefined;
+    if (isLast) {
+      stream.snapshot = undefined;
+      stream.floor.pin(this.#cursor);
+    }
     if (record !== undefined) {
       const id = isLast ? this.#log.cursorAt(this.#cursor) : undefined;
       this.#passage.passSnapshot(looseEvent(record, id), isLast ? this.#cursor : undefined, stream);
@@ -228,7 +231,7 @@ export class Reader {
     const { snapshot } = stream.plan;
     if (snapshot === undefined) return;
     stream.after = this.#log.head;
-    stream.floor.pin(this.#cursor);
+    stream.floor.pin();
     stream.isOwed = true;
     void readSnapshot(() => snapshot({ reason }), stream.selection.names).then((result) => {
       stream.isOwed = false;

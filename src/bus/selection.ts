@@ -50,10 +50,11 @@ export class Selection {
   after(offset: number): Entry | undefined {
     let first: Entry | undefined;
     for (const source of this.#sources) {
-      let entry = source.index.entries.at(source.position);
-      while (entry !== undefined && entry.offset <= offset) {
-        entry = source.index.entries.at(++source.position);
-      }
+      const { entries } = source.index;
+      // What was dropped before it was read is a gap, or was not for this stream.
+      if (source.position < entries.start) source.position = entries.start;
+      let entry = entries.at(source.position);
+      while (entry !== undefined && entry.offset <= offset) entry = entries.at(++source.position);
       if (entry !== undefined && (first === undefined || entry.offset < first.offset))
         first = entry;
     }

@@ -2,7 +2,7 @@ import type { Entry } from './entry.js';
 
 /** Entries in the order of their offsets: added at the end, dropped at the front, found by place. */
 export class EntryQueue {
-  #entries: Entry[] = [];
+  #entries: (Entry | undefined)[] = [];
   #dropped = 0;
   #base = 0;
 
@@ -14,13 +14,19 @@ export class EntryQueue {
     return this.#entries[this.#dropped];
   }
 
+  /** The position of the oldest entry: what was before it is gone. */
+  get start(): number {
+    return this.#base + this.#dropped;
+  }
+
   push(entry: Entry): void {
     this.#entries.push(entry);
   }
 
   shift(): void {
     if (this.#dropped >= this.#entries.length) return;
-    this.#dropped++;
+    // The slot waits for others to go with it; the entry's memory must not.
+    this.#entries[this.#dropped++] = undefined;
     if (this.#dropped === this.#entries.length) {
       this.#base += this.#dropped;
       this.#entries = [];
@@ -38,8 +44,7 @@ export class EntryQueue {
 
   /** The entry at a position that {@link seek} gave, counted on by one for each entry read. */
   at(position: number): Entry | undefined {
-    const index = position - this.#base;
-    return index < this.#dropped ? undefined : this.#entries[index];
+    return this.#entries[position - this.#base];
   }
 
   /** The position of the first entry after `offset`; of the next one to come, if there is none yet. */

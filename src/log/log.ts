@@ -10,7 +10,7 @@ import type { Turn } from './turn.js';
 /** Events that are known to be missing from the middle of the log: those after `after`, up to `upTo`. */
 export interface Hole {
   readonly after: number;
-  readonly upTo: number;
+  upTo: number;
 }
 
 /**
@@ -22,6 +22,8 @@ export class Log extends LogSink {
   #head = 0;
   #lost = 0;
   #bytes = 0;
+  /** The head when the round of readers began: what came later has not had its turn. */
+  #announced = 0;
   #holes: Hole[] = [];
   #ageTimer: NodeJS.Timeout | undefined;
   readonly #entries = new EntryQueue();
@@ -33,6 +35,9 @@ export class Log extends LogSink {
     super();
     this.#history = history;
     this.#turn = turn;
+    turn.onBegin(() => {
+      this.#announced = this.#head;
+    });
     turn.onEnd(() => this.trim());
   }
 
@@ -70,7 +75,7 @@ export class Log extends LogSink {
 
   override reset(epoch: string, offset: number): void {
     this.#epoch = epoch;
-    this.#head = this.#lost = offset;
+    this.#head = this.#lost = this.#announced = offset;
     this.#bytes = 0;
     this.#holes = [];
     this.#entries.clear();
@@ -95,14 +100,16 @@ export class Log extends LogSink {
 
   override lose(offset: number): void {
     if (offset <= this.#head) return;
-    this.#holes.push({ after: this.#head, upTo: offset });
+    const last = this.#holes.at(-1);
+    if (last?.upTo === this.#head) last.upTo = offset;
+    else this.#holes.push({ after: this.#head, upTo: offset });
     this.#head = offset;
     this.#topics.announceAll();
     this.#turn.request();
   }
 
   /** The first hole that a reader at `offset` has yet to cross. */
-  holeAfter(offset: number): Hole | undefined {
+  holeAfter(offset: number): Readonly<Hole> | undefined {
     return this.#holes.length === 0 ? undefined : this.#holes.find(({ upTo }) => upTo > offset);
   }
 
@@ -133,17 +140,31 @@ export class Log extends LogSink {
       const isHeld =
         this.#entries.length <= maxEvents && this.#bytes <= maxBytes && oldest.at > oldestAllowed;
       if (isHeld) break;
+      if (oldest.offset > this.#announced) {
+        this.#turn.request();
+        break;
+      }
       this.#entries.shift();
       this.#bytes -= oldest.cost;
       this.#lost = oldest.offset;
       this.#topics.drop(oldest);
     }
-    while ((this.#holes[0]?.upTo ?? Infinity) <= this.#lost) this.#holes.shift();
+    this.#forgetHoles();
     this.#trimAgain(maxAge);
   }
 
   close(): void {
     clearTimeout(this.#ageTimer);
+  }
+
+  /** What a hole swallowed may have been of any topic. */
+  #forgetHoles(): void {
+    for (;;) {
+      const [hole] = this.#holes;
+      if (hole === undefined || hole.upTo > this.#lost) return;
+      this.#holes.shift();
+      this.#topics.lose(hole.upTo);
+    }
   }
 
   #trimAgain(maxAge: number | false): void {

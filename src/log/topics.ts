@@ -57,6 +57,18 @@ export class Topics {
     for (const { index } of this.#byPattern.values()) index.clear(lost);
   }
 
+  /** Events up to `offset`, of nobody knows which topics, are gone. */
+  lose(offset: number): void {
+    this.#lostElsewhere = Math.max(this.#lostElsewhere, offset);
+    for (const [topic, lost] of this.#lostByTopic) {
+      if (lost <= offset) this.#lostByTopic.delete(topic);
+    }
+    const patterns = [...this.#byPattern.values()].map(({ index }) => index);
+    for (const index of [...this.#byTopic.values(), ...patterns]) {
+      index.lost = Math.max(index.lost, offset);
+    }
+  }
+
   /** Every reader is told to look. */
   announceAll(): void {
     for (const index of this.#byTopic.values()) index.announcements.next();

@@ -19,7 +19,13 @@ export class Turn {
   #running: Task[] = [];
   #next = 0;
   #isScheduled = false;
+  readonly #beginnings: (() => void)[] = [];
   readonly #endings: (() => void)[] = [];
+
+  /** Runs `beginning` before each round of tasks. */
+  onBegin(beginning: () => void): void {
+    this.#beginnings.push(beginning);
+  }
 
   /** Runs `ending` at the end of each round of tasks. */
   onEnd(ending: () => void): void {
@@ -42,6 +48,7 @@ export class Turn {
 
   readonly #run = (): void => {
     if (this.#next === 0) {
+      for (const beginning of this.#beginnings) beginning();
       this.#running = this.#tasks;
       this.#tasks = [];
     }
