@@ -7,7 +7,7 @@ import { toFields } from '../wire/message.js';
 import type { ConnectionInfo, EndReason } from './connection-info.js';
 import type { Delivery } from './delivery.js';
 import type { HeaderGate } from './header-gate.js';
-import { destroy, type HttpResponse } from './http.js';
+import { destroy, type HttpResponse, isGone } from './http.js';
 import { Outbox } from './outbox.js';
 
 /** One open response, as who opens it describes it. */
@@ -59,7 +59,7 @@ export class Connection implements Seat, Task {
     this.#lastWriteAt = delivery.now;
     // Clients that came together do not have to leave together.
     if (maxLifetime !== false) this.#endsAt = delivery.now + maxLifetime * (1 - Math.random() / 10);
-    opening.gate.divert((message) => this.take(message));
+    opening.gate.divert((message) => this.takeFromOutside(message));
   }
 
   get lastEventId(): string | undefined {
@@ -133,10 +133,20 @@ export class Connection implements Seat, Task {
       this.reader.take(message);
       return;
     }
-    try {
-      this.write(encodeFrame(toFields(message)));
-    } catch (error) {
-      this.#delivery.warn('A message was dropped: its data is not what JSON can hold', error);
+    const frame = this.#encode(message);
+    if (frame !== undefined) this.write(frame);
+  }
+
+  /** Takes what an interceptor further out emitted, which may go on when the handler's Observable has ended. */
+  takeFromOutside(message: unknown): void {
+    const { response } = this;
+    if (this.#reason === undefined) {
+      this.take(message);
+    } else if (response.headersSent && !response.writableEnded && !isGone(response)) {
+      const frame = this.#encode(message);
+      if (frame === undefined) return;
+      this.#outbox.push(frame);
+      this.#outbox.flush();
     }
   }
 
@@ -181,6 +191,17 @@ export class Connection implements Seat, Task {
     } else if (heartbeatInterval !== false && quiet >= heartbeatInterval) {
       this.#isBeatDue = true;
       this.schedule();
+    }
+  }
+
+  #encode(message: unknown): Buffer | undefined {
+    try {
+      const fields = toFields(message);
+      // Ids of a client that reads the log are places in the log.
+      return encodeFrame(this.reader === undefined ? fields : { ...fields, id: undefined });
+    } catch (error) {
+      this.#delivery.warn('A message was dropped: its data is not what JSON can hold', error);
+      return undefined;
     }
   }
 

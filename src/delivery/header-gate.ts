@@ -59,8 +59,9 @@ export class HeaderGate {
     response.once('unpipe', () => (isPiped = false));
     const commitHeaders = stream.commitHeaders.bind(stream);
     const writeMessage = stream.writeMessage.bind(stream);
+    // An interceptor further out may have answered without asking us: then nobody would let go.
     stream.commitHeaders = () => {
-      if (this.#isOpen) commitHeaders();
+      if (this.#isOpen || this.#takesMessage === undefined) commitHeaders();
     };
     // An interceptor further out completed first: an empty stream, unless Nest has unpiped to answer.
     const end = stream.end.bind(stream);
@@ -74,7 +75,7 @@ export class HeaderGate {
         writeMessage(message, done);
         return;
       }
-      this.#takesMessage(message);
+      this.#takesMessage(isLateError(message) ? { ...message, type: 'exception' } : message);
       process.nextTick(done);
     };
   }
@@ -95,4 +96,11 @@ function isComment(message: unknown): boolean {
   if (typeof message !== 'object' || message === null) return false;
   const { comment, data, type, retry } = message as Record<string, unknown>;
   return comment !== undefined && data === undefined && type === undefined && retry === undefined;
+}
+
+/** Nest's way to tell of an error after the headers; an EventSource has an `error` event of its own. */
+function isLateError(message: unknown): message is { type: 'error'; data: string } {
+  if (typeof message !== 'object' || message === null) return false;
+  const { type, data, ...rest } = message as Record<string, unknown>;
+  return type === 'error' && typeof data === 'string' && Object.keys(rest).length === 0;
 }

@@ -6,7 +6,7 @@ import {
   Module,
   type OnApplicationShutdown,
 } from '@nestjs/common';
-import { APP_GUARD, APP_INTERCEPTOR, ModulesContainer } from '@nestjs/core';
+import { ApplicationConfig, ModulesContainer } from '@nestjs/core';
 import { EventBus } from '../bus/event-bus.js';
 import { Delivery } from '../delivery/delivery.js';
 import { SseConnections } from '../delivery/sse-connections.js';
@@ -73,8 +73,8 @@ export interface SseOptionsFactory {
       inject: [Delivery],
       useFactory: (delivery: Delivery) => new SseConnections(delivery),
     },
-    { provide: APP_GUARD, useClass: SseGuard },
-    { provide: APP_INTERCEPTOR, useClass: SseInterceptor },
+    SseGuard,
+    SseInterceptor,
   ],
   exports: [EventBus, SseConnections, Backplane],
 })
@@ -87,8 +87,14 @@ export class SseModule
     private readonly backplane: Backplane,
     private readonly log: Log,
     modules: ModulesContainer,
+    application: ApplicationConfig,
+    guard: SseGuard,
+    interceptor: SseInterceptor,
   ) {
     super();
+    // APP_INTERCEPTOR would come after those of modules that Nest scans first: they would see no events.
+    application.addGlobalGuard(guard);
+    application.addGlobalInterceptor(interceptor);
     const imported = [...modules.values()].filter(({ metatype }) => metatype === SseModule);
     if (imported.length > 1) {
       throw new SseError(
