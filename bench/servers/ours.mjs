@@ -1,6 +1,6 @@
 import 'reflect-metadata';
 import { Controller, Module, Param, Sse } from '@nestjs/common';
-import { EventBus, SseModule } from '../dist/index.js';
+import { EventBus, SseModule } from 'nestjs-event-stream';
 import { decorate, listenNest } from '../lib/nest.mjs';
 import { serve } from '../lib/serve.mjs';
 
