@@ -1,13 +1,17 @@
 import { join } from 'node:path';
+import type { NestApplicationOptions } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import { AppModule } from './app.module.js';
 
-export async function createApp(): Promise<NestExpressApplication> {
+export async function createApp(
+  options: NestApplicationOptions = {},
+): Promise<NestExpressApplication> {
   const app = await NestFactory.create<NestExpressApplication>(AppModule, {
     // Streams are drained before. What is left are sockets that a browser opened in advance, and Node
     // would wait a minute for their first request.
     forceCloseConnections: true,
+    ...options,
   });
   app.enableCors();
   app.enableShutdownHooks();
