@@ -1,0 +1,60 @@
+import type { StreamPlace } from './place.js';
+
+interface Mark {
+  readonly place: StreamPlace;
+  /** On the monotonic clock. */
+  readonly since: number;
+}
+
+/**
+ * The furthest place that this instance knows of, because it has read it or because Redis took an event of
+ * its own there: a log that ends before it has been rewritten. And how far behind it the instance is.
+ */
+export class KnownEnd {
+  #place: StreamPlace = { epoch: '', offset: 0, id: '' };
+  #reached = this.#place;
+  /** The oldest place, as far as it matters, that is known of and has not been reached; and the newest. */
+  #oldest: Mark | undefined;
+  #newest: Mark | undefined;
+
+  get place(): StreamPlace {
+    return this.#place;
+  }
+
+  /** Events that are known of and have not been read. */
+  get lagEvents(): number {
+    const { epoch, offset } = this.#place;
+    return epoch === this.#reached.epoch ? Math.max(offset - this.#reached.offset, 0) : offset;
+  }
+
+  /** For how long, in milliseconds, the oldest of them has been known of. */
+  get lagMs(): number {
+    return this.#oldest === undefined ? 0 : Math.round(performance.now() - this.#oldest.since);
+  }
+
+  /** Redis says that the log ends here. */
+  observe(place: StreamPlace): void {
+    this.#advance(place);
+    if (isReached(place, this.#reached)) return;
+    this.#newest = { place, since: performance.now() };
+    this.#oldest ??= this.#newest;
+  }
+
+  /** This instance has read up to here. */
+  reach(place: StreamPlace): void {
+    this.#advance(place);
+    this.#reached = place;
+    if (this.#oldest === undefined || !isReached(this.#oldest.place, place)) return;
+    const { place: newest } = this.#newest ?? this.#oldest;
+    this.#oldest = isReached(newest, place) ? undefined : this.#newest;
+  }
+
+  #advance(place: StreamPlace): void {
+    const { epoch, offset } = this.#place;
+    if (place.epoch !== epoch || place.offset > offset) this.#place = place;
+  }
+}
+
+function isReached(place: StreamPlace, by: StreamPlace): boolean {
+  return place.epoch === by.epoch && place.offset <= by.offset;
+}

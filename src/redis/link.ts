@@ -1,0 +1,132 @@
+import type { Connection } from './connection.js';
+
+/** Milliseconds before the first attempt to connect again, doubled up to the longest with each failure. */
+const SHORTEST_WAIT = 50;
+const LONGEST_WAIT = 2_000;
+/** A connection that lived this long, in milliseconds, was a good one. */
+const GOOD_LIFE = 5_000;
+
+/** How a link tells of its connection. */
+export interface LinkEvents {
+  onUp?(): void;
+  /** Also called for each further attempt that fails. */
+  onDown(error: Error): void;
+}
+
+/** One connection at a time: when it is lost another takes its place, after a wait that varies. */
+export class Link {
+  readonly #connect: () => Connection;
+  readonly #timeout: number;
+  readonly #events: LinkEvents;
+  #candidate: Connection | undefined;
+  #connection: Connection | undefined;
+  #connectedAt = 0;
+  #failures = 0;
+  #timer: NodeJS.Timeout | undefined;
+  #isClosed = false;
+  #waiting: ((connection: Connection | undefined) => void)[] = [];
+  readonly #ended = new Set<Promise<void>>();
+
+  /** @param timeout milliseconds that an attempt to connect may take */
+  constructor(connect: () => Connection, timeout: number, events: LinkEvents) {
+    this.#connect = connect;
+    this.#timeout = timeout;
+    this.#events = events;
+  }
+
+  get connection(): Connection | undefined {
+    return this.#connection;
+  }
+
+  open(): void {
+    void this.#attempt();
+  }
+
+  /** The connection, as soon as there is one; undefined when the link is closed. */
+  connected(): Promise<Connection | undefined> {
+    if (this.#connection !== undefined || this.#isClosed) return Promise.resolve(this.#connection);
+    return new Promise((resolve) => this.#waiting.push(resolve));
+  }
+
+  /** Gives up a connection, if it is still the one in use. */
+  drop(connection: Connection, error: Error): void {
+    if (connection !== this.#connection) return;
+    this.#connection = undefined;
+    connection.disconnect();
+    if (this.#isClosed) return;
+    if (performance.now() - this.#connectedAt > GOOD_LIFE) this.#failures = 0;
+    this.#events.onDown(error);
+    this.#attemptLater();
+  }
+
+  /** Ends the connection, which its server may delay by a tenth of a second. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    clearTimeout(this.#timer);
+    this.#candidate?.disconnect();
+    this.#connection?.disconnect();
+    this.#connection = undefined;
+    this.#settle(undefined);
+    await Promise.all(this.#ended);
+  }
+
+  async #attempt(): Promise<void> {
+    const connection = this.#connect();
+    this.#candidate = connection;
+    let error = new Error('The connection was closed');
+    connection.on('error', (cause) => (error = cause));
+    const ended = new Promise<void>((resolve) => connection.once('end', resolve));
+    this.#ended.add(ended);
+    void ended.then(() => {
+      this.#ended.delete(ended);
+      this.drop(connection, error);
+    });
+    try {
+      await within(connection.connect(), this.#timeout, 'did not let us connect');
+    } catch (cause) {
+      connection.disconnect();
+      this.#candidate = undefined;
+      if (this.#isClosed) return;
+      // ioredis says why in its event; what it rejects with is that the connection was closed.
+      this.#events.onDown(error.message === 'The connection was closed' ? asError(cause) : error);
+      this.#attemptLater();
+      return;
+    }
+    this.#candidate = undefined;
+    if (this.#isClosed || connection.status !== 'ready') {
+      connection.disconnect();
+      if (!this.#isClosed) this.#attemptLater();
+      return;
+    }
+    this.#connectedAt = performance.now();
+    this.#connection = connection;
+    this.#settle(connection);
+    this.#events.onUp?.();
+  }
+
+  #attemptLater(): void {
+    const wait = Math.min(SHORTEST_WAIT * 2 ** this.#failures++, LONGEST_WAIT);
+    this.#timer = setTimeout(() => void this.#attempt(), wait * (0.5 + Math.random() / 2));
+  }
+
+  #settle(connection: Connection | undefined): void {
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const resolve of waiting) resolve(connection);
+  }
+}
+
+/** Rejects if `work` takes longer than `timeout`, in milliseconds. */
+export function within<T>(work: Promise<T>, timeout: number, what: string): Promise<T> {
+  return new Promise<T>((resolve, reject) => {
+    const timer = setTimeout(
+      () => reject(new Error(`Redis ${what} within ${timeout} ms`)),
+      timeout,
+    );
+    work.then(resolve, reject).finally(() => clearTimeout(timer));
+  });
+}
+
+export function asError(cause: unknown): Error {
+  return cause instanceof Error ? cause : new Error(String(cause));
+}

@@ -1,0 +1,44 @@
+import { SseError } from '../errors.js';
+
+export function closedError(): SseError {
+  return new SseError(
+    'BACKPLANE_CLOSED',
+    'The application has shut down: nothing can be published',
+  );
+}
+
+/** Redis was not to be reached in time. */
+export function awayError(timeout: number): SseError {
+  return new SseError(
+    'BACKPLANE_UNAVAILABLE',
+    `Redis has been away for ${timeout} ms, so the event was not published. Publish it again later; ` +
+      "the backplane's health says when Redis is back",
+  );
+}
+
+/** The event was sent, and no answer came. */
+export function unknownError(cause: Error): SseError {
+  return new SseError(
+    'BACKPLANE_UNAVAILABLE',
+    `Whether the event was published is not known: ${cause.message}. Publish with an idempotencyKey, then ` +
+      'publishing it again cannot add it twice',
+    { cause },
+  );
+}
+
+/** Redis answered that it does not take the event. */
+export function refusedError(cause: Error): SseError {
+  return new SseError(
+    'BACKPLANE_UNAVAILABLE',
+    `Redis refused the event, so it was not published: ${cause.message}`,
+    { cause },
+  );
+}
+
+export function tooManyError(count: number): SseError {
+  return new SseError(
+    'BACKPLANE_UNAVAILABLE',
+    `${count} events wait for Redis already, so this one was not published. Await what you publish, or ` +
+      'publish less while Redis is away',
+  );
+}

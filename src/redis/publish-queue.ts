@@ -1,0 +1,122 @@
+import type { SseError } from '../errors.js';
+import type { Cursor } from '../log/cursor.js';
+import type { EventRecord } from '../log/entry.js';
+import { awayError, tooManyError, unknownError } from './publish-errors.js';
+import { toFields } from './stream-entry.js';
+
+/** Publishes that may wait for Redis at a time. */
+const MAX_WAITING = 100_000;
+
+/** One publish on its way. */
+export interface Job {
+  readonly fields: readonly [string, string];
+  readonly idempotencyKey: string | undefined;
+}
+
+interface Pending extends Job {
+  readonly deadline: number;
+  isSettled: boolean;
+  resolve(cursor: Cursor): void;
+  reject(error: Error): void;
+}
+
+/** Publishes that wait, and those that were sent; each is settled by its deadline, whatever Redis does. */
+export class PublishQueue {
+  readonly #timeout: number;
+  #waiting: Pending[] = [];
+  #sent: Pending[] = [];
+  #timer: NodeJS.Timeout | undefined;
+  #closed: SseError | undefined;
+
+  /** @param timeout milliseconds */
+  constructor(timeout: number) {
+    this.#timeout = timeout;
+  }
+
+  /** Publishes that wait to be sent. */
+  get length(): number {
+    return this.#waiting.length;
+  }
+
+  add(record: EventRecord, idempotencyKey: string | undefined): Promise<Cursor> {
+    return new Promise((resolve, reject) => {
+      if (this.#closed !== undefined) throw this.#closed;
+      if (this.#waiting.length >= MAX_WAITING) throw tooManyError(MAX_WAITING);
+      this.#waiting.push({
+        fields: toFields(record),
+        idempotencyKey,
+        deadline: performance.now() + this.#timeout,
+        isSettled: false,
+        resolve,
+        reject,
+      });
+      this.#watch();
+    });
+  }
+
+  /** The next publishes to send. */
+  take(count: number): readonly Job[] {
+    this.#sent = this.#waiting.splice(0, count);
+    return this.#sent;
+  }
+
+  /** What was sent is in the log. */
+  settle(cursors: readonly Cursor[]): void {
+    for (const [index, cursor] of cursors.entries()) {
+      const job = this.#sent[index];
+      if (job === undefined || job.isSettled) continue;
+      job.isSettled = true;
+      job.resolve(cursor);
+    }
+    this.#sent = [];
+  }
+
+  /** What was sent and may be sent again is the next to be sent, unless its time is up. */
+  putBack(isRepeatable: (job: Job) => boolean): void {
+    const again = this.#sent.filter((job) => !job.isSettled && isRepeatable(job));
+    this.#sent = this.#sent.filter((job) => !again.includes(job));
+    this.#waiting = [...again, ...this.#waiting];
+  }
+
+  /** What was sent has failed. */
+  reject(error: SseError): void {
+    const sent = this.#sent;
+    this.#sent = [];
+    for (const job of sent) fail(job, error);
+  }
+
+  close(error: SseError): void {
+    this.#closed = error;
+    clearTimeout(this.#timer);
+    const all = [...this.#sent, ...this.#waiting];
+    this.#sent = [];
+    this.#waiting = [];
+    for (const job of all) fail(job, error);
+  }
+
+  #watch(): void {
+    if (this.#timer !== undefined || this.#closed !== undefined) return;
+    const oldest = this.#sent.find(({ isSettled }) => !isSettled) ?? this.#waiting[0];
+    if (oldest === undefined) return;
+    const wait = Math.max(oldest.deadline - performance.now(), 1);
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined;
+      this.#expire(performance.now());
+      this.#watch();
+    }, wait);
+  }
+
+  #expire(now: number): void {
+    const silent = new Error(`Redis did not answer within ${this.#timeout} ms`);
+    for (const job of this.#sent) if (job.deadline <= now) fail(job, unknownError(silent));
+    const count = this.#waiting.findIndex(({ deadline }) => deadline > now);
+    const expired = this.#waiting.splice(0, count < 0 ? Infinity : count);
+    for (const job of expired) fail(job, awayError(this.#timeout));
+  }
+}
+
+function fail(job: Pending, error: SseError): void {
+  if (job.isSettled) return;
+  job.isSettled = true;
+  job.reject(error);
+}

@@ -1,0 +1,144 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { History, PublishOptions } from '../log/backplane.js';
+import type { Cursor } from '../log/cursor.js';
+import type { EventRecord } from '../log/entry.js';
+import { newEpoch } from '../log/memory.backplane.js';
+import type { Connection } from './connection.js';
+import { asError, type Link, within } from './link.js';
+import type { RedisOptions } from './options.js';
+import type { KnownEnd } from './known-end.js';
+import { type LogState, parseState, type StreamPlace } from './place.js';
+import { closedError, refusedError, unknownError } from './publish-errors.js';
+import { type Job, PublishQueue } from './publish-queue.js';
+import { isPassing, isReply, runScript } from './script.js';
+
+/** Events that go to Redis in one step, which nobody else can interrupt. */
+const BATCH = 256;
+
+/**
+ * Sends events to Redis in the order of the calls, one batch at a time: what is published meanwhile is the
+ * next batch. So order needs no care, and whatever failed can be sent again without overtaking.
+ */
+export class Publisher {
+  readonly #options: RedisOptions;
+  readonly #history: History;
+  readonly #link: Link;
+  readonly #known: KnownEnd;
+  readonly #queue: PublishQueue;
+  #isSending = false;
+  #isScheduled = false;
+
+  constructor(options: RedisOptions, history: History, link: Link, known: KnownEnd) {
+    this.#options = options;
+    this.#history = history;
+    this.#link = link;
+    this.#known = known;
+    this.#queue = new PublishQueue(options.publishTimeout);
+  }
+
+  publish(record: EventRecord, { idempotencyKey }: PublishOptions): Promise<Cursor> {
+    const promise = this.#queue.add(record, idempotencyKey);
+    this.#schedule();
+    return promise;
+  }
+
+  /**
+   * Where the log ends, by the connection that publishes. A log begins if there is none, or if the one
+   * there does not reach as far as `known`.
+   */
+  async look(known: StreamPlace = this.#known.place): Promise<LogState> {
+    const connection = await this.#link.connected();
+    if (connection === undefined) throw closedError();
+    return this.#run(connection, [], known);
+  }
+
+  /** A command for the log that is neither written to nor waits. */
+  async ask(command: string, ...args: (string | number)[]): Promise<unknown> {
+    const connection = await this.#link.connected();
+    if (connection === undefined) throw closedError();
+    return this.#bounded(connection, connection.call(command, this.logKey, ...args));
+  }
+
+  get logKey(): string {
+    return `{${this.#options.key}}:log`;
+  }
+
+  /** When nothing is on its way. */
+  async idle(): Promise<void> {
+    while (this.#queue.length > 0 || this.#isSending) await nextTurn();
+  }
+
+  close(): void {
+    this.#queue.close(closedError());
+  }
+
+  /** Collects what is published in one turn of the event loop. */
+  #schedule(): void {
+    if (this.#isScheduled || this.#isSending) return;
+    this.#isScheduled = true;
+    setImmediate(() => {
+      this.#isScheduled = false;
+      void this.#send();
+    });
+  }
+
+  async #send(): Promise<void> {
+    if (this.#isSending) return;
+    this.#isSending = true;
+    while (this.#queue.length > 0) {
+      const connection = await this.#link.connected();
+      if (connection === undefined) break;
+      const jobs = this.#queue.take(BATCH);
+      if (jobs.length === 0) continue;
+      try {
+        const { cursors } = await this.#run(connection, jobs, this.#known.place);
+        this.#queue.settle(cursors);
+      } catch (cause) {
+        this.#fail(asError(cause));
+      }
+    }
+    this.#isSending = false;
+  }
+
+  #fail(error: Error): void {
+    if (isReply(error)) {
+      if (isPassing(error)) this.#queue.putBack(() => true);
+      this.#queue.reject(refusedError(error));
+      return;
+    }
+    this.#queue.putBack(({ idempotencyKey }) => idempotencyKey !== undefined);
+    this.#queue.reject(unknownError(error));
+  }
+
+  async #run(connection: Connection, jobs: readonly Job[], known: StreamPlace): Promise<LogState> {
+    const { key, maxLen, idempotencyWindow } = this.#options;
+    const { maxEvents, maxAge, maxBytes } = this.#history;
+    const names = jobs.flatMap(({ idempotencyKey }) => idempotencyKey ?? []);
+    const keys = [`{${key}}:meta`, this.logKey, ...names.map((name) => `{${key}}:once:${name}`)];
+    const bounds = [maxLen ?? maxEvents, maxAge === false ? 0 : maxAge, maxBytes];
+    const place = [known.epoch, known.offset, known.id];
+    const args = [newEpoch(), ...place, ...bounds, idempotencyWindow];
+    const events = jobs.flatMap(({ fields, idempotencyKey }) => [
+      idempotencyKey === undefined ? 0 : 1,
+      ...fields,
+    ]);
+    const reply = await this.#bounded(
+      connection,
+      runScript(connection, keys, [...args, ...events]),
+    );
+    const state = parseState(reply);
+    this.#known.observe(state.end);
+    return state;
+  }
+
+  /** A connection on which Redis does not answer, or refuses for now, is given up. */
+  async #bounded(connection: Connection, reply: Promise<unknown>): Promise<unknown> {
+    try {
+      return await within(reply, this.#options.publishTimeout, 'did not answer');
+    } catch (cause) {
+      const error = asError(cause);
+      if (!isReply(error) || isPassing(error)) this.#link.drop(connection, error);
+      throw error;
+    }
+  }
+}

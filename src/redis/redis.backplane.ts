@@ -1,0 +1,142 @@
+import { SseError } from '../errors.js';
+import {
+  Backplane,
+  type BackplaneHealth,
+  type History,
+  type LogSink,
+  type PublishOptions,
+} from '../log/backplane.js';
+import type { Cursor } from '../log/cursor.js';
+import type { EventRecord } from '../log/entry.js';
+import { describeSource, newConnection, type Role } from './connection.js';
+import { KnownEnd } from './known-end.js';
+import { Link, within } from './link.js';
+import type { RedisOptions } from './options.js';
+import { Outages } from './outages.js';
+import { closedError } from './publish-errors.js';
+import { Publisher } from './publisher.js';
+import { Tail } from './tail.js';
+import { Watch } from './watch.js';
+
+/** How long, in milliseconds, closing waits for publishes that are on their way. */
+const LAST_PUBLISHES = 250;
+
+/** What an open backplane consists of. */
+interface Parts {
+  readonly publisher: Publisher;
+  readonly tail: Tail;
+  readonly links: readonly Link[];
+  readonly watch: Watch;
+  readonly outages: Outages;
+  readonly known: KnownEnd;
+}
+
+/** How opening goes on: there is one outcome, and what comes later changes nothing. */
+interface Start {
+  onCaughtUp(): void;
+  onFailure(error: Error): void;
+}
+
+/** Orders events in a Redis stream, which every instance tails. Made by `redisBackplane()`. */
+export class RedisBackplane extends Backplane {
+  readonly #options: RedisOptions;
+  #parts: Parts | undefined;
+
+  /** @internal */
+  constructor(options: RedisOptions) {
+    super();
+    this.#options = options;
+  }
+
+  override get health(): BackplaneHealth {
+    const { outages, tail, known } = this.#parts ?? {};
+    return {
+      isConnected: outages?.isConnected ?? false,
+      lastReadAt: tail?.lastReadAt,
+      lagEvents: known?.lagEvents ?? 0,
+      lagMs: known?.lagMs ?? 0,
+    };
+  }
+
+  /** @throws SseError `BACKPLANE_UNAVAILABLE` if Redis is away, unless `waitForRedis` says to wait */
+  override async open(sink: LogSink, history: History): Promise<void> {
+    if (this.#parts !== undefined) {
+      throw new SseError(
+        'BACKPLANE_BROKEN',
+        'This redisBackplane() is in use already: every application needs one of its own',
+      );
+    }
+    const { waitForRedis, source } = this.#options;
+    try {
+      await new Promise<void>((resolve, reject) => {
+        this.#parts = this.#start(sink, history, {
+          onCaughtUp: resolve,
+          onFailure: (error) => {
+            if (waitForRedis === 0) reject(error);
+          },
+        });
+        if (!Number.isFinite(waitForRedis) || waitForRedis === 0) return;
+        const late = new Error(`not within ${waitForRedis} ms`);
+        setTimeout(() => reject(late), waitForRedis).unref();
+      });
+    } catch (cause) {
+      await this.close();
+      throw new SseError(
+        'BACKPLANE_UNAVAILABLE',
+        `${describeSource(source)} is needed to start and was not to be had: ${String(cause)}. ` +
+          "Start it or correct 'url'; an application that may start first sets waitForRedis",
+        { cause },
+      );
+    }
+  }
+
+  override async publish(record: EventRecord, options: PublishOptions = {}): Promise<Cursor> {
+    if (this.#parts === undefined) throw closedError();
+    return this.#parts.publisher.publish(record, options);
+  }
+
+  override async close(): Promise<void> {
+    const parts = this.#parts;
+    if (parts === undefined) return;
+    this.#parts = undefined;
+    parts.watch.close();
+    if (parts.outages.isConnected) {
+      await within(parts.publisher.idle(), LAST_PUBLISHES, '').catch(() => {});
+    }
+    parts.publisher.close();
+    await Promise.all(parts.links.map((link) => link.close()));
+  }
+
+  #start(sink: LogSink, history: History, start: Start): Parts {
+    const { source, publishTimeout, checkInterval } = this.#options;
+    const outages = new Outages(describeSource(source), this.#options.waitForRedis > 0);
+    const known = new KnownEnd();
+    const connect = (role: Role) => () => newConnection(source, role);
+    const writing = new Link(connect('publish'), publishTimeout, {
+      onUp: () => outages.onWritable(),
+      onDown: (error) => {
+        outages.onUnwritable(error);
+        start.onFailure(error);
+      },
+    });
+    const reading = new Link(connect('read'), publishTimeout, {
+      onDown: (error) => {
+        outages.onUnreadable(error);
+        start.onFailure(error);
+      },
+    });
+    const publisher = new Publisher(this.#options, history, writing, known);
+    const tail = new Tail(sink, history, reading, publisher, known, () => {
+      outages.onReadable();
+      start.onCaughtUp();
+    });
+    const times = { interval: checkInterval, patience: publishTimeout };
+    const watch = new Watch(tail, publisher, times, (why) => {
+      if (reading.connection !== undefined) reading.drop(reading.connection, new Error(why));
+    });
+    writing.open();
+    reading.open();
+    void tail.run();
+    return { publisher, tail, links: [writing, reading], watch, outages, known };
+  }
+}

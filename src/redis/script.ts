@@ -1,0 +1,90 @@
+import { createHash } from 'node:crypto';
+import type { Connection } from './connection.js';
+
+/**
+ * Everything that is written, in one step. KEYS: the log's state (a hash), the log (a stream), and one key
+ * for each event that is named by an idempotency key. ARGV: a fresh epoch; the place (epoch, offset, id)
+ * that the caller knows; how many events, milliseconds (0: any) and bytes to keep; the idempotency window;
+ * then for each event whether it is named, its head and its data. Without events it only looks.
+ *
+ * A new epoch begins when there is none, or when the state is behind what the caller knows, or differs:
+ * then events that were handed out are gone. The stream is emptied rather than deleted, so that its ids
+ * go on growing. Each entry names the one before it, so that no reader can take another history for its own.
+ *
+ * Offsets are formatted with %.0f: Lua's own conversion loses digits from 1e14 on. The state is written
+ * last, so that a write that Redis refuses in the middle leaves no offset without its event.
+ */
+const SCRIPT = `
+local meta, log = KEYS[1], KEYS[2]
+local known_n = tonumber(ARGV[3])
+local state = redis.call('HMGET', meta, 'e', 'n', 'i', 'b')
+local e, n, i, b = state[1], tonumber(state[2]), state[3], tonumber(state[4])
+if not (e and n and i) or (e == ARGV[2] and (n < known_n or (n == known_n and i ~= ARGV[4]))) then
+  redis.call('XTRIM', log, 'MAXLEN', 0)
+  e, n, i, b = ARGV[1], 0, i or '0-0', 0
+  redis.call('HSET', meta, 'e', e, 'n', 0, 'i', i, 'b', 0)
+end
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local cursors, key, before = {}, 3, n
+for a = 9, #ARGV, 3 do
+  local cursor = false
+  local named = ARGV[a] == '1'
+  if named then
+    cursor = redis.call('GET', KEYS[key])
+  end
+  if not cursor then
+    n = n + 1
+    cursor = e .. '.' .. string.format('%.0f', n)
+    i = redis.call('XADD', log, '*', 'c', cursor, 'p', i, 'h', ARGV[a + 1], 'd', ARGV[a + 2])
+    b = (b or 0) + #ARGV[a + 1] + #ARGV[a + 2]
+    if named then redis.call('SET', KEYS[key], cursor, 'PX', ARGV[8]) end
+  end
+  if named then key = key + 1 end
+  cursors[#cursors + 1] = cursor
+end
+if n > before then
+  redis.call('XTRIM', log, 'MAXLEN', '~', ARGV[5])
+  if ARGV[6] ~= '0' then
+    redis.call('XTRIM', log, 'MINID', '~', string.format('%.0f', now - ARGV[6]))
+  end
+  local max_bytes = tonumber(ARGV[7])
+  if b > max_bytes / 16 then
+    b = 0
+    local used = redis.pcall('MEMORY', 'USAGE', log, 'SAMPLES', 0)
+    if type(used) == 'number' and used > max_bytes then
+      local keep = math.floor(redis.call('XLEN', log) * max_bytes / used * 15 / 16)
+      redis.call('XTRIM', log, 'MAXLEN', math.max(keep, 1))
+    end
+  end
+  redis.call('HSET', meta, 'n', string.format('%.0f', n), 'i', i, 'b', b)
+end
+return { e, string.format('%.0f', n), i, string.format('%.0f', now), cursors }
+`;
+
+const SHA = createHash('sha1').update(SCRIPT).digest('hex');
+
+export async function runScript(
+  connection: Connection,
+  keys: readonly string[],
+  args: readonly (string | number)[],
+): Promise<unknown> {
+  try {
+    return await connection.call('evalsha', SHA, keys.length, ...keys, ...args);
+  } catch (error) {
+    if (!isReply(error) || !error.message.startsWith('NOSCRIPT')) throw error;
+    return connection.call('eval', SCRIPT, keys.length, ...keys, ...args);
+  }
+}
+
+/** Whether Redis itself answered with an error, so that it is known to have done nothing. */
+export function isReply(error: unknown): error is Error {
+  return error instanceof Error && error.name === 'ReplyError';
+}
+
+/** Whether another server, or the same one a little later, may do what this one refused. */
+export function isPassing(error: Error): boolean {
+  return /^(READONLY|LOADING|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|MOVED|ASK|BUSY|UNBLOCKED|NOREPLICAS)\b/.test(
+    error.message,
+  );
+}

@@ -1,0 +1,171 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { History, LogSink } from '../log/backplane.js';
+import type { Connection } from './connection.js';
+import { asError, type Link } from './link.js';
+import type { KnownEnd } from './known-end.js';
+import type { LogState, StreamPlace } from './place.js';
+import type { Publisher } from './publisher.js';
+import { RetainedTail } from './retained-tail.js';
+import { entriesOf, idOf, parseEntry, type StreamEntry } from './stream-entry.js';
+
+/** How long, in milliseconds, one read waits for events. */
+export const BLOCK = 5_000;
+/** Entries of one read: what is appended in one turn of the event loop. */
+const COUNT = 500;
+
+/** What a batch of entries says about the log that it continues. */
+type Continuity = 'continued' | 'another log' | 'rewritten';
+
+/**
+ * Feeds the sink: loads what Redis retains, then follows the stream from an explicit place over a
+ * connection of its own. Each entry has to follow the one before it, or the sink is told what is missing.
+ */
+export class Tail {
+  readonly #sink: LogSink;
+  readonly #link: Link;
+  readonly #publisher: Publisher;
+  readonly #known: KnownEnd;
+  readonly #retained: RetainedTail;
+  readonly #onCaughtUp: () => void;
+  #at: StreamPlace | undefined;
+  /** Where the next read goes on: past entries that are not of this package, too. */
+  #position = '';
+  #readingSince: number | undefined;
+  #lastReadAt: Date | undefined;
+
+  constructor(
+    sink: LogSink,
+    history: History,
+    link: Link,
+    publisher: Publisher,
+    known: KnownEnd,
+    onCaughtUp: () => void,
+  ) {
+    this.#sink = sink;
+    this.#link = link;
+    this.#publisher = publisher;
+    this.#known = known;
+    this.#retained = new RetainedTail(history, publisher);
+    this.#onCaughtUp = onCaughtUp;
+  }
+
+  /** The last place that the sink has. */
+  get at(): StreamPlace | undefined {
+    return this.#at;
+  }
+
+  /** When the read that now waits began, on the monotonic clock; undefined while none does. */
+  get readingSince(): number | undefined {
+    return this.#readingSince;
+  }
+
+  get lastReadAt(): Date | undefined {
+    return this.#lastReadAt;
+  }
+
+  /** Follows until the link is closed. */
+  async run(): Promise<void> {
+    for (;;) {
+      const connection = await this.#link.connected();
+      if (connection === undefined) return;
+      try {
+        await this.#follow(connection);
+      } catch (error) {
+        this.#readingSince = undefined;
+        this.#link.drop(connection, asError(error));
+      }
+    }
+  }
+
+  async #follow(connection: Connection): Promise<never> {
+    await this.#catchUp(false);
+    for (;;) {
+      this.#readingSince = performance.now();
+      const reply = await connection.call(
+        'xread',
+        ...['COUNT', COUNT, 'BLOCK', BLOCK, 'STREAMS', this.#publisher.logKey, this.#position],
+      );
+      this.#readingSince = undefined;
+      this.#lastReadAt = new Date();
+      const continuity = this.#takeRaw(entriesOf(reply));
+      this.#reached();
+      if (continuity !== 'continued') await this.#catchUp(continuity === 'rewritten');
+    }
+  }
+
+  /** Brings the sink to where the log ends, whatever has happened to the log. */
+  async #catchUp(isRewritten: boolean): Promise<void> {
+    let continuity: Continuity = isRewritten ? 'rewritten' : 'continued';
+    do {
+      const { end, now } = await this.#look(continuity);
+      const after = this.#at?.epoch === end.epoch ? this.#at : undefined;
+      const entries = await this.#retained.load(end, after?.offset, now);
+      if (after === undefined) this.#begin(end, entries[0]);
+      continuity = await this.#takeInSlices(entries);
+      if (continuity === 'continued') continuity = this.#reach(end);
+    } while (continuity !== 'continued');
+    this.#lastReadAt = new Date();
+    this.#reached();
+    this.#onCaughtUp();
+  }
+
+  /** A log that was rewritten under the same epoch has to become another one. */
+  #look(continuity: Continuity): Promise<LogState> {
+    if (continuity !== 'rewritten' || this.#at === undefined) return this.#publisher.look();
+    return this.#publisher.look({ ...this.#at, offset: Number.MAX_SAFE_INTEGER });
+  }
+
+  /** Begins another log at its first retained entry. */
+  #begin(end: StreamPlace, first: StreamEntry | undefined): void {
+    const { epoch } = end;
+    const at = first === undefined ? end : { epoch, offset: first.offset - 1, id: first.previous };
+    this.#sink.reset(epoch, at.offset);
+    this.#at = at;
+  }
+
+  async #takeInSlices(entries: readonly StreamEntry[]): Promise<Continuity> {
+    for (let start = 0; start < entries.length; start += COUNT) {
+      if (start > 0) await nextTurn();
+      for (const entry of entries.slice(start, start + COUNT)) {
+        const continuity = this.#take(entry);
+        if (continuity !== 'continued') return continuity;
+      }
+    }
+    return 'continued';
+  }
+
+  /** What the stream no longer has, up to its end, is lost. */
+  #reach(end: StreamPlace): Continuity {
+    const { offset } = this.#at ?? end;
+    if (offset > end.offset) return 'rewritten';
+    if (offset < end.offset) this.#sink.lose(end.offset);
+    this.#at = end;
+    this.#position = end.id;
+    return 'continued';
+  }
+
+  #reached(): void {
+    if (this.#at !== undefined) this.#known.reach(this.#at);
+  }
+
+  #takeRaw(raws: readonly unknown[]): Continuity {
+    for (const raw of raws) {
+      const entry = parseEntry(raw);
+      const continuity = entry === undefined ? 'continued' : this.#take(entry);
+      if (continuity !== 'continued') return continuity;
+      this.#position = idOf(raw) ?? this.#position;
+    }
+    return 'continued';
+  }
+
+  #take(entry: StreamEntry): Continuity {
+    const at = this.#at;
+    if (at === undefined || entry.epoch !== at.epoch) return 'another log';
+    if (entry.offset <= at.offset) return 'rewritten';
+    if (entry.offset === at.offset + 1 && entry.previous !== at.id) return 'rewritten';
+    if (entry.offset > at.offset + 1) this.#sink.lose(entry.offset - 1);
+    this.#sink.append(entry.offset, entry.record);
+    this.#at = entry;
+    return 'continued';
+  }
+}

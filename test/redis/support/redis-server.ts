@@ -1,0 +1,124 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer, type AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Redis } from 'ioredis';
+import { until } from '../../support/until.js';
+
+/** A redis-server of the test's own: on a free port of the loopback interface, with nothing on disk. */
+export class RedisServer {
+  readonly #path: string;
+  readonly #arguments: readonly string[];
+  readonly #folder = mkdtempSync(join(tmpdir(), 'nes-redis-'));
+  #process: ChildProcess | undefined;
+  #control: Redis | undefined;
+  #isStopped = false;
+
+  private constructor(
+    path: string,
+    readonly port: number,
+    args: readonly string[],
+  ) {
+    this.#path = path;
+    this.#arguments = args;
+  }
+
+  /** @param args further arguments, such as `['--appendonly', 'yes']` */
+  static async start(path: string, args: readonly string[] = []): Promise<RedisServer> {
+    const server = new RedisServer(path, await freePort(), args);
+    await server.start();
+    return server;
+  }
+
+  get url(): string {
+    return `redis://127.0.0.1:${this.port}`;
+  }
+
+  /** A client for looking into the server and for doing things to it. */
+  get control(): Redis {
+    if (this.#control === undefined) throw new Error('The redis-server does not run');
+    return this.#control;
+  }
+
+  /** Starts it again after {@link kill}, with what it has on disk: nothing, unless `args` said so. */
+  async start(): Promise<void> {
+    const child = spawn(
+      this.#path,
+      [
+        ...['--port', `${this.port}`, '--bind', '127.0.0.1', '--dir', this.#folder],
+        ...['--save', '', '--loglevel', 'warning', ...this.#arguments],
+      ],
+      { stdio: 'ignore' },
+    );
+    this.#process = child;
+    const control = new Redis(this.port, '127.0.0.1', {
+      connectionName: 'test',
+      retryStrategy: () => 20,
+      maxRetriesPerRequest: null,
+    });
+    control.on('error', () => {});
+    this.#control = control;
+    await until('redis-server answers', async () => (await control.ping()) === 'PONG');
+  }
+
+  /** Ends it at once, as a crash does. */
+  async kill(): Promise<void> {
+    this.#control?.disconnect();
+    this.#control = undefined;
+    const child = this.#process;
+    this.#process = undefined;
+    if (child === undefined || child.exitCode !== null) return;
+    const exit = once(child, 'exit');
+    child.kill('SIGKILL');
+    await exit;
+  }
+
+  /** Lets it hang: it takes connections and answers nothing. */
+  pause(): void {
+    this.#process?.kill('SIGSTOP');
+    this.#isStopped = true;
+  }
+
+  resume(): void {
+    if (!this.#isStopped) return;
+    this.#process?.kill('SIGCONT');
+    this.#isStopped = false;
+  }
+
+  /** Its connections, but for {@link control}: their ids and names. */
+  async clients(): Promise<{ id: number; name: string }[]> {
+    const list = (await this.control.client('LIST')) as string;
+    return list
+      .split('\n')
+      .filter((line) => line !== '')
+      .map((line) => ({
+        id: Number(/\bid=(\d+)/.exec(line)?.[1]),
+        name: /\bname=(\S*)/.exec(line)?.[1] ?? '',
+      }))
+      .filter(({ name }) => name !== 'test');
+  }
+
+  /** Closes the server's side of all connections of that name. */
+  async killClients(name: string): Promise<void> {
+    const ids = (await this.clients()).filter((client) => client.name.endsWith(name));
+    await Promise.all(ids.map(({ id }) => this.control.client('KILL', 'ID', id)));
+  }
+
+  /** Ends it for good. */
+  async stop(): Promise<void> {
+    this.resume();
+    await this.kill();
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+}
