@@ -305,7 +305,7 @@ eachAdapter((bench) => {
     own.next({ data: 'a' });
     const given = await open;
     own.next({ id: 'mine', type: 'custom', retry: 77, data: { a: 1 } });
-    own.next({ comment: 'note', data: 'b' } as MessageEvent);
+    own.next({ comment: 'note', data: 'b' });
     const events = await given.take(3);
     expect(events.map(({ lastEventId }) => lastEventId)).toEqual(['', 'mine', 'mine']);
     expect(events[1]).toMatchObject({ type: 'custom', data: '{"a":1}' });

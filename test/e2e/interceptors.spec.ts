@@ -69,17 +69,19 @@ class AsyncPipe {
   }
 }
 
+function textOf({ data }: MessageEvent): string {
+  return typeof data === 'string' ? data : JSON.stringify(data);
+}
+
 class Uppercase implements NestInterceptor {
   intercept(_: ExecutionContext, next: CallHandler<MessageEvent>): Observable<MessageEvent> {
-    return next
-      .handle()
-      .pipe(map((event) => ({ ...event, data: String(event.data).toUpperCase() })));
+    return next.handle().pipe(map((event) => ({ ...event, data: textOf(event).toUpperCase() })));
   }
 }
 
 class Exclaim implements NestInterceptor {
   intercept(_: ExecutionContext, next: CallHandler<MessageEvent>): Observable<MessageEvent> {
-    return next.handle().pipe(map((event) => ({ ...event, data: `${String(event.data)}!` })));
+    return next.handle().pipe(map((event) => ({ ...event, data: `${textOf(event)}!` })));
   }
 }
 
@@ -142,8 +144,8 @@ class Routes {
 }
 
 function twice(event: unknown): MessageEvent {
-  const { data, ...rest } = event as MessageEvent;
-  return { ...rest, data: String(data).repeat(2) };
+  const message = event as MessageEvent;
+  return { ...message, data: textOf(message).repeat(2) };
 }
 
 type Change = (source: Observable<unknown>) => Observable<unknown>;

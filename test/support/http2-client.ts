@@ -30,7 +30,7 @@ class Http2Client implements Client {
     this.#reader = new StreamReader((event) => this.#queue.push(event));
     stream.setEncoding('utf8');
     stream.on('data', (text: string) => this.#reader.read(text));
-    stream.on('error', (error) => this.#queue.end(`the stream broke (${error.message})`));
+    stream.on('error', (error: Error) => this.#queue.end(`the stream broke (${error.message})`));
     this.closed = new Promise((resolve) => {
       stream.once('close', () => {
         this.#queue.end('the response has ended');
