@@ -52,6 +52,8 @@ export default defineConfig(
       '@typescript-eslint/require-await': 'off',
       // Listeners and ports with nothing to do are common; a comment in each would say just that.
       '@typescript-eslint/no-empty-function': 'off',
+      // Nest declares the options of an application as a class, and everybody gives a literal.
+      '@typescript-eslint/no-unsafe-class-instance-assignment': 'off',
       // A Nest module is a class without members.
       '@typescript-eslint/no-extraneous-class': ['error', { allowWithDecorator: true }],
     },

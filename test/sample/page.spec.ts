@@ -20,7 +20,7 @@ describeWith(CHROMIUM, 'the page of the sample', (path) => {
   beforeAll(async () => {
     browser = await launch(path);
   }, 60_000);
-  afterAll(() => browser?.close());
+  afterAll(() => browser.close());
   beforeEach(() => start());
   afterEach(() => app.close());
 

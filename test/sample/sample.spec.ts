@@ -106,7 +106,7 @@ describeWith(CHROMIUM, 'the sample in Chromium', (path) => {
   }, 60_000);
 
   afterAll(async () => {
-    await browser?.close();
+    await browser.close();
     elsewhere.closeAllConnections();
     elsewhere.close();
   });
