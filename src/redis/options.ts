@@ -54,8 +54,9 @@ const KNOWN = [
 
 /** @throws SseError `BAD_OPTION` */
 export function resolveRedisOptions(options: RedisBackplaneOptions): RedisOptions {
-  if (typeof options !== 'object' || options === null) {
-    throw bad(`takes an object with 'url' or 'client'; received ${received(options)}`);
+  const given: unknown = options;
+  if (typeof given !== 'object' || given === null) {
+    throw bad(`takes an object with 'url' or 'client'; received ${received(given)}`);
   }
   const unknown = Object.keys(options).find((name) => !KNOWN.includes(name));
   if (unknown !== undefined) throw bad(`does not know '${unknown}'; it takes ${KNOWN.join(', ')}`);
