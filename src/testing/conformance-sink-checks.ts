@@ -1,0 +1,114 @@
+import assert from 'node:assert/strict';
+import { type Check, numbers, placeOf, publishEverywhere, reach } from './conformance-bench.js';
+import type { SinkCall } from './recording-sink.js';
+
+type Told = (call: SinkCall) => boolean;
+
+/** The lines of the contract about what the sink is told. */
+export const SINK_CHECKS: readonly Check[] = [
+  {
+    name: '1. Offsets grow by exactly one; two instances never disagree about an offset.',
+    async check(bench) {
+      const instances = await bench.openAll();
+      const published = numbers(50).flatMap((number) =>
+        instances.map(async (instance, index) => {
+          const text = `${index}/${number}`;
+          return { text, ...placeOf(await instance.publish(text)) };
+        }),
+      );
+      const events = await Promise.all(published);
+      const offsets = events.map(({ offset }) => offset).sort((a, b) => a - b);
+      const first = offsets[0] ?? 0;
+      assert.deepEqual(
+        offsets,
+        offsets.map((_, index) => first + index),
+        'each event has the offset after that of another',
+      );
+      await reach(instances, first + events.length - 1);
+      for (const { sink } of instances) {
+        for (const { text, epoch, offset } of events) {
+          assert.equal(sink.epoch, epoch, 'all instances are in one epoch');
+          assert.equal(sink.held.get(offset), text, `the event at offset ${offset}`);
+        }
+      }
+    },
+  },
+  {
+    name: '2. A published event comes back through the sink, on the instance that published it as well.',
+    async check(bench) {
+      const instances = await bench.openAll();
+      for (const { publish } of instances) {
+        const { offset } = placeOf(await publish('to everybody'));
+        await reach(instances, offset);
+        for (const { sink } of instances) {
+          const times = sink.calls.filter(
+            (call) => call.kind === 'append' && call.offset === offset,
+          );
+          assert.equal(times.length, 1, 'the event came through the sink once');
+          const [call] = times;
+          assert(call?.kind === 'append');
+          assert.deepEqual([...call.record.topics], ['t'], 'its topics');
+          assert.equal(call.record.text, 'to everybody', 'its data');
+          assert.equal(call.record.isJson, false, 'that its data is a plain string');
+        }
+      }
+    },
+  },
+  {
+    name: '3. What was lost is announced to the sink before anything newer.',
+    async check(bench) {
+      const instances = await bench.openAll();
+      await publishEverywhere(instances, 5);
+      if (bench.forget === undefined) return;
+      const told = instances.map(({ sink }) => sink.calls.length);
+      await bench.forget();
+      const [first] = instances;
+      await first.publish('after the loss');
+      for (const [index, { sink }] of instances.entries()) {
+        const isNewer: Told = (call) =>
+          call.kind === 'append' && call.record.text === 'after the loss';
+        await sink.until('the event after the loss comes through the sink', () =>
+          sink.calls.some(isNewer),
+        );
+        const before = sink.calls.slice(told[index], sink.calls.findIndex(isNewer));
+        assert(
+          before.some(({ kind }) => kind !== 'append'),
+          'reset() or lose() came before the newer event',
+        );
+      }
+    },
+  },
+  {
+    name: '4. `open` resets the sink once, appends the retained tail, and resolves when the instance has caught up.',
+    async check(bench) {
+      const first = await bench.open();
+      assert.deepEqual(
+        first.sink.calls.map(({ kind }) => kind),
+        ['reset'],
+        'a new log is one reset()',
+      );
+      if (first.backplane.isLocal) return;
+      await publishEverywhere([first], 20);
+      const { sink } = await bench.open({ maxEvents: 5 });
+      assert.equal(sink.head, first.sink.head, 'the head of an instance that has caught up');
+      assert.equal(sink.calls[0]?.kind, 'reset', 'what the sink is told first');
+      assert.equal(sink.calls.filter(({ kind }) => kind === 'reset').length, 1, 'calls of reset()');
+      assert(sink.held.size >= 1, 'the tail is not empty');
+      for (const [offset, text] of sink.held) assert.equal(text, first.sink.held.get(offset));
+    },
+  },
+  {
+    name: '5. An epoch is never used for two logs: when events that were handed out are gone, a new epoch begins.',
+    async check(bench) {
+      const instances = await bench.openAll();
+      await publishEverywhere(instances, 5);
+      const { epoch, head } = instances[0].sink;
+      await bench.forget?.();
+      for (const { backplane } of instances) await backplane.close();
+      const again = await bench.open();
+      const next = placeOf(await again.publish('in a later life'));
+      const isContinued = bench.forget === undefined && next.offset > head;
+      assert(next.epoch !== epoch || isContinued, `${epoch}.${next.offset} was another event`);
+    },
+  },
+];
