@@ -19,6 +19,9 @@ import { planStream, type StreamOptions } from './stream-options.js';
 /** What publishers may pass when the application names no event types. */
 type Published<Events extends object> = AnyEvents extends Events ? Record<string, unknown> : Events;
 
+/** One for all buses of the process: Node never lets go of a storage that was used. */
+const SEATS = new AsyncLocalStorage<{ readonly bus: object; readonly seat: Seat }>();
+
 /**
  * Publishes events to topics and streams them to clients. `Events` maps event types to their data, so
  * that both are checked: `EventBus<{ progress: { percent: number } }>`.
@@ -27,7 +30,6 @@ export class EventBus<Events extends object = AnyEvents> {
   readonly #log: Log;
   readonly #turn: Turn;
   readonly #backplane: Backplane;
-  readonly #seats = new AsyncLocalStorage<Seat>();
   readonly #logger = new Logger('EventBus');
   readonly #context: ReaderContext;
 
@@ -83,7 +85,7 @@ export class EventBus<Events extends object = AnyEvents> {
   ): Observable<SseEvent<Events>> {
     const selected = topics instanceof TopicMatcher ? topics : checkTopics(topics);
     const plan = planStream(options);
-    const seat = this.#seats.getStore();
+    const seat = this.#seat;
     const stream = new Observable<SseEvent>((subscriber) => {
       if (seat?.isSilent) return;
       const isSeated = seat !== undefined && !seat.isEnded;
@@ -103,7 +105,13 @@ export class EventBus<Events extends object = AnyEvents> {
 
   /** @internal Calls `work` so that the streams which it opens find their connection. */
   seat<T>(seat: Seat, work: () => T): T {
-    return this.#seats.run(seat, work);
+    return SEATS.run({ bus: this, seat }, work);
+  }
+
+  /** The connection that the caller works for, unless it is one of another application. */
+  get #seat(): Seat | undefined {
+    const found = SEATS.getStore();
+    return found?.bus === this ? found.seat : undefined;
   }
 
   async #publish(topics: unknown, event: unknown, options?: PublishOptions): Promise<Cursor> {

@@ -13,8 +13,8 @@ export class MessageIds {
   #told = -1;
   /** How far the reader is: no message can name a place beyond it. */
   #reached = -1;
-  /** Offsets handed to several streams whose own frame has gone out, while one of them may yet emit it. */
-  readonly #sentOnce = new Set<number>();
+  /** Entries handed to several streams whose own frame has gone out, while one of them may yet emit it. */
+  readonly #sentOnce = new Set<Entry>();
   /** How often an offset that several streams hold has still to come out before none of them does. */
   readonly #timesLeft = new Map<number, number>();
 
@@ -89,8 +89,8 @@ export class MessageIds {
 
   /** Whether the event itself, unchanged, has gone out already for another stream. */
   isRepeated(entry: Entry, isShared: boolean): boolean {
-    if (this.#sentOnce.has(entry.offset)) return true;
-    if (isShared) this.#sentOnce.add(entry.offset);
+    if (this.#sentOnce.has(entry)) return true;
+    if (isShared) this.#sentOnce.add(entry);
     return false;
   }
 
@@ -101,7 +101,9 @@ export class MessageIds {
 
   /** Forgets what no stream can repeat any more. */
   forgetSettled(): void {
-    for (const offset of this.#sentOnce) if (!this.isHeld(offset)) this.#sentOnce.delete(offset);
+    for (const entry of this.#sentOnce) {
+      if (!this.isHeld(entry.offset)) this.#sentOnce.delete(entry);
+    }
     for (const offset of this.#timesLeft.keys()) {
       if (!this.isHeld(offset)) this.#timesLeft.delete(offset);
     }

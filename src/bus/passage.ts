@@ -122,8 +122,8 @@ export class Passage {
           'loses its connection gets it again. Pass the id on: map to { ...event, data }.',
       );
     }
-    const isShared = offset !== undefined && this.#ids.isHeld(offset);
-    this.#write(message, offset, isShared);
+    const entry = Entry.of(message);
+    this.#write(message, offset, entry !== undefined && this.#ids.isHeld(entry.offset));
     this.#ids.forgetSettled();
   }
 

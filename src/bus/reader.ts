@@ -6,7 +6,7 @@ import { Passage } from './passage.js';
 import type { ReaderStream } from './reader-stream.js';
 import type { Sink } from './sink.js';
 import { readSnapshot } from './snapshot.js';
-import { startAt } from './start.js';
+import { placeByCode, startAt } from './start.js';
 
 /** What a reader needs beside its sink. */
 export interface ReaderContext {
@@ -59,6 +59,7 @@ export class Reader {
       stream.selection.seek(this.#cursor);
       this.#askForSnapshot(stream, 'new');
     } else {
+      if (this.#joined === 1) this.#epoch = this.#log.epoch;
       stream.after = stream.plan.from === 'earliest' ? this.#log.lost : this.#log.head;
     }
     this.#sink.schedule();
@@ -109,14 +110,17 @@ export class Reader {
   }
 
   #begin(): void {
+    const isReplaced = this.#epoch !== this.#log.epoch;
     this.#hasBegun = true;
     this.#epoch = this.#log.epoch;
     this.#catchUpTo = this.#log.head;
     for (const stream of this.#streams) {
       if (stream.plan.snapshot !== undefined) stream.after = this.#log.head;
+      // Another log began after they had joined: all of it is new to them.
+      else if (isReplaced) stream.after = this.#log.lost;
     }
     const newClient = Math.min(...this.#streams.map(({ after }) => after));
-    const requested = this.#lastEventId ?? this.#requestedByCode();
+    const requested = this.#lastEventId ?? placeByCode(this.#streams);
     const start =
       requested === undefined
         ? undefined
@@ -130,11 +134,6 @@ export class Reader {
     const isCovered = start?.gap === undefined;
     this.#sink.begin(isCovered ? this.#passage.tell(this.#cursor) : undefined);
     if (!isCovered) this.#cross(start.gap, start.offset, requested);
-  }
-
-  #requestedByCode(): string | undefined {
-    const isPlace = (from: string) => from !== 'now' && from !== 'earliest';
-    return this.#streams.find(({ plan }) => isPlace(plan.from))?.plan.from;
   }
 
   /** Crosses a gap or hands out one event, of a snapshot or of the log; false if there is nothing. */

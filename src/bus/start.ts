@@ -1,11 +1,18 @@
-import { parseCursor } from '../log/cursor.js';
+import { type Cursor, parseCursor } from '../log/cursor.js';
 import type { GapReason } from '../log/event.js';
 import type { Log } from '../log/log.js';
+import type { ReaderStream } from './reader-stream.js';
 
 /** Where a reader begins, and why it cannot begin where it was asked to, if so. */
 export interface Start {
   readonly offset: number;
   readonly gap: GapReason | undefined;
+}
+
+/** The cursor that the code of a stream goes on from, if it names one. */
+export function placeByCode(streams: readonly ReaderStream[]): Cursor | undefined {
+  const isPlace = (from: string) => from !== 'now' && from !== 'earliest';
+  return streams.find(({ plan }) => isPlace(plan.from))?.plan.from;
 }
 
 /**
