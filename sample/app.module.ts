@@ -1,13 +1,25 @@
 import { type MiddlewareConsumer, Module, type NestModule, RequestMethod } from '@nestjs/common';
-import { SseModule } from 'nestjs-event-stream';
+import { SseModule, type SseModuleOptions } from 'nestjs-event-stream';
+import { redisBackplane } from 'nestjs-event-stream/redis';
 import { ClockController } from './clock.controller.js';
 import { ClockService } from './clock.service.js';
 import { DropService } from './drop.service.js';
 import { PageMiddleware } from './page.middleware.js';
 
+function sseOptions(): SseModuleOptions {
+  const { REDIS_URL: url } = process.env;
+  return {
+    // Long enough for a dropped connection to have something to catch up on.
+    retry: { min: 2_000, max: 3_000 },
+    backplane:
+      url === undefined
+        ? undefined
+        : redisBackplane({ url, key: 'nestjs-event-stream-sample', waitForRedis: true }),
+  };
+}
+
 @Module({
-  // Clients come back after two to three seconds, so that a dropped connection has something to catch up on.
-  imports: [SseModule.forRoot({ retry: { min: 2_000, max: 3_000 } })],
+  imports: [SseModule.forRootAsync({ useFactory: sseOptions })],
   controllers: [ClockController],
   providers: [ClockService, DropService],
 })
