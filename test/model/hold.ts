@@ -1,0 +1,25 @@
+import { Observable, type OperatorFunction } from 'rxjs';
+
+/** What operators hold, in the order in which it came, to be let go when the run says so. */
+export class Holding {
+  readonly #held: (() => void)[] = [];
+
+  get size(): number {
+    return this.#held.length;
+  }
+
+  /** An operator that holds each value, keeps the order, and drops what it holds when it is unsubscribed. */
+  hold<T>(): OperatorFunction<T, T> {
+    return (source) =>
+      new Observable<T>((subscriber) =>
+        source.subscribe({
+          next: (value) => this.#held.push(() => subscriber.next(value)),
+          error: (error: unknown) => this.#held.push(() => subscriber.error(error)),
+        }),
+      );
+  }
+
+  release(count: number): void {
+    for (const letGo of this.#held.splice(0, count)) letGo();
+  }
+}
