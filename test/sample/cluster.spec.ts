@@ -1,0 +1,129 @@
+import { afterAll, beforeAll, expect, it } from '@jest/globals';
+import { connectSse, type SseTestClient } from 'nestjs-event-stream/testing';
+import { CHROMIUM, describeWith, REDIS_SERVER } from '../support/programs.js';
+import { until } from '../support/until.js';
+import { launch, visit } from './browser.js';
+import { ClockPage } from './clock-page.js';
+import { freshCopy, Running, transpile } from './fresh-copy.js';
+
+interface Events {
+  welcome: { connection: string; instance: string };
+  testEvent: string;
+}
+
+const redis = { ...REDIS_SERVER, names: ['redis-server'] };
+
+describeWith(redis, 'the cluster of the sample', () => {
+  let copy: Awaited<ReturnType<typeof freshCopy>>;
+  let cluster: Running;
+  let url: string;
+
+  beforeAll(async () => {
+    copy = await freshCopy();
+    await transpile(copy.folder);
+    const args = ['--enable-source-maps', 'build/cluster.js'];
+    cluster = new Running('node', args, copy.folder, { PORT: '0', REDIS_URL: undefined });
+    url = (await cluster.prints(/http:\/\/localhost:\d+/)).trim();
+  }, 120_000);
+
+  afterAll(async () => {
+    cluster.destroy();
+    await copy.remove();
+  });
+
+  async function connect(lastEventId?: string) {
+    const client = await connectSse<Events>(url, '/', { lastEventId });
+    const { instance, connection } = (await client.next('welcome')).json();
+    return { client, instance, connection };
+  }
+
+  function post(path: string): Promise<Response> {
+    return fetch(`${url}${path}`, { method: 'POST' });
+  }
+
+  it('delivers the same log from both instances', async () => {
+    const [one, two] = [await connect(), await connect()];
+    expect([one.instance, two.instance].sort()).toEqual(['A', 'B']);
+    const events = await seriesOf(one.client, 3);
+    const same = await seriesOf(two.client, 3);
+    const ids = new Set(same.map(({ lastEventId }) => lastEventId));
+    const shared = events.filter(({ lastEventId }) => ids.has(lastEventId));
+    expect(shared.length).toBeGreaterThan(1);
+    expect(same).toEqual(expect.arrayContaining(shared));
+    one.client.close();
+    two.client.close();
+  });
+
+  it('drops a connection on whichever instance it is', async () => {
+    for (const { client, connection } of [await connect(), await connect(), await connect()]) {
+      await post(`/drop/${connection}`);
+      await client.closed;
+    }
+  });
+
+  it('loses nothing and repeats nothing when the instance is killed', async () => {
+    const { client, instance } = await connect();
+    const before = await seriesOf(client, 2);
+    await post(`/kill/${instance}`);
+    for await (const { type, data, lastEventId } of client) {
+      if (type === 'testEvent') before.push({ data, lastEventId });
+    }
+    const again = await connect(client.lastEventId);
+    expect(again.instance).not.toBe(instance);
+    const after = await seriesOf(again.client, 3);
+    const seconds = [...before, ...after].map(({ data }) => Date.parse(data) / 1_000);
+    expect(seconds).toEqual(seconds.map((_, index) => Number(seconds[0]) + index));
+    again.client.close();
+  });
+
+  it('starts a killed instance again', async () => {
+    const { client, instance } = await connect();
+    await post(`/kill/${instance}`);
+    await client.closed;
+    await until(
+      'it is back',
+      async () => {
+        const next = await connect();
+        next.client.close();
+        return next.instance === instance;
+      },
+      15_000,
+    );
+  });
+
+  describeWith(CHROMIUM, 'in Chromium', (path) => {
+    it('shows the instance, and a page that loses it goes on with the other one', async () => {
+      const browser = await launch(path);
+      try {
+        const { page, problems } = await visit(browser, url);
+        const clock = new ClockPage(page);
+        await clock.receives(2);
+        const [, first = ''] = /instance (\w)/.exec(await clock.state) ?? [];
+        await page.getByText(`Kill instance ${first}`).click();
+        await clock.shows('Reconnecting');
+        await clock.shows(`Connected to instance ${first === 'A' ? 'B' : 'A'}`);
+        await clock.receives(2);
+        await clock.expectNoHole();
+        expect(problems).toEqual([]);
+      } finally {
+        await browser.close();
+      }
+    }, 60_000);
+  });
+
+  it('ends on SIGTERM, and leaves no process behind', async () => {
+    const clients = [await connect(), await connect()];
+    await cluster.terminate();
+    await Promise.all(clients.map(({ client }) => client.closed));
+    expect(cluster.isAlive).toBe(false);
+  });
+});
+
+async function seriesOf(client: SseTestClient<Events>, count: number) {
+  const events: { data: string; lastEventId: string }[] = [];
+  while (events.length < count) {
+    const { data, lastEventId } = await client.next('testEvent');
+    events.push({ data, lastEventId });
+  }
+  return events;
+}
