@@ -3,8 +3,8 @@ import type { Connection } from './connection.js';
 /** Milliseconds before the first attempt to connect again, doubled up to the longest with each failure. */
 const SHORTEST_WAIT = 50;
 const LONGEST_WAIT = 2_000;
-/** A connection that lived this long, in milliseconds, was a good one. */
-const GOOD_LIFE = 5_000;
+/** How long, in milliseconds, closing waits for a connection to end. */
+const LONGEST_GOODBYE = 500;
 
 /** How a link tells of its connection. */
 export interface LinkEvents {
@@ -20,7 +20,6 @@ export class Link {
   readonly #events: LinkEvents;
   #candidate: Connection | undefined;
   #connection: Connection | undefined;
-  #connectedAt = 0;
   #failures = 0;
   #timer: NodeJS.Timeout | undefined;
   #isClosed = false;
@@ -48,18 +47,22 @@ export class Link {
     return new Promise((resolve) => this.#waiting.push(resolve));
   }
 
+  /** The connection was of use, so that the next attempt need not wait long. */
+  praise(): void {
+    this.#failures = 0;
+  }
+
   /** Gives up a connection, if it is still the one in use. */
   drop(connection: Connection, error: Error): void {
     if (connection !== this.#connection) return;
     this.#connection = undefined;
     connection.disconnect();
     if (this.#isClosed) return;
-    if (performance.now() - this.#connectedAt > GOOD_LIFE) this.#failures = 0;
     this.#events.onDown(error);
     this.#attemptLater();
   }
 
-  /** Ends the connection, which its server may delay by a tenth of a second. */
+  /** Ends the connection; a server that answers nobody cannot hold it for long. */
   async close(): Promise<void> {
     this.#isClosed = true;
     clearTimeout(this.#timer);
@@ -67,41 +70,35 @@ export class Link {
     this.#connection?.disconnect();
     this.#connection = undefined;
     this.#settle(undefined);
-    await Promise.all(this.#ended);
+    await within(Promise.all(this.#ended), LONGEST_GOODBYE, 'did not end').catch(() => {});
   }
 
   async #attempt(): Promise<void> {
-    const connection = this.#connect();
-    this.#candidate = connection;
-    let error = new Error('The connection was closed');
-    connection.on('error', (cause) => (error = cause));
-    const ended = new Promise<void>((resolve) => connection.once('end', resolve));
-    this.#ended.add(ended);
-    void ended.then(() => {
-      this.#ended.delete(ended);
-      this.drop(connection, error);
-    });
+    // ioredis says why in an event; what it rejects with is only that the connection was closed.
+    let reason: Error | undefined;
     try {
+      const connection = this.#connect();
+      this.#candidate = connection;
+      connection.on('error', (error) => (reason = error));
+      const ended = new Promise<void>((resolve) => connection.once('end', resolve));
+      this.#ended.add(ended);
+      void ended.then(() => {
+        this.#ended.delete(ended);
+        this.drop(connection, reason ?? new Error('Connection is closed'));
+      });
       await within(connection.connect(), this.#timeout, 'did not let us connect');
+      if (this.#isClosed || connection.status !== 'ready') throw new Error('Connection is closed');
+      this.#connection = connection;
+      this.#settle(connection);
+      this.#events.onUp?.();
     } catch (cause) {
-      connection.disconnect();
-      this.#candidate = undefined;
+      this.#candidate?.disconnect();
       if (this.#isClosed) return;
-      // ioredis says why in its event; what it rejects with is that the connection was closed.
-      this.#events.onDown(error.message === 'The connection was closed' ? asError(cause) : error);
+      this.#events.onDown(reason ?? asError(cause));
       this.#attemptLater();
-      return;
+    } finally {
+      this.#candidate = undefined;
     }
-    this.#candidate = undefined;
-    if (this.#isClosed || connection.status !== 'ready') {
-      connection.disconnect();
-      if (!this.#isClosed) this.#attemptLater();
-      return;
-    }
-    this.#connectedAt = performance.now();
-    this.#connection = connection;
-    this.#settle(connection);
-    this.#events.onUp?.();
   }
 
   #attemptLater(): void {

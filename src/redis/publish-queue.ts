@@ -15,6 +15,8 @@ export interface Job {
 
 interface Pending extends Job {
   readonly deadline: number;
+  /** Whether Redis may have it, for all that is known. */
+  isSent: boolean;
   isSettled: boolean;
   resolve(cursor: Cursor): void;
   reject(error: Error): void;
@@ -46,6 +48,7 @@ export class PublishQueue {
         fields: toFields(record),
         idempotencyKey,
         deadline: performance.now() + this.#timeout,
+        isSent: false,
         isSettled: false,
         resolve,
         reject,
@@ -57,6 +60,7 @@ export class PublishQueue {
   /** The next publishes to send. */
   take(count: number): readonly Job[] {
     this.#sent = this.#waiting.splice(0, count);
+    for (const job of this.#sent) job.isSent = true;
     return this.#sent;
   }
 
@@ -74,7 +78,7 @@ export class PublishQueue {
   /** What was sent and may be sent again is the next to be sent, unless its time is up. */
   putBack(isRepeatable: (job: Job) => boolean): void {
     const again = this.#sent.filter((job) => !job.isSettled && isRepeatable(job));
-    this.#sent = this.#sent.filter((job) => !again.includes(job));
+    this.#sent = this.#sent.filter((job) => !job.isSettled && !isRepeatable(job));
     this.#waiting = [...again, ...this.#waiting];
   }
 
@@ -107,11 +111,14 @@ export class PublishQueue {
   }
 
   #expire(now: number): void {
-    const silent = new Error(`Redis did not answer within ${this.#timeout} ms`);
-    for (const job of this.#sent) if (job.deadline <= now) fail(job, unknownError(silent));
     const count = this.#waiting.findIndex(({ deadline }) => deadline > now);
-    const expired = this.#waiting.splice(0, count < 0 ? Infinity : count);
-    for (const job of expired) fail(job, awayError(this.#timeout));
+    const expired = [
+      ...this.#sent.filter(({ deadline }) => deadline <= now),
+      ...this.#waiting.splice(0, count < 0 ? Infinity : count),
+    ];
+    const away = awayError(this.#timeout);
+    const unknown = unknownError(new Error(`Redis did not answer within ${this.#timeout} ms`));
+    for (const job of expired) fail(job, job.isSent ? unknown : away);
   }
 }
 

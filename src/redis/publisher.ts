@@ -134,7 +134,9 @@ export class Publisher {
   /** A connection on which Redis does not answer, or refuses for now, is given up. */
   async #bounded(connection: Connection, reply: Promise<unknown>): Promise<unknown> {
     try {
-      return await within(reply, this.#options.publishTimeout, 'did not answer');
+      const answer = await within(reply, this.#options.publishTimeout, 'did not answer');
+      this.#link.praise();
+      return answer;
     } catch (cause) {
       const error = asError(cause);
       if (!isReply(error) || isPassing(error)) this.#link.drop(connection, error);

@@ -106,6 +106,7 @@ export class Tail {
     } while (continuity !== 'continued');
     this.#lastReadAt = new Date();
     this.#reached();
+    this.#link.praise();
     this.#onCaughtUp();
   }
 
