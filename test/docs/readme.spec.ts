@@ -24,7 +24,7 @@ describe('the snippets of the documentation', () => {
   it('compile as they are written', () => {
     expect(typed.length).toBeGreaterThan(10);
     expect(typeCheck(typed, root, application)).toEqual([]);
-  });
+  }, 60_000);
 
   it('have a name each, or none', () => {
     const names = typed.map(({ file }) => file);
@@ -190,7 +190,7 @@ describe('the other examples, in one application', () => {
     );
     const code = await jest.ended;
     expect(code === 0 ? 'passed' : jest.output).toBe('passed');
-  });
+  }, 60_000);
 
   async function connect(path: string, headers?: Record<string, string>): Promise<SseTestClient> {
     const client = await connectSse(url, path, { headers });
