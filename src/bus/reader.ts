@@ -28,8 +28,9 @@ export class Reader {
   readonly #streams: ReaderStream[] = [];
   readonly #passage: Passage;
   #joined = 0;
-  #epoch = '';
-  #cursor = 0;
+  #epoch: string;
+  /** Until reading begins, the place of a client that comes now. */
+  #cursor: number;
   /** Events up to here were in the log before the reader could take them: they are not live. */
   #catchUpTo = 0;
   #hasBegun = false;
@@ -40,9 +41,9 @@ export class Reader {
     this.#log = context.log;
     this.#sink = sink;
     this.#lastEventId = lastEventId;
-    this.#passage = new Passage(context.log, sink, this.#streams, (message, error) =>
-      context.warn(message, error),
-    );
+    this.#epoch = context.log.epoch;
+    this.#cursor = context.log.head;
+    this.#passage = new Passage(context.log, sink, this.#streams, context.warn);
   }
 
   /** What the streams select: topics, and the patterns of matchers. */
@@ -59,8 +60,7 @@ export class Reader {
       stream.selection.seek(this.#cursor);
       this.#askForSnapshot(stream, 'new');
     } else {
-      if (this.#joined === 1) this.#epoch = this.#log.epoch;
-      stream.after = stream.plan.from === 'earliest' ? this.#log.lost : this.#log.head;
+      stream.after = stream.plan.from === 'earliest' ? this.#log.lost : this.#cursor;
     }
     this.#sink.schedule();
   }

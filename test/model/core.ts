@@ -1,5 +1,6 @@
 /** The parts of the package that a run is about, from the sources themselves or from a changed copy. */
 export interface Core {
+  readonly SseModule: typeof import('../../src/nest/sse.module.js').SseModule;
   readonly EventBus: typeof import('../../src/bus/event-bus.js').EventBus;
   readonly matching: typeof import('../../src/bus/matching.js').matching;
   readonly Backplane: typeof import('../../src/log/backplane.js').Backplane;
@@ -7,9 +8,14 @@ export interface Core {
   readonly Turn: typeof import('../../src/log/turn.js').Turn;
 }
 
-/** @param root the folder that holds the sources */
-export async function loadCore(root: string): Promise<Core> {
-  const parts = ['bus/event-bus', 'bus/matching', 'log/backplane', 'log/log', 'log/turn'];
+const PARTS = ['bus/event-bus', 'bus/matching', 'log/backplane', 'log/log', 'log/turn'];
+
+/**
+ * @param root the folder that holds the sources
+ * @param isWhole whether the module for Nest is needed as well
+ */
+export async function loadCore(root: string, isWhole = true): Promise<Core> {
+  const parts = isWhole ? [...PARTS, 'nest/sse.module'] : PARTS;
   const modules = await Promise.all(
     parts.map((part) => import(`${root}/${part}.ts`) as Promise<object>),
   );

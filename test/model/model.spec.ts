@@ -1,18 +1,38 @@
-import { beforeAll, describe, it } from '@jest/globals';
+import { beforeAll, describe, expect, it } from '@jest/globals';
 import { Logger } from '@nestjs/common';
-import { loadCore } from './core.js';
-import { checkReader } from './check.js';
+import { checkReader, checkSockets } from './check.js';
+import { type Core, loadCore } from './core.js';
 
-/** More of them by `MODEL_RUNS=…`; `MODEL_SEED=…` repeats one. */
+/** Runs of the reader; a tenth as many go over sockets. */
 const RUNS = Number(process.env['MODEL_RUNS'] ?? 2_000);
 const SEED = process.env['MODEL_SEED'];
 
-beforeAll(() => Logger.overrideLogger(false));
+function seeds(count: number): number[] {
+  if (SEED !== undefined) return [Number(SEED)];
+  return Array.from({ length: count }, (_, index) => index + 1);
+}
 
 describe('Each client sees, for its topics, the log in order, each event once, and no hole without a gap', () => {
+  let core: Core;
+
+  beforeAll(async () => {
+    Logger.overrideLogger(false);
+    core = await loadCore(`${process.cwd()}/src`);
+  });
+
   it('in runs of the reader alone', async () => {
-    const core = await loadCore(`${process.cwd()}/src`);
-    const seeds = SEED === undefined ? undefined : [Number(SEED)];
-    await checkReader(core, seeds ?? Array.from({ length: RUNS }, (_, index) => index + 1));
+    const tally = await checkReader(core, seeds(RUNS));
+    if (SEED === undefined) expectVariety(tally.seen, tally.gaps, RUNS);
   }, 600_000);
+
+  it('in runs over sockets', async () => {
+    const tally = await checkSockets(core, seeds(RUNS / 8));
+    if (SEED === undefined) expectVariety(tally.seen, tally.gaps, RUNS / 8);
+  }, 600_000);
+
+  /** A checker that sees little finds nothing. */
+  function expectVariety(seen: number, gaps: number, runs: number): void {
+    expect(seen).toBeGreaterThan(runs * 10);
+    expect(gaps).toBeGreaterThan(runs / 5);
+  }
 });

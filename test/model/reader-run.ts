@@ -1,5 +1,5 @@
 import type { MessageEvent } from '@nestjs/common';
-import { filter, map, mergeAll, merge, type Observable, Subject, switchMap, tap } from 'rxjs';
+import { mergeAll, type Observable, type OperatorFunction, Subject, switchMap } from 'rxjs';
 import type { Seat } from '../../src/bus/sink.js';
 import type { EventBus } from '../../src/bus/event-bus.js';
 import type { Reader } from '../../src/bus/reader.js';
@@ -11,13 +11,11 @@ import type { Task, Turn } from '../../src/log/turn.js';
 import type { Core } from './core.js';
 import { FrameCutter } from './frames.js';
 import { Holding } from './hold.js';
-import { admits, FILTERED, type Lane, randomLanes, randomSource, TOPICS } from './lane.js';
+import { type Lane, randomLanes, randomSource, TOPICS } from './lane.js';
+import { type Data, laneStreams, type Surroundings } from './lane-streams.js';
 import { Random } from './random.js';
 import { type Place, placeOf, Reference } from './reference.js';
 import { LaneView, type LostRange, type SnapshotCall, Witness } from './witness.js';
-
-/** Thrown by some `where`s; made once, because a stack is slow to make. */
-const BROKEN = new Error('where is broken');
 
 /** Ordered for all instances; `undefined` begins another epoch. */
 type Ordered = { readonly epoch: string; readonly offset: number; readonly record?: EventRecord };
@@ -409,7 +407,9 @@ function placeIn(requested: string): Place {
 }
 
 /** One connection of a client: its streams, what their operators hold, the snapshots that it waits for. */
-class Connection {
+class Connection implements Surroundings {
+  readonly bus: EventBus;
+  readonly matching: Core['matching'];
   readonly holding = new Holding();
   hasSwitched = false;
   readonly seat: FakeSeat;
@@ -425,6 +425,8 @@ class Connection {
   constructor(run: ReaderRun, instance: Instance, seat: FakeSeat, witness: Witness) {
     this.#run = run;
     this.#instance = instance;
+    this.bus = instance.bus;
+    this.matching = run.core.matching;
     this.seat = seat;
     this.#witness = witness;
   }
@@ -448,6 +450,34 @@ class Connection {
     const answers = this.#unanswered.splice(0, areAll ? Infinity : 1);
     for (const answer of answers) answer();
     return answers.length > 0;
+  }
+
+  hold<T>(): OperatorFunction<T, T> {
+    return this.holding.hold();
+  }
+
+  /** Some operators publish; what they publish must not overtake, nor trim away what others have not read. */
+  onPass({ n = 0 }: Data): void {
+    if (n % 13 !== 5 || this.#run.isPublishingInside || this.#run.reference.next > 200) return;
+    this.#run.isPublishingInside = true;
+    for (let count = 0; count < (n % 4) * 5; count++) this.#run.publish();
+    this.#run.isPublishingInside = false;
+  }
+
+  snapshot(calls: SnapshotCall[]): Promise<{ data: Data }[]> {
+    const { log } = this.#instance;
+    const serial = ++this.#serial;
+    const parts = this.#run.random.int(0, 3);
+    const at = { epoch: log.epoch, offset: log.head };
+    const call: SnapshotCall = { serial, at, parts, isDone: false };
+    calls.push(call);
+    const events = Array.from({ length: parts }, (_, part) => ({ data: { snap: serial, part } }));
+    return new Promise((resolve) => {
+      this.#unanswered.push(() => {
+        call.isDone = true;
+        resolve(events);
+      });
+    });
   }
 
   /** Replaces the streams of one lane, as `switchMap` does, by the same or by others; or adds a lane. */
@@ -486,83 +516,6 @@ class Connection {
   }
 
   #streamsOf(lane: Lane, calls: SnapshotCall[]): Observable<MessageEvent> {
-    const { bus } = this.#instance;
-    const streams = lane.sources.map((source) => {
-      const { matching } = this.#run.core;
-      const topics = source.isPattern ? matching(source.topics[0] ?? '') : source.topics;
-      const where = ({ data }: SseEvent): boolean => {
-        const { n = 0, isForAll = false } = data as Data;
-        const isAdmitted = isForAll || admits(source, n);
-        if (!isAdmitted && source.whereThrows) throw BROKEN;
-        return isAdmitted;
-      };
-      const filters = { latestPerKey: source.latestPerKey, where };
-      return this.seat.isEnded
-        ? []
-        : bus.seat(this.seat, () =>
-            source.start === 'snapshot'
-              ? bus.stream(topics, { ...filters, snapshot: () => this.#snapshot(calls) })
-              : bus.stream(topics, { ...filters, from: source.start }),
-          );
-    });
-    return this.#waysOf(lane, merge(...streams));
+    return this.bus.seat(this.seat, () => laneStreams(this, lane, calls));
   }
-
-  #waysOf({ way, tag }: Lane, events: Observable<SseEvent>): Observable<MessageEvent> {
-    const tagged = (event: SseEvent) => ({ ...(event.data as Data), s: tag });
-    const withId = map((event: SseEvent) => ({ ...event, data: tagged(event) }) as MessageEvent);
-    const withoutId = map((event: SseEvent) => ({ data: tagged(event) }) as MessageEvent);
-    const isKept = filter(({ data }: SseEvent) => {
-      const { n, isForAll } = data as Data;
-      return n === undefined || isForAll === true || n % FILTERED !== 0;
-    });
-    switch (way) {
-      case 'plain':
-        return events as Observable<MessageEvent>;
-      case 'hold':
-        return events.pipe(this.holding.hold()) as Observable<MessageEvent>;
-      case 'map':
-        return events.pipe(
-          tap(({ data }) => this.#publishInside(data as Data)),
-          withoutId,
-        );
-      case 'filter':
-        return events.pipe(isKept, withoutId);
-      case 'holdMap':
-        return events.pipe(this.holding.hold(), withId);
-      case 'holdNoId':
-        return events.pipe(this.holding.hold(), withoutId);
-    }
-  }
-
-  /** Some operators publish; what they publish must not overtake, nor trim away what others have not read. */
-  #publishInside({ n = 0 }: Data): void {
-    if (n % 13 !== 5 || this.#run.isPublishingInside || this.#run.reference.next > 200) return;
-    this.#run.isPublishingInside = true;
-    for (let count = 0; count < (n % 4) * 5; count++) this.#run.publish();
-    this.#run.isPublishingInside = false;
-  }
-
-  #snapshot(calls: SnapshotCall[]): Promise<{ data: Data }[]> {
-    const { log } = this.#instance;
-    const serial = ++this.#serial;
-    const parts = this.#run.random.int(0, 3);
-    const at = { epoch: log.epoch, offset: log.head };
-    const call: SnapshotCall = { serial, at, parts, isDone: false };
-    calls.push(call);
-    const events = Array.from({ length: parts }, (_, part) => ({ data: { snap: serial, part } }));
-    return new Promise((resolve) => {
-      this.#unanswered.push(() => {
-        call.isDone = true;
-        resolve(events);
-      });
-    });
-  }
-}
-
-interface Data {
-  readonly n?: number;
-  readonly snap?: number;
-  readonly part?: number;
-  readonly isForAll?: boolean;
 }

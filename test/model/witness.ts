@@ -152,6 +152,10 @@ export class Witness {
 
   #expect(view: LaneView, event: Published): void {
     const { offset, epoch } = event;
+    // A log that is replaced before a new client has a place in it is no gap for that client.
+    if (view.isNew && view.at === view.start && epoch !== view.at.epoch) {
+      view.at = { epoch, offset: offset - 1 };
+    }
     if (epoch !== view.at.epoch) {
       throw new Error(`Event ${event.n} is of epoch ${epoch}, and no gap was announced`);
     }
@@ -233,7 +237,9 @@ export class Witness {
     if ((reason === 'epoch') === (from.epoch === to.epoch)) throw new Error(`Gap: ${reason}?`);
     if (reason === 'trimmed' && to.offset <= from.offset) throw new Error('A gap leads back');
     // The operators may hold a snapshot, and what followed it.
-    const at = view.isOwed ? view.owed?.at : view.at;
+    let at = view.isOwed ? view.owed?.at : view.at;
+    const isUnplaced = view.isNew && view.at === view.start;
+    if (isUnplaced && at?.epoch !== from.epoch) at = { epoch: from.epoch, offset: 0 };
     if (at?.epoch !== from.epoch) return;
     if (isHolding(view.lane)) {
       view.late.push({ epoch: from.epoch, at: at.offset, upTo: from.offset });
@@ -282,7 +288,6 @@ export class Witness {
   #checkNotOvertaken(view: LaneView, place: Place, isFirst: boolean): void {
     this.#takeEmptySnapshot(view);
     if (view.isOwed) throw new Error(`Id ${place.offset} came while a snapshot was owed`);
-    // A log that is replaced before a new client has a place in it is no gap for that client.
     if (view.isNew && view.at.epoch !== place.epoch && isFirst) view.at = place;
     const overtaken = this.#expected(view, place.offset);
     if (overtaken.length > 0) {
