@@ -43,7 +43,7 @@ function onWelcome({ data }) {
   show('open', `Connected${where}`);
   addNote(`Connected${where}${how}`);
   $('drop').disabled = $('kill').disabled = false;
-  $('kill').hidden = instance === undefined;
+  $('kill').hidden = $('kill-hint').hidden = instance === undefined;
   $('kill').textContent = `Kill instance ${instance}`;
 }
 
