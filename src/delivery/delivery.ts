@@ -1,9 +1,10 @@
+import type { Http2Session } from 'node:http2';
 import { Logger } from '@nestjs/common';
 import type { Turn } from '../log/turn.js';
 import { Connection, type Opening } from './connection.js';
 import { END_REASONS, type EndReason } from './connection-info.js';
 import { exceptionFrame } from './exception.js';
-import { destroy, onceReset } from './http.js';
+import { destroy, onceReset, sessionOf } from './http.js';
 import { JoinedFramesCache } from './joined-frames.js';
 import type { DeliveryOptions } from './options.js';
 
@@ -24,6 +25,9 @@ export class Delivery {
   #now = performance.now();
   #timer: NodeJS.Timeout | undefined;
   #isDraining = false;
+  #isDrained = false;
+  /** Of HTTP/2 clients, to be closed at the end of the drain. */
+  readonly #sessions = new Set<Http2Session>();
   #onEmpty: (() => void) | undefined;
 
   constructor(
@@ -64,6 +68,7 @@ export class Delivery {
     this.ended[reason]++;
     this.#connections.delete(connection);
     this.#leaving.set(connection, this.#now);
+    if (this.#isDraining) this.#retire(connection);
     this.#logger.debug(`Connection ${describe(connection)} ended: ${reason}`);
   }
 
@@ -96,15 +101,34 @@ export class Delivery {
     await new Promise((resolve) => setImmediate(resolve));
     await new Promise((resolve) => setImmediate(resolve));
     for (const connection of this.#connections) connection.end('drain');
-    if (this.#leaving.size === 0) return;
-    const { timeout } = this.options.drain;
-    await new Promise<void>((resolve) => {
+    if (this.#leaving.size > 0) await this.#left(this.options.drain.timeout);
+    this.#isDrained = true;
+    for (const session of this.#sessions) session.close();
+  }
+
+  /** Resolves when those who are leaving have left; who has not in time is cut off. */
+  #left(timeout: number): Promise<void> {
+    return new Promise((resolve) => {
       this.#onEmpty = resolve;
       setTimeout(() => {
-        for (const { response } of this.#leaving.keys()) destroy(response);
+        for (const { response } of this.#leaving.keys()) {
+          sessionOf(response)?.destroy();
+          destroy(response);
+        }
         resolve();
       }, timeout).unref();
     });
+  }
+
+  /**
+   * HTTP/2 clients keep their connection when a stream has ended, and the server that closes waits for
+   * it. A session that is closed already can no longer be destroyed, so it is closed when all have left.
+   */
+  #retire({ response }: Connection): void {
+    const session = sessionOf(response);
+    if (session === undefined) return;
+    if (this.#isDrained) response.once('close', () => session.close());
+    else this.#sessions.add(session);
   }
 
   #onClose(connection: Connection): void {

@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2';
+import type { Http2ServerRequest, Http2ServerResponse, Http2Session } from 'node:http2';
 
 export type HttpRequest = IncomingMessage | Http2ServerRequest;
 export type HttpResponse = ServerResponse | Http2ServerResponse;
@@ -26,4 +26,9 @@ export function isGone(response: HttpResponse): boolean {
  */
 export function onceReset(response: HttpResponse, listener: () => void): void {
   if (isHttp2(response)) response.stream.once('aborted', listener);
+}
+
+/** The connection that an HTTP/2 stream shares with others; undefined once the stream is destroyed. */
+export function sessionOf(response: HttpResponse): Http2Session | undefined {
+  return isHttp2(response) ? response.stream.session : undefined;
 }

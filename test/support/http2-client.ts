@@ -10,7 +10,10 @@ import { EventQueue, type ReceivedEvent } from '../../src/testing/event-queue.js
 import { StreamReader } from '../../src/testing/stream-reader.js';
 import type { Client } from './each-adapter.js';
 
-/** What `SseTestClient` is on HTTP/1.1, over HTTP/2 without TLS. */
+/**
+ * What `SseTestClient` is on HTTP/1.1, over HTTP/2 without TLS. Like a browser, it keeps the session when
+ * a stream has ended.
+ */
 class Http2Client implements Client {
   readonly closed: Promise<void>;
   readonly #session: ClientHttp2Session;
@@ -34,7 +37,6 @@ class Http2Client implements Client {
     this.closed = new Promise((resolve) => {
       stream.once('close', () => {
         this.#queue.end('the response has ended');
-        session.close();
         resolve();
       });
     });

@@ -42,7 +42,8 @@ function parse(url: string): Judge {
   const decoder = new TextDecoder();
   void fetch(url, { signal: abort.signal })
     .then(async ({ body }) => {
-      for await (const bytes of body ?? []) parser.feed(decoder.decode(bytes as Uint8Array, { stream: true }));
+      for await (const bytes of body ?? [])
+        parser.feed(decoder.decode(bytes as Uint8Array, { stream: true }));
     })
     .catch(() => {});
   return { received, close: () => abort.abort() };
