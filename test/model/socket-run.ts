@@ -24,7 +24,7 @@ import { type Place, placeOf, Reference } from './reference.js';
 import { LaneView, type LostRange, type SnapshotCall, Witness } from './witness.js';
 
 /** How long everything may take to arrive in the end, in milliseconds. */
-const PATIENCE = 5_000;
+const PATIENCE = 4_000;
 
 /** One run over real sockets: an application, and clients that come, stop reading, and go. */
 export class SocketRun {
@@ -109,7 +109,7 @@ export class SocketRun {
     const sse = core.SseModule.forRoot({
       history: { maxEvents: random.chance(0.5) ? random.int(5, 12) : random.int(5, 50) },
       highWaterMark: random.pick([1, 300, 65_536]),
-      heartbeatInterval: random.pick([5, 10, 1_000]),
+      heartbeatInterval: random.pick([5, 10, false]),
       drain: { timeout: 100 },
       maxBuffered: 1_000_000_000,
     });
@@ -148,7 +148,13 @@ export class SocketRun {
     if (this.#failure !== undefined) return;
     const all = Promise.all(this.clients.map((client) => client.stay()));
     await Promise.race([all, this.#failed()]);
+    await this.#arrival();
     this.publish(true);
+    await this.#arrival();
+  }
+
+  /** What is due arrives, without anything new that would wake a reader. */
+  async #arrival(): Promise<void> {
     const { epoch, head } = this.log;
     const arrived = Promise.all(this.clients.map((client) => client.hasAll(epoch, head)));
     await Promise.race([arrived, this.#failed(), sleep(PATIENCE, undefined, { ref: false })]);

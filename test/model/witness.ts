@@ -238,10 +238,12 @@ export class Witness {
     if (reason === 'trimmed' && to.offset <= from.offset) throw new Error('A gap leads back');
     // The operators may hold a snapshot, and what followed it.
     let at = view.isOwed ? view.owed?.at : view.at;
-    const isUnplaced = view.isNew && view.at === view.start;
+    const isUnplaced = isHolding(view.lane) && view.isNew && view.at === view.start;
     if (isUnplaced && at?.epoch !== from.epoch) at = { epoch: from.epoch, offset: 0 };
     if (at?.epoch !== from.epoch) return;
     if (isHolding(view.lane)) {
+      const isBeginning = view.gaps === 0 && `${from.epoch}.${from.offset}` === this.#requested;
+      if (isBeginning) return;
       view.late.push({ epoch: from.epoch, at: at.offset, upTo: from.offset });
       return;
     }

@@ -1,0 +1,138 @@
+import { beforeAll, describe, expect, it } from '@jest/globals';
+import { Logger } from '@nestjs/common';
+import { checkReader, checkSockets } from './check.js';
+import { type Mutation, withMutant } from './mutant.js';
+
+beforeAll(() => Logger.overrideLogger(false));
+
+/** Mistakes that the runs of the reader alone have to find. */
+const IN_THE_READER: Record<string, Mutation> = {
+  'one event too few at the splice': {
+    file: 'bus/start.ts',
+    from: 'return { offset: place.offset, gap: undefined };',
+    to: 'return { offset: place.offset + 1, gap: undefined };',
+  },
+  'one event too many at the splice': {
+    file: 'bus/start.ts',
+    from: 'return { offset: place.offset, gap: undefined };',
+    to: 'return { offset: Math.max(place.offset - 1, 0), gap: undefined };',
+  },
+  'a topic found one entry too far': {
+    file: 'log/entry-queue.ts',
+    from: '?? Infinity) > offset',
+    to: '?? Infinity) > offset + 1',
+  },
+  'a heartbeat that overtakes what operators hold': {
+    file: 'bus/message-ids.ts',
+    from: 'for (const { floor } of this.#streams) least = Math.min(least, floor.value);',
+    to: '',
+  },
+  'a heartbeat that overtakes what has not been read': {
+    file: 'bus/reader.ts',
+    from: 'if (this.#next() === undefined) this.#cursor = this.#log.head;',
+    to: 'this.#cursor = this.#log.head;',
+  },
+  'a reader that nobody wakes': {
+    file: 'log/topics.ts',
+    from: '      index.add(entry);\n      index.announcements.next();\n    }\n    for',
+    to: '      index.add(entry);\n    }\n    for',
+  },
+  'a topic that forgets what it lost': {
+    file: 'log/topic-index.ts',
+    from: '    this.lost = entry.offset;\n',
+    to: '',
+  },
+  'a topic that is dropped and forgets what it lost': {
+    file: 'log/topics.ts',
+    from: '    this.#lostByTopic.set(topic, index.lost);\n',
+    to: '',
+  },
+  'a gap for everybody, whatever was lost': {
+    file: 'bus/reader.ts',
+    from: 'const { lost } = selection;',
+    to: 'const { lost } = selection.names.length > 0 ? this.#log : selection;',
+  },
+  'a hole that is crossed in silence': {
+    file: 'bus/reader.ts',
+    from: "return this.#cross('trimmed', hole.upTo);",
+    to: 'this.#cursor = hole.upTo;',
+  },
+  'a hole that is forgotten when it is trimmed': {
+    file: 'log/log.ts',
+    from: 'this.#topics.lose(hole.upTo);',
+    to: '',
+  },
+  'another epoch that passes for the same': {
+    file: 'bus/start.ts',
+    from: "if (place.epoch !== log.epoch) return { offset: log.lost, gap: 'epoch' };",
+    to: '',
+  },
+  'another epoch that is not noticed in mid-stream': {
+    file: 'bus/reader.ts',
+    from: "if (this.#epoch !== this.#log.epoch) return this.#cross('epoch', this.#log.lost);",
+    to: '',
+  },
+  'a place that was trimmed and is never left': {
+    file: 'bus/selection.ts',
+    from: 'if (source.position < entries.start) source.position = entries.start;',
+    to: '',
+  },
+  'an id while a snapshot is owed': {
+    file: 'bus/reader.ts',
+    from: '    stream.floor.pin();\n',
+    to: '',
+  },
+  'a snapshot that misses what is published meanwhile': {
+    file: 'bus/reader.ts',
+    from: "      if ('error' in result)",
+    to: "      stream.after = this.#log.head;\n      if ('error' in result)",
+  },
+  'an event that several streams hold, settled when the first of them emits it': {
+    file: 'bus/message-ids.ts',
+    from: 'if (left > 0 && holders.length > 1) this.#timesLeft.set(offset, left);',
+    to: 'if (left < 0) this.#timesLeft.set(offset, left);',
+  },
+  'an event of several topics that is sent for each of them': {
+    file: 'bus/message-ids.ts',
+    from: 'if (isShared) this.#sentOnce.add(entry);',
+    to: '',
+  },
+  'latestPerKey that skips what `where` keeps from being replaced': {
+    file: 'bus/reader-stream.ts',
+    from: 'return replacement === undefined || !this.#admits(replacement);',
+    to: 'return replacement === undefined;',
+  },
+};
+
+/** Mistakes between the reader and the client. */
+const ON_THE_WAY: Record<string, Mutation> = {
+  'a lost drain': {
+    file: 'delivery/outbox.ts',
+    from: 'if (--this.#crossings === 0) this.#onTaken();',
+    to: 'this.#crossings--;',
+  },
+  'a heartbeat before what waits': {
+    file: 'delivery/connection.ts',
+    from: 'if (!this.#outbox.isEmpty) return;\n    const id = this.reader?.heartbeat();\n    this.#outbox.push(',
+    to: 'const id = this.reader?.heartbeat();\n    this.#outbox.pushFirst(',
+  },
+};
+
+const SEEDS = Array.from({ length: 2_000 }, (_, index) => index + 1);
+
+describe('The checker finds', () => {
+  it.each(Object.entries(IN_THE_READER))('%s', async (_, mutation) => {
+    const checked = withMutant(mutation, (core) => checkReader(core, SEEDS));
+    await expect(checked).rejects.toThrow(/^Seed \d+/);
+  });
+
+  it.each(Object.entries(ON_THE_WAY))('%s', async (_, mutation) => {
+    const checked = withMutant(mutation, (core) => checkSockets(core, SEEDS.slice(0, 200)));
+    await expect(checked).rejects.toThrow(/^Seed \d+/);
+  });
+
+  it('nothing to test in a mutation whose text is gone', async () => {
+    const stale = { file: 'bus/start.ts', from: 'what is not there', to: '' };
+    await expect(withMutant(stale, async () => {})).rejects.toThrow('the mutation is stale');
+  });
+});
