@@ -1,6 +1,5 @@
-import type { Backplane, Cursor, History } from 'nestjs-event-stream';
+import type { Backplane, Cursor, History, PublishOptions } from 'nestjs-event-stream';
 import { redisBackplane, type RedisBackplaneOptions } from 'nestjs-event-stream/redis';
-import type { PublishOptions } from 'nestjs-event-stream';
 import { RecordingSink } from '../../../src/testing/recording-sink.js';
 
 const HISTORY: History = { maxEvents: 1_000, maxBytes: 10_000_000, maxAge: false };

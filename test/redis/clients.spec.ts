@@ -1,0 +1,187 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { Logger } from '@nestjs/common';
+import { Cluster, Redis } from 'ioredis';
+import { redisBackplane, type RedisBackplaneOptions } from 'nestjs-event-stream/redis';
+import { LogLines } from '../support/log-lines.js';
+import { describeWith, REDIS_SERVER } from '../support/programs.js';
+import { until } from '../support/until.js';
+import { freePort, RedisServer } from './support/redis-server.js';
+import { Replica } from './support/replica.js';
+
+describeWith(REDIS_SERVER, "redisBackplane() with the application's client", (path) => {
+  let redis: RedisServer;
+
+  beforeAll(async () => {
+    redis = await RedisServer.start(path);
+  });
+
+  afterAll(() => redis.stop());
+
+  beforeEach(() => {
+    Logger.overrideLogger(new LogLines());
+  });
+
+  const endings: (() => unknown)[] = [];
+
+  afterEach(async () => {
+    for (const end of endings.splice(0).reverse()) await end();
+    Logger.overrideLogger(false);
+  });
+
+  async function open(options: RedisBackplaneOptions): Promise<Replica> {
+    const replica = await Replica.open(options);
+    endings.push(() => replica.backplane.close());
+    return replica;
+  }
+
+  async function startServer(args: readonly string[] = []): Promise<RedisServer> {
+    const server = await RedisServer.start(path, args);
+    endings.push(() => server.stop());
+    return server;
+  }
+
+  function ending<Client extends Redis | Cluster>(client: Client): Client {
+    endings.push(() => client.disconnect());
+    client.on('error', () => {});
+    return client;
+  }
+
+  async function publishAndReceive(options: RedisBackplaneOptions): Promise<void> {
+    const [one, two] = [await open(options), await open(options)];
+    await one.publish('event', { idempotencyKey: 'a' });
+    await two.publish('again', { idempotencyKey: 'a' });
+    await two.publish('last');
+    for (const replica of [one, two]) {
+      await replica.received('last');
+      expect(replica.texts).toEqual(['event', 'last']);
+    }
+  }
+
+  it('uses its settings, and leaves the client itself alone', async () => {
+    const client = ending(new Redis(redis.port, '127.0.0.1', { db: 3, keyPrefix: 'app:' }));
+    await publishAndReceive({ client, key: 'events' });
+    expect(await client.ping()).toBe('PONG');
+    await redis.control.select(3);
+    expect((await redis.control.keys('*')).sort()).toEqual([
+      'app:{events}:log',
+      'app:{events}:meta',
+      'app:{events}:once:a',
+    ]);
+    await redis.control.select(0);
+  });
+
+  it('takes a client that is not connected, or that would wait and time out differently', async () => {
+    const client = new Redis(redis.port, '127.0.0.1', {
+      lazyConnect: true,
+      commandTimeout: 50,
+      enableAutoPipelining: true,
+      maxRetriesPerRequest: 0,
+      stringNumbers: true,
+    });
+    const replica = await open({ client, key: 'lazy' });
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    await replica.publish('event');
+    await replica.received('event');
+    expect(client.status).toBe('wait');
+  });
+
+  it('puts all keys of a Cluster into one slot', async () => {
+    const node = await startServer([
+      ...['--cluster-enabled', 'yes'],
+      ...['--cluster-announce-ip', '127.0.0.1'],
+    ]);
+    await node.control.call('cluster', 'addslotsrange', 0, 16_383);
+    await until('the cluster is up', async () =>
+      (await node.control.cluster('INFO')).includes('cluster_state:ok'),
+    );
+    const client = ending(new Cluster([{ host: '127.0.0.1', port: node.port }]));
+    await publishAndReceive({ client });
+    expect(await client.ping()).toBe('PONG');
+  });
+
+  it('follows its Sentinels to the new master, and loses nothing that this one has', async () => {
+    const [master, replica] = [await startServer(), await startServer()];
+    await replica.control.replicaof('127.0.0.1', master.port);
+    await until('the replica follows', async () =>
+      (await replica.control.info('replication')).includes('master_link_status:up'),
+    );
+    const folder = mkdtempSync(join(tmpdir(), 'nes-sentinel-'));
+    const port = await freePort();
+    const lines = [
+      `port ${port}`,
+      'bind 127.0.0.1',
+      `dir ${folder}`,
+      `sentinel monitor main 127.0.0.1 ${master.port} 1`,
+      'sentinel down-after-milliseconds main 300',
+    ];
+    writeFileSync(join(folder, 'sentinel.conf'), lines.join('\n'));
+    const sentinel = spawn(path, [join(folder, 'sentinel.conf'), '--sentinel'], {
+      stdio: 'ignore',
+    });
+    endings.push(async () => {
+      const exit = once(sentinel, 'exit');
+      sentinel.kill('SIGKILL');
+      await exit;
+      rmSync(folder, { recursive: true });
+    });
+    const asking = ending(new Redis(port, '127.0.0.1', { retryStrategy: () => 20 }));
+    await until('the sentinel knows the replica', async () => {
+      const replicas = (await asking.call('sentinel', 'replicas', 'main')) as unknown[];
+      return replicas.length === 1;
+    });
+    const client = new Redis({
+      sentinels: [{ host: '127.0.0.1', port }],
+      name: 'main',
+      lazyConnect: true,
+    });
+    const one = await open({ client });
+    await one.publish('before');
+    await one.received('before');
+    await until(
+      'the replica has it',
+      async () => (await replica.control.xlen('{nestjs-event-stream}:log')) === 1,
+    );
+    await master.kill();
+    await until(
+      'the replica is the master',
+      async () => (await asking.call('sentinel', 'failover', 'main').catch(() => 0)) !== 1,
+    );
+    await until(
+      'publishing works again',
+      () =>
+        one.publish('after').then(
+          () => true,
+          () => false,
+        ),
+      15_000,
+    );
+    await one.received('after');
+    expect(one.losses).toBe(0);
+  });
+});
+
+describe('redisBackplane()', () => {
+  it.each<[what: string, options: unknown, message: RegExp]>([
+    ['nothing', undefined, /takes an object with 'url' or 'client'; received undefined/],
+    ['neither url nor client', {}, /'url' or 'client': received neither/],
+    ['both', { url: 'redis://a', client: new Redis({ lazyConnect: true }) }, /received both/],
+    ['an url of something else', { url: 'http://user:secret@a' }, /needs a 'url' such as/],
+    ['a client that is none', { client: {} }, /needs an ioredis client.*received an object/],
+    ['an unknown option', { url: 'redis://a', keys: 'x' }, /does not know 'keys'; it takes url, /],
+    ['an empty key', { url: 'redis://a', key: '' }, /'key' a non-empty string.*received ""/],
+    ['a key with braces', { url: 'redis://a', key: '{a}' }, /without braces; received "{a}"/],
+    ['no time', { url: 'redis://a', publishTimeout: 0 }, /from 1 .*'publishTimeout'; received 0/],
+    ['half a length', { url: 'redis://a', maxLen: 0.5 }, /whole number.*'maxLen'; received 0\.5/],
+    ['a wait in words', { url: 'redis://a', waitForRedis: 'yes' }, /'waitForRedis'; received "y/],
+  ])('refuses %s', (_, options, message) => {
+    const refused = () => redisBackplane(options as RedisBackplaneOptions);
+    expect(refused).toThrow(expect.objectContaining({ code: 'BAD_OPTION' }));
+    expect(refused).toThrow(message);
+    expect(refused).not.toThrow(/secret/);
+  });
+});
