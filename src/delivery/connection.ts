@@ -44,6 +44,7 @@ export class Connection implements Seat, Task {
   #reason: EndReason | undefined;
   #isOpen = false;
   #isBeatDue = false;
+  #isRunning = false;
   /** While behind, when it fell behind: nothing is written then. */
   #lastWriteAt: number;
   #endsAt = Infinity;
@@ -99,7 +100,9 @@ export class Connection implements Seat, Task {
   }
 
   run(): void {
+    this.#isRunning = true;
     this.reader?.read();
+    this.#isRunning = false;
     if (this.#reason !== undefined || this.#outbox.isBehind) return;
     if (!this.#isOpen && !this.#outbox.isEmpty) this.#open(undefined);
     if (this.#isBeatDue) this.#beat();
@@ -119,7 +122,7 @@ export class Connection implements Seat, Task {
     this.#outbox.push(frame);
     if (this.#outbox.isFull) this.#flush();
     if (this.#outbox.isOverflowing) this.end('overflow');
-    this.schedule();
+    if (!this.#isRunning) this.schedule();
   }
 
   announce(_gap: SseEvent, frame: Buffer): void {
@@ -228,7 +231,7 @@ export class Connection implements Seat, Task {
 
   #flush(): void {
     if (!this.#isOpen || this.#outbox.isEmpty) return;
-    if (!this.response.headersSent) {
+    if (!this.#outbox.hasBegun && !this.response.headersSent) {
       // Without a gate it is Nest that sends the headers, within a macrotask or two.
       setTimeout(() => this.schedule(), 1).unref();
       return;

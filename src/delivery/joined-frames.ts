@@ -1,27 +1,33 @@
-/** Several frames as one piece of bytes, with and without the framing of an HTTP/1.1 chunk. */
+/**
+ * One frame and those before it, as one piece of bytes, with and without the framing of an HTTP/1.1 chunk.
+ * Connections that get the same frames walk the same path of these, and so share the bytes.
+ */
 export class JoinedFrames {
-  readonly #frames: readonly Buffer[];
+  readonly length: number;
+  /** What the last one that came by here went on with; the others before it, if there are several. */
+  #next: JoinedFrames | undefined;
+  #others: Map<Buffer, JoinedFrames> | undefined;
   #body: Buffer | undefined;
   #chunk: Buffer | undefined;
 
-  constructor(frames: readonly Buffer[]) {
-    this.#frames = frames;
+  constructor(
+    readonly before: JoinedFrames | undefined,
+    readonly frame: Buffer,
+  ) {
+    this.length = (before?.length ?? 0) + frame.length;
   }
 
-  /** Compares every element: frames that begin, end and measure alike can differ in the middle. */
-  isOf(frames: readonly Buffer[]): boolean {
-    const own = this.#frames;
-    if (own.length !== frames.length) return false;
-    for (let index = 0; index < own.length; index++) {
-      if (own[index] !== frames[index]) return false;
-    }
-    return true;
+  /** These frames, then `frame`. */
+  with(frame: Buffer): JoinedFrames {
+    const next = this.#next;
+    if (next?.frame === frame) return next;
+    if (next !== undefined) (this.#others ??= new Map()).set(next.frame, next);
+    return (this.#next = this.#others?.get(frame) ?? new JoinedFrames(this, frame));
   }
 
   get body(): Buffer {
-    const [first] = this.#frames;
-    if (this.#frames.length === 1 && first !== undefined) return first;
-    return (this.#body ??= Buffer.concat(this.#frames));
+    if (this.before === undefined) return this.frame;
+    return (this.#body ??= this.#copyTo(Buffer.allocUnsafe(this.length), this.length));
   }
 
   /** The body as one chunk (RFC 9112, section 7.1). */
@@ -30,33 +36,45 @@ export class JoinedFrames {
   }
 
   #toChunk(): Buffer {
-    const length = this.#frames.reduce((sum, frame) => sum + frame.length, 0);
-    const chunk = Buffer.allocUnsafe(length + length.toString(16).length + 4);
-    let end = chunk.write(`${length.toString(16)}\r\n`, 'latin1');
-    for (const frame of this.#frames) end += frame.copy(chunk, end);
-    chunk.write('\r\n', end, 'latin1');
-    return chunk;
+    const head = `${this.length.toString(16)}\r\n`;
+    const chunk = Buffer.allocUnsafe(head.length + this.length + 2);
+    chunk.write(head, 'latin1');
+    chunk.write('\r\n', head.length + this.length, 'latin1');
+    return this.#copyTo(chunk, head.length + this.length);
+  }
+
+  /** Copies from the last frame to the first. */
+  #copyTo(bytes: Buffer, end: number): Buffer {
+    let start = end - this.frame.length;
+    this.frame.copy(bytes, start);
+    for (let { before } = this; before !== undefined; before = before.before) {
+      start -= before.frame.length;
+      before.frame.copy(bytes, start);
+    }
+    return bytes;
   }
 }
 
-/** Lets connections that got the same frames in a turn share the joined bytes. */
+/** Where the paths of one turn begin: by their first frame. */
 export class JoinedFramesCache {
-  readonly #byFirst = new Map<Buffer, JoinedFrames[]>();
+  readonly #byFirst = new Map<Buffer, JoinedFrames>();
+  #last: JoinedFrames | undefined;
 
-  join(frames: readonly Buffer[]): JoinedFrames {
-    const [first] = frames;
-    if (first === undefined) return new JoinedFrames(frames);
-    const known = this.#byFirst.get(first);
-    const same = known?.find((joined) => joined.isOf(frames));
-    if (same !== undefined) return same;
-    const joined = new JoinedFrames(frames);
-    if (known === undefined) this.#byFirst.set(first, [joined]);
-    else known.push(joined);
-    return joined;
+  /** The frames before, if any, then `frame`. */
+  join(before: JoinedFrames | undefined, frame: Buffer): JoinedFrames {
+    if (before !== undefined) return before.with(frame);
+    if (this.#last?.frame === frame) return this.#last;
+    let first = this.#byFirst.get(frame);
+    if (first === undefined) {
+      first = new JoinedFrames(undefined, frame);
+      this.#byFirst.set(frame, first);
+    }
+    return (this.#last = first);
   }
 
   /** To be called at the end of a turn. */
   clear(): void {
     this.#byFirst.clear();
+    this.#last = undefined;
   }
 }

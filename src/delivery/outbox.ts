@@ -1,6 +1,6 @@
 import { type BodyWriter, bodyWriter } from './body-writer.js';
 import type { HttpResponse } from './http.js';
-import type { JoinedFramesCache } from './joined-frames.js';
+import type { JoinedFrames, JoinedFramesCache } from './joined-frames.js';
 
 /** Bounds of what waits for one client, in bytes. */
 export interface OutboxLimits {
@@ -15,8 +15,7 @@ export class Outbox {
   readonly #limits: OutboxLimits;
   readonly #onTaken: () => void;
   #writer: BodyWriter | undefined;
-  #frames: Buffer[] = [];
-  #waiting = 0;
+  #waiting: JoinedFrames | undefined;
   #sent = 0;
   /** Writes that crossed the high-water mark and were not yet taken. */
   #crossings = 0;
@@ -39,8 +38,13 @@ export class Outbox {
     return this.#sent;
   }
 
+  /** Whether something was written: then the headers are out. */
+  get hasBegun(): boolean {
+    return this.#writer !== undefined;
+  }
+
   get isEmpty(): boolean {
-    return this.#frames.length === 0;
+    return this.#waiting === undefined;
   }
 
   /** Whether the client has yet to take what crossed the high-water mark. */
@@ -49,48 +53,53 @@ export class Outbox {
   }
 
   get isReady(): boolean {
-    return this.#crossings === 0 && this.#waiting < this.#limits.highWaterMark;
+    return this.#crossings === 0 && this.#length < this.#limits.highWaterMark;
   }
 
   /** Whether so much waits that it should go out before the turn ends, and the kernel may take it. */
   get isFull(): boolean {
     const { highWaterMark } = this.#limits;
-    return this.#waiting >= highWaterMark && (this.#writer?.unsent ?? 0) < highWaterMark;
+    return this.#length >= highWaterMark && (this.#writer?.unsent ?? 0) < highWaterMark;
   }
 
   get isOverflowing(): boolean {
-    return this.#crossings > 0 && this.#waiting > this.#limits.maxBuffered;
+    return this.#crossings > 0 && this.#length > this.#limits.maxBuffered;
   }
 
   push(frame: Buffer): void {
-    this.#frames.push(frame);
-    this.#waiting += frame.length;
+    this.#waiting = this.#cache.join(this.#waiting, frame);
   }
 
   /** For the first frame of all, which may find messages that were emitted before there were headers. */
   pushFirst(frame: Buffer): void {
-    this.#frames.unshift(frame);
-    this.#waiting += frame.length;
+    const emitted: Buffer[] = [];
+    for (let at = this.#waiting; at !== undefined; at = at.before) emitted.push(at.frame);
+    this.#waiting = undefined;
+    this.push(frame);
+    for (const later of emitted.reverse()) this.push(later);
   }
 
   /** Writes what waits. The headers are out. */
   flush(): void {
-    if (this.#frames.length === 0) return;
-    const joined = this.#cache.join(this.#frames);
-    const length = this.#waiting;
-    this.#frames = [];
-    this.#waiting = 0;
-    this.#sent += length;
+    const frames = this.#waiting;
+    if (frames === undefined) return;
+    this.#waiting = undefined;
+    this.#sent += frames.length;
     this.#writer ??= bodyWriter(this.#response);
     // 'drain' is about the socket's own mark; the callback of the write that crosses ours is about ours.
-    const crosses = this.#writer.unsent + length >= this.#limits.highWaterMark;
+    const crosses = this.#writer.unsent + frames.length >= this.#limits.highWaterMark;
     if (!crosses) {
-      this.#writer.write(joined, undefined);
+      this.#writer.write(frames, undefined);
       return;
     }
     this.#crossings++;
-    this.#writer.write(joined, () => {
+    this.#writer.write(frames, () => {
       if (--this.#crossings === 0) this.#onTaken();
     });
+  }
+
+  /** Bytes that wait to be written. */
+  get #length(): number {
+    return this.#waiting?.length ?? 0;
   }
 }
