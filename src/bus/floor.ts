@@ -1,12 +1,16 @@
 /** Places that are kept one by one; of more than that only the first and the last. */
 const MAX_PLACES = 1_024;
+/** Stands for no place. */
+const NONE = -1;
 
 /**
  * What one stream has handed to the user's operators and has not seen come out again. The cursor that a
  * client is told may not pass {@link value}, or a lost connection would lose what the operators hold.
  */
 export class Floor {
-  #held: number[] = [];
+  /** The first place that is held: nearly always the only one, so that the others need no array. */
+  #first = NONE;
+  #later: number[] = [];
   /** Whether of what is held only the first and the last place are kept: an operator swallows it all. */
   #isRange = false;
   /** While a snapshot is owed, the place that its last event will have; infinite until that is handed out. */
@@ -15,28 +19,26 @@ export class Floor {
   /** The last place before what is held; infinite when nothing is, -1 while no place is safe. */
   get value(): number {
     if (this.#pin !== undefined) return -1;
-    const [first] = this.#held;
-    return first === undefined ? Infinity : first - 1;
+    return this.#first === NONE ? Infinity : this.#first - 1;
   }
 
   get holdsAny(): boolean {
-    return this.#held.length > 0;
+    return this.#first !== NONE;
   }
 
   /** Whether an event of that offset may be held. */
   holds(offset: number): boolean {
-    if (this.#pin === offset) return true;
-    if (!this.#isRange) return this.#held.includes(offset);
-    const [first = Infinity, last = 0] = this.#held;
-    return first <= offset && offset <= last;
+    if (this.#pin === offset || this.#first === offset) return true;
+    if (!this.#isRange) return this.#later.includes(offset);
+    return this.#first <= offset && offset <= this.#last;
   }
 
   /** An event goes to the operators. */
   hand(offset: number): void {
-    const held = this.#held;
-    if (this.#isRange) held[1] = offset;
-    else if (held.push(offset) > MAX_PLACES) {
-      held.splice(1, MAX_PLACES - 1);
+    if (this.#first === NONE) this.#first = offset;
+    else if (this.#isRange) this.#later[0] = offset;
+    else if (this.#later.push(offset) >= MAX_PLACES) {
+      this.#later = [offset];
       this.#isRange = true;
     }
   }
@@ -44,11 +46,13 @@ export class Floor {
   /** An event has come out, and with it everything before it. */
   settle(offset: number): void {
     if (this.#pin !== undefined && offset >= this.#pin) this.#pin = undefined;
-    const held = this.#held;
-    if (held.length === 0) return;
-    if ((held[held.length - 1] ?? 0) <= offset) this.clear();
-    else if (this.#isRange) held[0] = Math.max(held[0] ?? 0, offset + 1);
-    else this.#held = held.filter((place) => place > offset);
+    if (this.#first === NONE || this.#first > offset) return;
+    if (this.#last <= offset) this.clear();
+    else if (this.#isRange) this.#first = offset + 1;
+    else {
+      this.#later = this.#later.filter((place) => place > offset);
+      this.#first = this.#later.shift() ?? NONE;
+    }
   }
 
   /** No place is safe until something at `offset` or later comes out: a snapshot is owed. */
@@ -58,7 +62,12 @@ export class Floor {
 
   /** A gap was announced: what was held is covered by it. */
   clear(): void {
-    this.#held.length = 0;
+    this.#first = NONE;
+    if (this.#later.length > 0) this.#later = [];
     this.#isRange = false;
+  }
+
+  get #last(): number {
+    return this.#later.at(-1) ?? this.#first;
   }
 }

@@ -14,9 +14,9 @@ export class MessageIds {
   /** How far the reader is: no message can name a place beyond it. */
   #reached = -1;
   /** Entries handed to several streams whose own frame has gone out, while one of them may yet emit it. */
-  readonly #sentOnce = new Set<Entry>();
+  #sentOnce: Set<Entry> | undefined;
   /** How often an offset that several streams hold has still to come out before none of them does. */
-  readonly #timesLeft = new Map<number, number>();
+  #timesLeft: Map<number, number> | undefined;
 
   constructor(log: Log, streams: readonly ReaderStream[]) {
     this.#log = log;
@@ -27,8 +27,7 @@ export class MessageIds {
   reset(told = -1): void {
     this.#told = this.#reached = told;
     this.#departed = [];
-    this.#sentOnce.clear();
-    this.#timesLeft.clear();
+    this.#sentOnce = this.#timesLeft = undefined;
   }
 
   /** The reader has come to `offset`. */
@@ -38,9 +37,9 @@ export class MessageIds {
 
   /** The furthest offset up to `offset` that can be told, if that tells the client anything new. */
   upTo(offset: number): number | undefined {
-    let least = Math.min(offset, this.#reached);
-    for (const { floor } of this.#streams) least = Math.min(least, floor.value);
-    for (const { floor } of this.#departed) least = Math.min(least, floor.value);
+    let least = offset < this.#reached ? offset : this.#reached;
+    for (const { floor } of this.#streams) if (floor.value < least) least = floor.value;
+    for (const { floor } of this.#departed) if (floor.value < least) least = floor.value;
     return least > this.#told ? least : undefined;
   }
 
@@ -69,8 +68,8 @@ export class MessageIds {
   settleLate(offset: number): void {
     const holders = this.#holdersOf(offset);
     // Out of which one it came cannot be seen; that it came out of all can.
-    const left = (this.#timesLeft.get(offset) ?? holders.length) - 1;
-    if (left > 0 && holders.length > 1) this.#timesLeft.set(offset, left);
+    const left = (this.#timesLeft?.get(offset) ?? holders.length) - 1;
+    if (left > 0 && holders.length > 1) (this.#timesLeft ??= new Map()).set(offset, left);
     else for (const { floor } of holders) floor.settle(offset);
     if (this.#departed.length > 0) {
       this.#settleDeparted(offset, holders.length === 1 ? holders[0] : undefined);
@@ -89,8 +88,8 @@ export class MessageIds {
 
   /** Whether the event itself, unchanged, has gone out already for another stream. */
   isRepeated(entry: Entry, isShared: boolean): boolean {
-    if (this.#sentOnce.has(entry)) return true;
-    if (isShared) this.#sentOnce.add(entry);
+    if (this.#sentOnce?.has(entry)) return true;
+    if (isShared) (this.#sentOnce ??= new Set()).add(entry);
     return false;
   }
 
@@ -101,11 +100,11 @@ export class MessageIds {
 
   /** Forgets what no stream can repeat any more. */
   forgetSettled(): void {
-    for (const entry of this.#sentOnce) {
-      if (!this.isHeld(entry.offset)) this.#sentOnce.delete(entry);
+    for (const entry of this.#sentOnce ?? []) {
+      if (!this.isHeld(entry.offset)) this.#sentOnce?.delete(entry);
     }
-    for (const offset of this.#timesLeft.keys()) {
-      if (!this.isHeld(offset)) this.#timesLeft.delete(offset);
+    for (const offset of this.#timesLeft?.keys() ?? []) {
+      if (!this.isHeld(offset)) this.#timesLeft?.delete(offset);
     }
   }
 

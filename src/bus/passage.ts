@@ -11,6 +11,7 @@ type Warn = (message: string, error?: unknown) => void;
 
 /** Stands for no message: undefined can be one. */
 const NOTHING = Symbol();
+const NONE: readonly ReaderStream[] = [];
 
 /**
  * The way of events through the user's operators. A message that comes out while an event passes
@@ -38,12 +39,15 @@ export class Passage {
   }
 
   /** Hands an event of the log to the streams that want it. */
-  pass(entry: Entry, streams: readonly ReaderStream[]): void {
-    this.#isShared = streams.length > 1;
+  pass(entry: Entry, first: ReaderStream, others: readonly ReaderStream[] = NONE): void {
+    this.#isShared = others.length > 0;
     this.#ids.reach(entry.offset);
-    for (const { floor } of streams) floor.hand(entry.offset);
+    first.floor.hand(entry.offset);
+    for (const { floor } of others) floor.hand(entry.offset);
     this.#offset = entry.offset;
-    for (const stream of streams) {
+    this.#passing = first;
+    first.next(entry.event);
+    for (const stream of others) {
       this.#passing = stream;
       stream.next(entry.event);
     }

@@ -71,3 +71,22 @@ export class ReaderStream {
     }
   }
 }
+
+/** Whether one of the streams lost events after `offset` that were for it. */
+export function haveLost(streams: readonly ReaderStream[], offset: number): boolean {
+  for (const { selection, after } of streams) {
+    const { lost } = selection;
+    if (lost > offset && lost > after) return true;
+  }
+  return false;
+}
+
+/** The first entry after `offset` that one of the streams selects. */
+export function nextAfter(streams: readonly ReaderStream[], offset: number): Entry | undefined {
+  let next: Entry | undefined;
+  for (const { selection } of streams) {
+    const entry = selection.after(offset);
+    if (entry !== undefined && (next === undefined || entry.offset < next.offset)) next = entry;
+  }
+  return next;
+}

@@ -3,7 +3,7 @@ import { type Entry, looseEvent } from '../log/entry.js';
 import type { GapData, GapReason } from '../log/event.js';
 import type { Log } from '../log/log.js';
 import { Passage } from './passage.js';
-import type { ReaderStream } from './reader-stream.js';
+import { haveLost, nextAfter, type ReaderStream } from './reader-stream.js';
 import type { Sink } from './sink.js';
 import { readSnapshot } from './snapshot.js';
 import { placeByCode, startAt } from './start.js';
@@ -139,13 +139,14 @@ export class Reader {
   /** Crosses a gap or hands out one event, of a snapshot or of the log; false if there is nothing. */
   #readOne(): boolean {
     if (this.#epoch !== this.#log.epoch) return this.#cross('epoch', this.#log.lost);
-    const pending = this.#streams.find(({ snapshot }) => snapshot !== undefined);
-    if (pending !== undefined) {
-      this.#handOutSnapshot(pending);
+    for (const stream of this.#streams) {
+      if (stream.snapshot === undefined) continue;
+      this.#handOutSnapshot(stream);
       return true;
     }
-    if (this.#hasLost()) return this.#cross('trimmed', this.#log.lost);
-    const entry = this.#next();
+    if (this.#cursor >= this.#log.head) return false;
+    if (haveLost(this.#streams, this.#cursor)) return this.#cross('trimmed', this.#log.lost);
+    const entry = nextAfter(this.#streams, this.#cursor);
     const hole = this.#log.holeAfter(this.#cursor);
     if (hole !== undefined && (entry === undefined || entry.offset > hole.after)) {
       return this.#cross('trimmed', hole.upTo);
@@ -160,30 +161,17 @@ export class Reader {
     return false;
   }
 
-  #hasLost(): boolean {
-    for (const { selection, after } of this.#streams) {
-      const { lost } = selection;
-      if (lost > this.#cursor && lost > after) return true;
-    }
-    return false;
-  }
-
-  #next(): Entry | undefined {
-    let next: Entry | undefined;
-    for (const { selection } of this.#streams) {
-      const entry = selection.after(this.#cursor);
-      if (entry !== undefined && (next === undefined || entry.offset < next.offset)) next = entry;
-    }
-    return next;
-  }
-
   #handOut(entry: Entry): void {
-    const takers = this.#streams.filter(
-      (stream) =>
-        stream.selection.after(this.#cursor) === entry && stream.wants(entry, this.#catchUpTo),
-    );
+    let first: ReaderStream | undefined;
+    let others: ReaderStream[] | undefined;
+    for (const stream of this.#streams) {
+      if (stream.selection.after(this.#cursor) !== entry) continue;
+      if (!stream.wants(entry, this.#catchUpTo)) continue;
+      if (first === undefined) first = stream;
+      else (others ??= []).push(stream);
+    }
     this.#cursor = entry.offset;
-    if (takers.length > 0) this.#passage.pass(entry, takers);
+    if (first !== undefined) this.#passage.pass(entry, first, others);
   }
 
   #handOutSnapshot(stream: ReaderStream): void {
@@ -243,7 +231,8 @@ export class Reader {
   /** A reader that has read everything there is stands at the head. */
   #advance(): void {
     if (this.#epoch !== this.#log.epoch || this.#cursor >= this.#log.head || this.#isOwed()) return;
-    if (this.#hasLost() || this.#log.holeAfter(this.#cursor) !== undefined) return;
-    if (this.#next() === undefined) this.#cursor = this.#log.head;
+    if (haveLost(this.#streams, this.#cursor) || this.#log.holeAfter(this.#cursor) !== undefined)
+      return;
+    if (nextAfter(this.#streams, this.#cursor) === undefined) this.#cursor = this.#log.head;
   }
 }

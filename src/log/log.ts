@@ -37,6 +37,7 @@ export class Log extends LogSink {
     this.#turn = turn;
     turn.onBegin(() => {
       this.#announced = this.#head;
+      this.#topics.beginRound();
     });
     turn.onEnd(() => this.trim());
   }

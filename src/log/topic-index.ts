@@ -8,6 +8,7 @@ export class TopicIndex {
   readonly announcements = new Subject<void>();
   readonly entries = new EntryQueue();
   readonly #latestByKey = new Map<string, Entry>();
+  #announcedIn = -1;
 
   /** @param lost the last offset that may have been lost before the index was made */
   constructor(public lost: number) {}
@@ -15,6 +16,13 @@ export class TopicIndex {
   add(entry: Entry): void {
     this.entries.push(entry);
     if (entry.key !== undefined) this.#latestByKey.set(entry.key, entry);
+  }
+
+  /** Announces, once a round: until that begins nobody reads what was announced already. */
+  announce(round: number): void {
+    if (this.#announcedIn === round) return;
+    this.#announcedIn = round;
+    this.announcements.next();
   }
 
   /** Forgets the oldest entry, which the log no longer holds. */

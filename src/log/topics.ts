@@ -19,21 +19,28 @@ export class Topics {
   /** Where topics stood when their index was dropped, oldest first. */
   readonly #lostByTopic = new Map<string, number>();
   #lostElsewhere = 0;
+  /** Counts the rounds in which readers read. */
+  #round = 0;
 
   get size(): number {
     return this.#byTopic.size + this.#byPattern.size;
+  }
+
+  /** From now on readers read: what is added later has to be announced anew. */
+  beginRound(): void {
+    this.#round++;
   }
 
   add(entry: Entry): void {
     for (const topic of entry.topics) {
       const index = this.#open(topic);
       index.add(entry);
-      index.announcements.next();
+      index.announce(this.#round);
     }
     for (const { rule, index } of this.#byPattern.values()) {
       if (!entry.topics.some((topic) => rule.matches(topic))) continue;
       index.add(entry);
-      index.announcements.next();
+      index.announce(this.#round);
     }
   }
 
@@ -71,8 +78,8 @@ export class Topics {
 
   /** Every reader is told to look. */
   announceAll(): void {
-    for (const index of this.#byTopic.values()) index.announcements.next();
-    for (const { index } of this.#byPattern.values()) index.announcements.next();
+    for (const index of this.#byTopic.values()) index.announce(this.#round);
+    for (const { index } of this.#byPattern.values()) index.announce(this.#round);
   }
 
   ofTopic(topic: string): TopicIndex {
