@@ -56,17 +56,17 @@ function onTheWay(
   events: Observable<SseEvent>,
 ): Observable<MessageEvent> {
   const tagged = (event: SseEvent) => ({ ...(event.data as Data), s: tag });
-  const withId = map((event: SseEvent) => ({ ...event, data: tagged(event) }) as MessageEvent);
-  const withoutId = map((event: SseEvent) => ({ data: tagged(event) }) as MessageEvent);
+  const withId = map((event: SseEvent) => ({ ...event, data: tagged(event) }));
+  const withoutId = map((event: SseEvent) => ({ data: tagged(event) }));
   const kept = filter(({ data }: SseEvent) => {
     const { n, isForAll } = data as Data;
     return n === undefined || isForAll === true || n % FILTERED !== 0;
   });
   switch (way) {
     case 'plain':
-      return events as Observable<MessageEvent>;
+      return events;
     case 'hold':
-      return events.pipe(at.hold()) as Observable<MessageEvent>;
+      return events.pipe(at.hold());
     case 'map':
       return events.pipe(
         tap(({ data }) => at.onPass(data as Data)),

@@ -18,7 +18,11 @@ import { type Place, placeOf, Reference } from './reference.js';
 import { LaneView, type LostRange, type SnapshotCall, Witness } from './witness.js';
 
 /** Ordered for all instances; `undefined` begins another epoch. */
-type Ordered = { readonly epoch: string; readonly offset: number; readonly record?: EventRecord };
+interface Ordered {
+  readonly epoch: string;
+  readonly offset: number;
+  readonly record?: EventRecord;
+}
 
 /** What is due to a client, in order: text, or something that the witness has to know at that point. */
 type Sent = string | (() => void);
