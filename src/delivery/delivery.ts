@@ -4,7 +4,7 @@ import type { Turn } from '../log/turn.js';
 import { Connection, type Opening } from './connection.js';
 import { END_REASONS, type EndReason } from './connection-info.js';
 import { exceptionFrame } from './exception.js';
-import { destroy, onceReset, sessionOf } from './http.js';
+import { destroy, type HttpResponse, onceReset, sessionOf } from './http.js';
 import { JoinedFramesCache } from './joined-frames.js';
 import type { DeliveryOptions } from './options.js';
 
@@ -26,7 +26,7 @@ export class Delivery {
   #timer: NodeJS.Timeout | undefined;
   #isDraining = false;
   #isDrained = false;
-  /** Of HTTP/2 clients, to be closed at the end of the drain. */
+  /** Open ones of HTTP/2 clients, to be closed at the end of the drain. */
   readonly #sessions = new Set<Http2Session>();
   #onEmpty: (() => void) | undefined;
 
@@ -61,6 +61,7 @@ export class Delivery {
     this.#connections.add(connection);
     opening.response.once('close', () => this.#onClose(connection));
     onceReset(opening.response, () => connection.end('client'));
+    this.#remember(opening.response);
     return connection;
   }
 
@@ -68,7 +69,6 @@ export class Delivery {
     this.ended[reason]++;
     this.#connections.delete(connection);
     this.#leaving.set(connection, this.#now);
-    if (this.#isDraining) this.#retire(connection);
     this.#logger.debug(`Connection ${describe(connection)} ended: ${reason}`);
   }
 
@@ -121,14 +121,16 @@ export class Delivery {
   }
 
   /**
-   * HTTP/2 clients keep their connection when a stream has ended, and the server that closes waits for
-   * it. A session that is closed already can no longer be destroyed, so it is closed when all have left.
+   * HTTP/2 clients keep their session when a stream has ended, and the server that closes waits for it. A
+   * session that is closed already can no longer be destroyed, so all are closed when everybody has left.
    */
-  #retire({ response }: Connection): void {
+  #remember(response: HttpResponse): void {
     const session = sessionOf(response);
     if (session === undefined) return;
     if (this.#isDrained) response.once('close', () => session.close());
-    else this.#sessions.add(session);
+    if (this.#sessions.has(session)) return;
+    this.#sessions.add(session);
+    session.once('close', () => this.#sessions.delete(session));
   }
 
   #onClose(connection: Connection): void {

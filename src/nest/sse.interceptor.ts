@@ -4,7 +4,7 @@ import {
   Injectable,
   type NestInterceptor,
 } from '@nestjs/common';
-import { EMPTY, ignoreElements, Observable } from 'rxjs';
+import { EMPTY, ignoreElements, Observable, UnsubscriptionError } from 'rxjs';
 import { EventBus } from '../bus/event-bus.js';
 import type { Connection } from '../delivery/connection.js';
 import { Delivery } from '../delivery/delivery.js';
@@ -49,14 +49,19 @@ export class SseInterceptor implements NestInterceptor {
       lastEventId: lastEventIdOf(request),
     });
     if (isRefused) return refuse(connection);
-    return deliver(
-      connection,
-      this.bus.seat(connection, () => next.handle()),
+    const source = this.bus.seat(connection, () => next.handle());
+    return deliver(connection, source, (error) =>
+      this.delivery.warn('A stream failed when it was ended', error),
     );
   }
 }
 
-function deliver(connection: Connection, source: Observable<unknown>): Observable<never> {
+/** @param report where an error goes that a teardown throws: who ends a connection did not cause it */
+function deliver(
+  connection: Connection,
+  source: Observable<unknown>,
+  report: (error: unknown) => void,
+): Observable<never> {
   return new Observable<never>((observer) => {
     connection.attach(observer);
     const subscription = source.subscribe({
@@ -66,7 +71,12 @@ function deliver(connection: Connection, source: Observable<unknown>): Observabl
     });
     return () => {
       connection.end(isGone(connection.response) ? 'client' : 'complete');
-      subscription.unsubscribe();
+      try {
+        subscription.unsubscribe();
+      } catch (error) {
+        const errors: unknown[] = error instanceof UnsubscriptionError ? error.errors : [error];
+        errors.forEach(report);
+      }
     };
   });
 }

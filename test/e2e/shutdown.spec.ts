@@ -119,6 +119,14 @@ eachAdapter((bench) => {
     expect(await timeOf(app.close())).toBeLessThan(900);
   });
 
+  it('is not held up by a client whose stream ended before', async () => {
+    const { app, connections } = await start();
+    const client = await bench.connect(app, '/news');
+    connections.close();
+    await client.closed;
+    expect(await timeOf(app.close())).toBeLessThan(900);
+  });
+
   it('is not held up by a handler that is still at work', async () => {
     const { app } = await start({ openTimeout: 5_000 });
     const client = bench.connect(app, '/slow-handler');
