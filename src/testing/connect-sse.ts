@@ -156,14 +156,14 @@ export async function connectSse<Events extends object = Record<string, unknown>
   const method = options.method ?? (payload === undefined ? 'GET' : 'POST');
   const outgoing = request(url, { method, headers, agent: false });
   const signal = AbortSignal.timeout(timeout);
+  // It breaks when it is closed or given up; whoever waits for an answer or an event is told.
+  outgoing.on('error', () => {});
   outgoing.end(payload);
   const [response] = (await once(outgoing, 'response', { signal }).catch((cause: unknown) => {
     outgoing.destroy();
     const why = signal.aborted ? `no answer within ${timeout} ms` : String(cause);
     throw new Error(`${method} ${url.pathname}: ${why}`, { cause });
   })) as [IncomingMessage];
-  // The connection breaks when it is closed; whoever waits for an event is told by the queue.
-  outgoing.on('error', () => {});
   return new SseTestClient<Events>(outgoing, response, timeout);
 }
 
