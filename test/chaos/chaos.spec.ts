@@ -1,0 +1,65 @@
+import { afterAll, beforeAll, beforeEach, expect, it } from '@jest/globals';
+import { Logger } from '@nestjs/common';
+import { LogLines } from '../support/log-lines.js';
+import { describeWith, REDIS_SERVER } from '../support/programs.js';
+import { chaos, type Fault } from './chaos.js';
+import { buildInstance } from './fleet.js';
+
+/** For all scenarios together. `npm run chaos` sets more. */
+const SECONDS = Number(process.env['CHAOS_SECONDS'] ?? 8);
+const SEED = Number(process.env['CHAOS_SEED'] ?? Math.floor(Math.random() * 2 ** 32));
+
+/** Faults that cost Redis nothing that it had. */
+const HARMLESS: readonly Fault[] = [
+  'kill connections',
+  'kill connections',
+  'pause Redis',
+  'kill an instance',
+  'replace an instance',
+];
+const HARMFUL: readonly Fault[] = [
+  ...HARMLESS,
+  'flush Redis',
+  'restart Redis empty',
+  'pause an instance',
+];
+
+const SCENARIOS = [2, 5].flatMap((instances) => [
+  { instances, faults: HARMLESS, maxEvents: 50_000, absence: 0, mayLose: false },
+  { instances, faults: HARMFUL, maxEvents: 200, absence: 2_000, mayLose: true },
+]);
+
+describeWith(REDIS_SERVER, `chaos, with CHAOS_SEED=${SEED}`, (redisPath) => {
+  let built: Awaited<ReturnType<typeof buildInstance>>;
+
+  beforeAll(async () => {
+    built = await buildInstance();
+  });
+
+  afterAll(() => built.remove());
+
+  beforeEach(() => {
+    Logger.overrideLogger(new LogLines());
+  });
+
+  it.each(SCENARIOS)(
+    'each acknowledged event reaches each client once and in one order, or a gap does: $instances instances, Redis may lose data: $mayLose',
+    async (scenario) => {
+      const milliseconds = (SECONDS * 1_000) / SCENARIOS.length;
+      const run = { milliseconds, seed: SEED, redisPath, folder: built.folder };
+      const outcome = await chaos(scenario, run);
+      const happened = [...outcome.happened].map(([fault, times]) => `${fault}: ${times}`);
+      const { acknowledged, received, gaps, faults } = outcome;
+      if (SECONDS > 60) {
+        process.stderr.write(
+          `${scenario.instances} instances: ${acknowledged} acknowledged, ${received} received, ` +
+            `${gaps} gaps; ${happened.join(', ')}\n`,
+        );
+      }
+      expect({ seed: SEED, faults }).toEqual({ seed: SEED, faults: [] });
+      expect(acknowledged).toBeGreaterThan(0);
+      if (!scenario.mayLose) expect({ seed: SEED, gaps }).toEqual({ seed: SEED, gaps: 0 });
+    },
+    SECONDS * 1_000 + 60_000,
+  );
+});

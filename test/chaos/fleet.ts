@@ -1,0 +1,126 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { transformFile } from '@swc/core';
+import { freshCopy, transpile } from '../sample/fresh-copy.js';
+import { type InstanceOptions, startInstance } from './instance.js';
+
+/** One instance, in this process or in one of its own. */
+export interface Instance {
+  readonly url: string;
+  /** Ends it as a deployment does. */
+  close(): Promise<void>;
+  /** For an instance in a process of its own. */
+  readonly process?: ChildProcess;
+}
+
+/** The instances that run, of which the first are processes of their own. */
+export class Fleet {
+  readonly #options: InstanceOptions;
+  readonly #instances: (Instance | undefined)[] = [];
+  readonly #folder: string;
+  readonly #children: number;
+
+  private constructor(options: InstanceOptions, children: number, folder: string) {
+    this.#options = options;
+    this.#children = children;
+    this.#folder = folder;
+  }
+
+  static async start(
+    options: InstanceOptions,
+    counts: { readonly all: number; readonly children: number },
+    folder: string,
+  ): Promise<Fleet> {
+    const fleet = new Fleet(options, counts.children, folder);
+    await Promise.all(Array.from({ length: counts.all }, (_, index) => fleet.#start(index)));
+    return fleet;
+  }
+
+  /** The URLs of those that run. */
+  get urls(): string[] {
+    return this.#instances.flatMap((instance) => instance?.url ?? []);
+  }
+
+  urlOf(index: number): string | undefined {
+    return this.#instances[index]?.url;
+  }
+
+  get child(): ChildProcess | undefined {
+    return this.#instances[0]?.process;
+  }
+
+  /** Kills the first child and starts another in its place. */
+  async kill(): Promise<void> {
+    const { child } = this;
+    if (child === undefined) return;
+    this.#instances[0] = undefined;
+    const exit = once(child, 'exit');
+    child.kill('SIGKILL');
+    await exit;
+    await this.#start(0);
+  }
+
+  /** Closes an instance as a deployment does, and starts another in its place. */
+  async replace(index: number): Promise<void> {
+    const instance = this.#instances[index];
+    this.#instances[index] = undefined;
+    await instance?.close();
+    await this.#start(index);
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all(this.#instances.map(async (instance) => instance?.close()));
+  }
+
+  async #start(index: number): Promise<void> {
+    this.#instances[index] = await (index < this.#children
+      ? startChild(this.#folder, this.#options)
+      : startHere(this.#options));
+  }
+}
+
+/** A folder from which instances can run as processes of their own. */
+export async function buildInstance(): Promise<{ folder: string; remove(): Promise<void> }> {
+  const copy = await freshCopy();
+  await transpile(copy.folder);
+  const { code } = await transformFile('test/chaos/instance.ts', {
+    swcrc: false,
+    jsc: {
+      parser: { syntax: 'typescript', decorators: true },
+      transform: { legacyDecorator: true, decoratorMetadata: true },
+      target: 'es2022',
+    },
+    module: { type: 'es6' },
+  });
+  await writeFile(join(copy.folder, 'instance.js'), code);
+  return copy;
+}
+
+async function startHere(options: InstanceOptions): Promise<Instance> {
+  const app = await startInstance(options);
+  return { url: await app.getUrl(), close: () => app.close() };
+}
+
+async function startChild(folder: string, options: InstanceOptions): Promise<Instance> {
+  const child = spawn(process.execPath, ['instance.js'], {
+    cwd: folder,
+    env: { ...process.env, CHAOS_INSTANCE: JSON.stringify(options) },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const lines = createInterface({ input: child.stdout });
+  const signal = AbortSignal.timeout(20_000);
+  const [line] = (await once(lines, 'line', { signal })) as [string];
+  return {
+    url: line.replace('Listening on ', ''),
+    process: child,
+    async close() {
+      if (child.exitCode !== null || child.signalCode !== null) return;
+      const exit = once(child, 'exit');
+      child.kill('SIGKILL');
+      await exit;
+    },
+  };
+}

@@ -1,0 +1,105 @@
+/** What a client received. */
+export interface Record {
+  readonly topic: string;
+  /** The cursor that it began at, and the last one that it knew. */
+  start: string;
+  end: string;
+  readonly items: { readonly type: string; readonly data: string; readonly id: string }[];
+}
+
+/** An event whose publish was acknowledged. */
+export interface Acknowledged {
+  readonly topics: readonly string[];
+  readonly text: string;
+  readonly cursor: string;
+}
+
+interface Place {
+  readonly epoch: string;
+  readonly offset: number;
+}
+
+/** A stretch of the log that a client has walked without a gap: after `from`, up to `to`. */
+interface Stretch {
+  readonly epoch: string;
+  readonly from: number;
+  to: number;
+}
+
+interface Gap {
+  readonly reason: string;
+  readonly requested: string;
+  readonly resumedAt: string;
+}
+
+export interface Verdict {
+  readonly faults: string[];
+  readonly gaps: number;
+}
+
+/**
+ * Judges what clients received: each acknowledged event once, in one order for all, or a gap in its place.
+ */
+export function judge(records: readonly Record[], acknowledged: readonly Acknowledged[]): Verdict {
+  const faults: string[] = [];
+  const textAt = new Map(acknowledged.map(({ cursor, text }) => [cursor, text]));
+  let gaps = 0;
+  for (const [number, record] of records.entries()) {
+    const fault = (what: string) => faults.push(`client ${number} (${record.topic}): ${what}`);
+    const { stretches, seen } = walk(record, textAt, fault);
+    gaps += stretches.length - 1;
+    for (const { topics, text, cursor } of acknowledged) {
+      if (!topics.includes(record.topic)) continue;
+      const isOwed = isWithin(stretches, placeOf(cursor));
+      if (isOwed && !seen.has(text)) fault(`never got ${text} at ${cursor}`);
+    }
+  }
+  return { faults, gaps };
+}
+
+/** Follows a client through its log; finds what is out of order, repeated, or not as others had it. */
+function walk(record: Record, textAt: Map<string, string>, fault: (what: string) => void) {
+  const start = placeOf(record.start);
+  let stretch: Stretch = { epoch: start.epoch, from: start.offset, to: start.offset };
+  const stretches = [stretch];
+  const seen = new Set<string>();
+  for (const { type, data, id } of record.items) {
+    const place = placeOf(id);
+    if (type === 'gap') {
+      const gap = JSON.parse(data) as Gap;
+      const requested = placeOf(gap.requested);
+      if (gap.reason === 'unknown') fault(`a gap for an unknown cursor, ${data}`);
+      if (requested.epoch !== stretch.epoch || requested.offset < stretch.to) {
+        fault(`at ${stretch.epoch}.${stretch.to} a gap from elsewhere, ${data}`);
+      }
+      stretch.to = Math.max(stretch.to, requested.offset);
+      stretch = { epoch: place.epoch, from: place.offset, to: place.offset };
+      stretches.push(stretch);
+      continue;
+    }
+    if (place.epoch !== stretch.epoch) fault(`${id} after ${stretch.epoch} without a gap`);
+    if (place.offset <= stretch.to) fault(`${id} after ${stretch.to}`);
+    if (seen.has(data)) fault(`${data} twice`);
+    const known = textAt.get(id);
+    if (known !== undefined && known !== data) fault(`${id} is ${data}, elsewhere ${known}`);
+    textAt.set(id, data);
+    seen.add(data);
+    stretch.to = place.offset;
+  }
+  const end = placeOf(record.end);
+  if (end.epoch !== stretch.epoch) fault(`ends at ${record.end}, in another epoch`);
+  stretch.to = Math.max(stretch.to, end.offset);
+  return { stretches, seen };
+}
+
+/** Whether a client walked past that place, so that it must have got what is there. */
+function isWithin(stretches: readonly Stretch[], { epoch, offset }: Place): boolean {
+  return stretches.some(
+    (stretch) => stretch.epoch === epoch && stretch.from < offset && offset <= stretch.to,
+  );
+}
+
+export function placeOf(cursor: string): Place {
+  const [epoch = '', offset = 'NaN'] = cursor.split('.');
+  return { epoch, offset: Number(offset) };
+}
