@@ -3,21 +3,24 @@ import type { Cursor } from './cursor.js';
 /** What `data` is unless the application says more: what Nest's `MessageEvent` allows. */
 export type AnyEvents = Record<string, string | object>;
 
+/** `app.get(EventBus)` gives an `EventBus<object>`, which names no event types either. */
+type Named<Events extends object> = [keyof Events] extends [never] ? AnyEvents : Events;
+
 /**
  * An event as subscribers see it: a Nest `MessageEvent` with own enumerable fields, frozen with all that
  * it holds. `Events` maps event types to their data; an event without a type is of type `message`, as in
  * a browser.
  */
 export type SseEvent<Events extends object = AnyEvents> = {
-  [Type in keyof Events & string]: {
+  [Type in keyof Named<Events> & string]: {
     /** The event's cursor; an event of a snapshot has none. */
     readonly id?: Cursor;
     readonly type?: Type;
     /** As JSON gives it back; a string as it was published. */
-    readonly data: Events[Type];
+    readonly data: Named<Events>[Type];
     readonly topics: readonly string[];
   };
-}[keyof Events & string];
+}[keyof Named<Events> & string];
 
 /** An event as it is published. */
 export type NewEvent<Events extends object = Record<string, unknown>> = {

@@ -39,7 +39,10 @@ export class Log extends LogSink {
       this.#announced = this.#head;
       this.#topics.beginRound();
     });
-    turn.onEnd(() => this.trim());
+    turn.onEnd(() => {
+      this.#topics.endRound();
+      this.trim();
+    });
   }
 
   override get epoch(): string {

@@ -8,7 +8,7 @@ export class TopicIndex {
   readonly announcements = new Subject<void>();
   readonly entries = new EntryQueue();
   readonly #latestByKey = new Map<string, Entry>();
-  #announcedIn = -1;
+  #announcedIn: number | undefined;
 
   /** @param lost the last offset that may have been lost before the index was made */
   constructor(public lost: number) {}
@@ -18,10 +18,10 @@ export class TopicIndex {
     if (entry.key !== undefined) this.#latestByKey.set(entry.key, entry);
   }
 
-  /** Announces, once a round: until that begins nobody reads what was announced already. */
-  announce(round: number): void {
-    if (this.#announcedIn === round) return;
-    this.#announcedIn = round;
+  /** @param pause between two rounds of reading, in which to announce once is enough; undefined in a round */
+  announce(pause: number | undefined): void {
+    if (pause !== undefined && this.#announcedIn === pause) return;
+    this.#announcedIn = pause;
     this.announcements.next();
   }
 

@@ -1,4 +1,5 @@
 import type { Entry } from './entry.js';
+import { LostTopics } from './lost-topics.js';
 import { TopicIndex } from './topic-index.js';
 
 /** Selects topics by a rule. Two matchers with the same `pattern` are the same matcher. */
@@ -9,38 +10,40 @@ export interface TopicRule {
 
 /** Matchers that nobody uses are kept this long, in number, so that clients that come back find them. */
 const IDLE_MATCHERS = 16;
-/** Topics without an event in the log whose last lost offset is still known one by one. */
-const REMEMBERED_TOPICS = 10_000;
 
 /** The indexes of all topics that have an event in the log or a reader, and of all matchers in use. */
 export class Topics {
   readonly #byTopic = new Map<string, TopicIndex>();
   readonly #byPattern = new Map<string, { rule: TopicRule; index: TopicIndex }>();
-  /** Where topics stood when their index was dropped, oldest first. */
-  readonly #lostByTopic = new Map<string, number>();
-  #lostElsewhere = 0;
-  /** Counts the rounds in which readers read. */
-  #round = 0;
+  readonly #lostTopics = new LostTopics();
+  /** Counts the pauses between rounds in which readers read; undefined while they do. */
+  #pause: number | undefined = 0;
+  #pauses = 0;
 
   get size(): number {
     return this.#byTopic.size + this.#byPattern.size;
   }
 
-  /** From now on readers read: what is added later has to be announced anew. */
+  /** From now on readers read: one that has done so has to be told of anything that follows. */
   beginRound(): void {
-    this.#round++;
+    this.#pause = undefined;
+  }
+
+  /** Nobody reads any more, until the next round begins. */
+  endRound(): void {
+    this.#pause = ++this.#pauses;
   }
 
   add(entry: Entry): void {
     for (const topic of entry.topics) {
       const index = this.#open(topic);
       index.add(entry);
-      index.announce(this.#round);
+      index.announce(this.#pause);
     }
     for (const { rule, index } of this.#byPattern.values()) {
       if (!entry.topics.some((topic) => rule.matches(topic))) continue;
       index.add(entry);
-      index.announce(this.#round);
+      index.announce(this.#pause);
     }
   }
 
@@ -55,8 +58,7 @@ export class Topics {
 
   /** The log has lost its entries, and everything up to `lost` with them. */
   clear(lost: number): void {
-    this.#lostByTopic.clear();
-    this.#lostElsewhere = lost;
+    this.#lostTopics.clear(lost);
     for (const [topic, index] of this.#byTopic) {
       index.clear(lost);
       this.#forgetIfUnused(topic, index);
@@ -66,10 +68,7 @@ export class Topics {
 
   /** Events up to `offset`, of nobody knows which topics, are gone. */
   lose(offset: number): void {
-    this.#lostElsewhere = Math.max(this.#lostElsewhere, offset);
-    for (const [topic, lost] of this.#lostByTopic) {
-      if (lost <= offset) this.#lostByTopic.delete(topic);
-    }
+    this.#lostTopics.lose(offset);
     const patterns = [...this.#byPattern.values()].map(({ index }) => index);
     for (const index of [...this.#byTopic.values(), ...patterns]) {
       index.lost = Math.max(index.lost, offset);
@@ -78,8 +77,8 @@ export class Topics {
 
   /** Every reader is told to look. */
   announceAll(): void {
-    for (const index of this.#byTopic.values()) index.announce(this.#round);
-    for (const { index } of this.#byPattern.values()) index.announce(this.#round);
+    for (const index of this.#byTopic.values()) index.announce(this.#pause);
+    for (const { index } of this.#byPattern.values()) index.announce(this.#pause);
   }
 
   ofTopic(topic: string): TopicIndex {
@@ -113,8 +112,7 @@ export class Topics {
   #open(topic: string): TopicIndex {
     let index = this.#byTopic.get(topic);
     if (index === undefined) {
-      index = new TopicIndex(this.#lostByTopic.get(topic) ?? this.#lostElsewhere);
-      this.#lostByTopic.delete(topic);
+      index = new TopicIndex(this.#lostTopics.take(topic));
       this.#byTopic.set(topic, index);
     }
     return index;
@@ -123,20 +121,11 @@ export class Topics {
   #forgetIfUnused(topic: string, index: TopicIndex): void {
     if (index.entries.length > 0 || index.announcements.observed) return;
     this.#byTopic.delete(topic);
-    if (index.lost <= this.#lostElsewhere) return;
-    this.#lostByTopic.set(topic, index.lost);
-    if (this.#lostByTopic.size <= REMEMBERED_TOPICS) return;
-    const [oldest] = this.#lostByTopic;
-    if (oldest === undefined) return;
-    this.#lostByTopic.delete(oldest[0]);
-    this.#lostElsewhere = Math.max(this.#lostElsewhere, oldest[1]);
+    this.#lostTopics.remember(topic, index.lost);
   }
 
   #lostOf(rule: TopicRule): number {
-    let lost = this.#lostElsewhere;
-    for (const [topic, offset] of this.#lostByTopic) {
-      if (offset > lost && rule.matches(topic)) lost = offset;
-    }
+    let lost = this.#lostTopics.lastOf(rule);
     for (const [topic, index] of this.#byTopic) {
       if (index.lost > lost && rule.matches(topic)) lost = index.lost;
     }
