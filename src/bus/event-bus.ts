@@ -26,7 +26,7 @@ const SEATS = new AsyncLocalStorage<{ readonly bus: object; readonly seat: Seat 
  * Publishes events to topics and streams them to clients. `Events` maps event types to their data, so
  * that both are checked: `EventBus<{ progress: { percent: number } }>`.
  */
-export class EventBus<Events extends object = AnyEvents> {
+export class EventBus<Events extends object = object> {
   readonly #log: Log;
   readonly #turn: Turn;
   readonly #backplane: Backplane;
@@ -90,11 +90,9 @@ export class EventBus<Events extends object = AnyEvents> {
       if (seat?.isSilent) return;
       const isSeated = seat !== undefined && !seat.isEnded;
       const sink = isSeated ? seat : new PlainSink(this.#turn, subscriber);
-      const reader = (sink.reader ??= new Reader(
-        this.#context,
-        sink,
-        isSeated ? seat.lastEventId : undefined,
-      ));
+      const reader = (sink.reader ??= isSeated
+        ? this.seat(seat, () => new Reader(this.#context, sink, seat.lastEventId))
+        : new Reader(this.#context, sink, undefined));
       const selection = new Selection(this.#log, selected, () => sink.schedule());
       const joined = new ReaderStream(selection, plan, subscriber, this.#context.warn, isSeated);
       reader.join(joined);

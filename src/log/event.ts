@@ -3,7 +3,7 @@ import type { Cursor } from './cursor.js';
 /** What `data` is unless the application says more: what Nest's `MessageEvent` allows. */
 export type AnyEvents = Record<string, string | object>;
 
-/** `app.get(EventBus)` gives an `EventBus<object>`, which names no event types either. */
+/** `EventBus` without types is an `EventBus<object>`, as `app.get(EventBus)` gives it. */
 type Named<Events extends object> = [keyof Events] extends [never] ? AnyEvents : Events;
 
 /**
