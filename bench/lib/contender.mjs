@@ -43,10 +43,6 @@ export class Contender {
     return this.#server.call(name, args);
   }
 
-  askLoad(name, args) {
-    return this.#load.call(name, args);
-  }
-
   /**
    * Publishes `count` events to each of the topics in one turn and waits until all readers have them.
    *
@@ -58,9 +54,38 @@ export class Contender {
     await this.until(count * takers);
   }
 
-  async until(count) {
-    if (await this.#load.call('until', { count })) return;
-    throw new Error(`${this.entry.label}: events are missing after 20 s`);
+  async until(count, timeout = 20_000) {
+    if (await this.#load.call('until', { count, timeout })) return;
+    throw new Error(`${this.entry.label}: events are missing after ${timeout / 1_000} s`);
+  }
+
+  /** Milliseconds from when events were due at that rate to their arrival, as percentiles. */
+  async latency({ perSecond, seconds }) {
+    const count = Math.round(perSecond * seconds);
+    await this.#load.call('record', { events: count });
+    const times = await this.#server.call('rate', { topic: 'all', perSecond, count });
+    this.#sent += count;
+    const isComplete = await this.#load.call('until', {
+      count: count * this.readers,
+      timeout: 2_000,
+    });
+    return { ...(await this.#load.call('latencies', { times })), isComplete };
+  }
+
+  /** Requests that are not SSE. */
+  request(work) {
+    return this.#load.call('requests', { port: this.#port, ...work });
+  }
+
+  /** Clients that never read what they are sent, until the kernel takes no more for them. */
+  async connectStalled({ clients, events, size }) {
+    await this.connect({ clients });
+    await this.#load.call('stopReading', { count: clients });
+    this.readers -= clients;
+    for (let i = 0; i < events; i++) {
+      this.#server.send('tick', { topics: ['all'], count: 1, size });
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
   }
 
   /** Milliseconds of the server's CPU that `work` takes. */

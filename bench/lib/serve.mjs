@@ -9,6 +9,7 @@ import { makeEvent } from './event.mjs';
  * @property {number} port
  * @property {(topic: string, event: { n: number, text: string }) => unknown} publish
  * @property {() => number} [cpu] milliseconds of CPU used, of this process unless given
+ * @property {() => unknown} [memory] bytes, of this process unless given
  * @property {() => unknown} [stop]
  * @property {(topics: string[], event: object) => unknown} [publishToMany]
  * @property {() => string} [cursor] the place in the log, where there is one
@@ -36,7 +37,7 @@ export function serve(start) {
     },
     exit: () => server?.stop?.(),
     cpu: () => server.cpu?.() ?? ownCpu(),
-    memory: () => measureMemory(),
+    memory: () => server.memory?.() ?? measureMemory(),
     cursor: () => server.cursor?.(),
 
     /** Publishes `count` events to each of the topics, all of them in this turn of the event loop. */
@@ -55,8 +56,8 @@ export function serve(start) {
     /** Publishes at a steady rate; answers with the times at which each event was due. */
     rate: ({ topic, perSecond, count }) => publishAtRate(() => publish(topic), perSecond, count),
 
-    fill({ groups, size }) {
-      for (const topics of groups) server.publishToMany?.(topics, makeEvent(0, size));
+    fill({ groups }) {
+      for (const { n, topics } of groups) server.publishToMany?.(topics, makeEvent(n));
     },
 
     watchLoop() {
