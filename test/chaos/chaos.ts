@@ -102,11 +102,14 @@ async function cause(
 ): Promise<void> {
   switch (fault) {
     case 'kill connections':
-      await redis.killClients(random.pick([':read', ':publish']) ?? '');
+      for (let times = random.between(1, 5); times > 0; times--) {
+        await redis.killClients(random.pick([':read', ':publish']) ?? '');
+      }
       break;
     case 'pause Redis':
       redis.pause();
-      await elapse(random.between(50, 1_500));
+      // Up to more than publishers have patience for.
+      await elapse(random.between(50, 2_000));
       redis.resume();
       break;
     case 'kill an instance':
