@@ -19,7 +19,7 @@ const basics = {
 };
 
 export default defineConfig(
-  globalIgnores(['dist/', 'build/', 'coverage/', '**/node_modules/']),
+  globalIgnores(['dist/', 'build/', 'coverage/', 'test/.mutant-*/', '**/node_modules/']),
   // A rule that is wrong here is changed here, not switched off where it hurts.
   { linterOptions: { noInlineConfig: true } },
   { files: ['**/*.{js,mjs,cjs}'], rules: basics },
