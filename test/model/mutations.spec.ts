@@ -35,9 +35,9 @@ const IN_THE_READER: Record<string, Mutation> = {
     to: 'this.#cursor = this.#log.head;',
   },
   'a reader that nobody wakes': {
-    file: 'log/topics.ts',
-    from: '      index.add(entry);\n      index.announce(this.#round);\n    }\n    for',
-    to: '      index.add(entry);\n    }\n    for',
+    file: 'log/topic-index.ts',
+    from: '    this.announcements.next();\n',
+    to: '',
   },
   'a topic that forgets what it lost': {
     file: 'log/topic-index.ts',
@@ -46,7 +46,7 @@ const IN_THE_READER: Record<string, Mutation> = {
   },
   'a topic that is dropped and forgets what it lost': {
     file: 'log/topics.ts',
-    from: '    this.#lostByTopic.set(topic, index.lost);\n',
+    from: '    this.#lostTopics.remember(topic, index.lost);\n',
     to: '',
   },
   'a gap for everybody, whatever was lost': {
@@ -58,11 +58,6 @@ const IN_THE_READER: Record<string, Mutation> = {
     file: 'bus/reader.ts',
     from: "return this.#cross('trimmed', hole.upTo);",
     to: 'this.#cursor = hole.upTo;',
-  },
-  'a hole that is forgotten when it is trimmed': {
-    file: 'log/log.ts',
-    from: 'this.#topics.lose(hole.upTo);',
-    to: '',
   },
   'another epoch that passes for the same': {
     file: 'bus/start.ts',
@@ -103,6 +98,11 @@ const IN_THE_READER: Record<string, Mutation> = {
     file: 'bus/reader-stream.ts',
     from: 'return replacement === undefined || !this.#admits(replacement);',
     to: 'return replacement === undefined;',
+  },
+  'a reader that is not told again what comes while others read': {
+    file: 'log/topics.ts',
+    from: 'this.#pause = undefined;',
+    to: 'this.#pause = ++this.#pauses;',
   },
 };
 

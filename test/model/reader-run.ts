@@ -100,7 +100,11 @@ export class ReaderRun {
     const { random } = this;
     const client = random.pick(this.clients);
     const chance = random.int(1, 100);
-    if (chance <= 30) {
+    if (chance <= 8) {
+      this.#note('publish while readers read');
+      const { turn } = random.pick(this.instances);
+      turn.add({ queued: false, run: () => this.publish() });
+    } else if (chance <= 30) {
       const count = random.chance(0.1) ? random.int(10, 30) : random.int(1, 4);
       this.#note(`publish ${count}`);
       for (let index = 0; index < count; index++) this.publish();

@@ -1,0 +1,99 @@
+import { EventBus } from '../../src/bus/event-bus.js';
+import type { Reader } from '../../src/bus/reader.js';
+import type { Seat } from '../../src/bus/sink.js';
+import type { History } from '../../src/log/backplane.js';
+import type { SseEvent } from '../../src/log/event.js';
+import { Log } from '../../src/log/log.js';
+import { MemoryBackplane } from '../../src/log/memory.backplane.js';
+import { type Task, Turn } from '../../src/log/turn.js';
+import type { Observable } from 'rxjs';
+
+/** A bus with its log, and seats that take down what a client would get. */
+export class Desk {
+  readonly turn = new Turn();
+  readonly log: Log;
+  readonly bus: EventBus;
+
+  private constructor(history: Partial<History>, backplane: MemoryBackplane) {
+    const all = { maxEvents: 1_000, maxBytes: 1e9, maxAge: false as const, ...history };
+    this.log = new Log(all, this.turn);
+    this.bus = new EventBus(this.log, this.turn, backplane);
+  }
+
+  static async open(history: Partial<History> = {}): Promise<Desk> {
+    const backplane = new MemoryBackplane();
+    const desk = new Desk(history, backplane);
+    await backplane.open(desk.log);
+    return desk;
+  }
+
+  /** Somebody connects. */
+  seat(streams: (bus: EventBus) => Observable<unknown>, lastEventId?: string): RecordingSeat {
+    const seat = new RecordingSeat(this.turn, lastEventId);
+    const observable = this.bus.seat(seat, () => streams(this.bus));
+    const subscription = observable.subscribe({
+      next: (message) => seat.reader?.take(message),
+      error: (error: unknown) => (seat.error = error),
+    });
+    seat.leave = () => subscription.unsubscribe();
+    return seat;
+  }
+}
+
+/** A connection that is ready when the test says so. */
+export class RecordingSeat implements Seat, Task {
+  queued = false;
+  reader: Reader | undefined;
+  isReady = true;
+  readonly isSilent = false;
+  readonly isEnded = false;
+  readonly frames: string[] = [];
+  error: unknown;
+  leave = () => {};
+
+  constructor(
+    readonly turn: Turn,
+    readonly lastEventId: string | undefined,
+  ) {}
+
+  /** The data that a client was sent. */
+  get data(): string[] {
+    return this.frames.flatMap((frame) => /^data: (.*)$/m.exec(frame)?.[1] ?? []);
+  }
+
+  /** The offset of the last id that a client was sent. */
+  get told(): number | undefined {
+    const ids = this.frames.flatMap((frame) => /^id: \w+\.(\d+)$/m.exec(frame)?.[1] ?? []);
+    return ids.length === 0 ? undefined : Number(ids.at(-1));
+  }
+
+  schedule(): void {
+    this.turn.add(this);
+  }
+
+  run(): void {
+    this.reader?.read();
+  }
+
+  begin(id: string | undefined): void {
+    this.frames.push(id === undefined ? '' : `id: ${id}\n\n`);
+  }
+
+  write(frame: Buffer): void {
+    this.frames.push(frame.toString());
+  }
+
+  announce(_gap: SseEvent, frame: Buffer): void {
+    this.write(frame);
+  }
+
+  beat(): void {
+    const id = this.reader?.heartbeat();
+    if (id !== undefined) this.frames.push(`id: ${id}\n\n`);
+  }
+}
+
+/** Everything that is under way in this turn and the next few happens. */
+export async function turns(): Promise<void> {
+  for (let turn = 0; turn < 4; turn++) await new Promise((resolve) => setImmediate(resolve));
+}
