@@ -186,7 +186,11 @@ describe('the other examples, in one application without Redis', () => {
   it('pass the test that they show', async () => {
     const jest = workspace.run(
       join(root, 'node_modules/jest/bin/jest.js'),
-      ['--config', JSON.stringify({ testRegex: 'notifier\\.spec\\.js$', transform: {} })],
+      [
+        '--forceExit',
+        '--config',
+        JSON.stringify({ testRegex: 'notifier\\.spec\\.js$', transform: {} }),
+      ],
       ['--experimental-vm-modules'],
     );
     const code = await jest.ended;
