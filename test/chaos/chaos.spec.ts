@@ -12,7 +12,7 @@ const SEED = Number(process.env['CHAOS_SEED'] ?? Math.floor(Math.random() * 2 **
 /** Faults that cost Redis nothing that it had. */
 const HARMLESS: readonly Fault[] = [
   'kill connections',
-  'kill connections',
+  'cut the network',
   'pause Redis',
   'kill an instance',
   'replace an instance',

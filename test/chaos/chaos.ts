@@ -1,4 +1,5 @@
 import { setTimeout as elapse } from 'node:timers/promises';
+import { Proxy } from '../redis/support/proxy.js';
 import { RedisServer } from '../redis/support/redis-server.js';
 import { until } from '../support/until.js';
 import { ChaosClient } from './client.js';
@@ -11,6 +12,7 @@ import { judge, type Verdict } from './verdict.js';
 export type Fault =
   | 'kill connections'
   | 'pause Redis'
+  | 'cut the network'
   | 'kill an instance'
   | 'replace an instance'
   | 'pause an instance'
@@ -47,9 +49,10 @@ export async function chaos(
 ): Promise<Outcome> {
   const random = new Random(run.seed);
   const redis = await RedisServer.start(run.redisPath);
+  const proxy = await Proxy.start(redis.port);
   const { instances, maxEvents, absence } = scenario;
   const counts = { all: instances, children: 1 };
-  const fleet = await Fleet.start({ url: redis.url, maxEvents }, counts, run.folder);
+  const fleet = await Fleet.start({ url: proxy.url, maxEvents }, counts, run.folder);
   const clients = Array.from(
     { length: TOPICS.length * CLIENTS_PER_TOPIC },
     (_, index) =>
@@ -69,7 +72,7 @@ export async function chaos(
     while (performance.now() < end) {
       const fault = random.pick(scenario.faults);
       if (fault === undefined) break;
-      await cause(fault, { redis, fleet, random });
+      await cause(fault, { redis, proxy, fleet, random });
       happened.set(fault, (happened.get(fault) ?? 0) + 1);
       await elapse(random.between(50, 500));
     }
@@ -84,6 +87,7 @@ export async function chaos(
     await Promise.all(publishers.map((publisher) => publisher.stop()));
     await Promise.all(clients.map((client) => client.stop()));
     await fleet.stop();
+    await proxy.stop();
     await redis.stop();
   }
   const acknowledged = publishers.flatMap((publisher) => publisher.acknowledged);
@@ -98,7 +102,12 @@ export async function chaos(
 
 async function cause(
   fault: Fault,
-  { redis, fleet, random }: { redis: RedisServer; fleet: Fleet; random: Random },
+  {
+    redis,
+    proxy,
+    fleet,
+    random,
+  }: { redis: RedisServer; proxy: Proxy; fleet: Fleet; random: Random },
 ): Promise<void> {
   switch (fault) {
     case 'kill connections':
@@ -111,6 +120,14 @@ async function cause(
       // Up to more than publishers have patience for.
       await elapse(random.between(50, 2_000));
       redis.resume();
+      break;
+    case 'cut the network':
+      // What Redis does meanwhile, nobody hears of.
+      proxy.deafen('');
+      await elapse(random.between(0, 100));
+      proxy.cut();
+      await elapse(random.between(0, 500));
+      proxy.mend();
       break;
     case 'kill an instance':
       await fleet.kill();
