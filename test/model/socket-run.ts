@@ -23,8 +23,8 @@ import { Random } from './random.js';
 import { type Place, placeOf, Reference } from './reference.js';
 import { LaneView, type LostRange, type SnapshotCall, Witness } from './witness.js';
 
-/** How long everything may take to arrive in the end, in milliseconds. */
-const PATIENCE = 4_000;
+/** How long nothing may arrive while something is due, in milliseconds. */
+const PATIENCE = 3_000;
 
 /** One run over real sockets: an application, and clients that come, stop reading, and go. */
 export class SocketRun {
@@ -157,11 +157,19 @@ export class SocketRun {
   async #arrival(): Promise<void> {
     const { epoch, head } = this.log;
     const arrived = Promise.all(this.clients.map((client) => client.hasAll(epoch, head)));
-    await Promise.race([arrived, this.#failed(), sleep(PATIENCE, undefined, { ref: false })]);
+    const isOver = Promise.race([arrived, this.#failed()]).then(() => true);
+    for (let seen = -1; seen < this.#seen;) {
+      seen = this.#seen;
+      if (await Promise.race([isOver, sleep(PATIENCE, false, { ref: false })])) break;
+    }
     for (const client of this.clients) {
       const due = client.witness.due(epoch, head);
       if (due.length > 0) this.fail(client, `Never came: ${due.join('; ')}`);
     }
+  }
+
+  get #seen(): number {
+    return this.clients.reduce((sum, { witness }) => sum + witness.seen + witness.ids.length, 0);
   }
 
   #failed(): Promise<void> {

@@ -113,9 +113,17 @@ export class Witness {
       this.#takeEmptySnapshot(view);
       const name = `lane '${view.lane.tag}'`;
       if (view.isOwed) return [`${name}: a snapshot`];
-      if (view.at.epoch !== epoch) return [`${name}: anything of epoch ${epoch}`];
-      return this.#expected(view, head).map(({ n, offset }) => `${name}: event ${n} at ${offset}`);
+      // A new client has no place in a log that began after it came, until it gets something.
+      const isUnplaced = view.isNew && view.at === view.start && view.at.epoch !== epoch;
+      if (!isUnplaced && view.at.epoch !== epoch) return [`${name}: anything of epoch ${epoch}`];
+      const due = isUnplaced ? this.#lastForAll(epoch, head) : this.#expected(view, head);
+      return due.map(({ n, offset }) => `${name}: event ${n} at ${offset}`);
     });
+  }
+
+  #lastForAll(epoch: string, head: number): Published[] {
+    const last = this.#circumstances.reference.between(epoch, head - 1, head);
+    return last.filter(({ isForAll }) => isForAll);
   }
 
   #onMessage({ n, s = '', snap, part = 0 }: Message): void {
