@@ -25,8 +25,10 @@ describe('1,000 clients that do not read, while 10,000 events of 1 KiB are publi
   });
 
   afterAll(async () => {
-    server.disconnect();
-    await once(server, 'exit');
+    if (server.connected) {
+      server.disconnect();
+      await once(server, 'exit');
+    }
     rmSync(folder, { recursive: true, force: true });
   });
 
