@@ -93,7 +93,7 @@ export class EventBus<Events extends object = object> {
       const reader = (sink.reader ??= isSeated
         ? this.seat(seat, () => new Reader(this.#context, sink, seat.lastEventId))
         : new Reader(this.#context, sink, undefined));
-      const selection = new Selection(this.#log, selected, () => sink.schedule());
+      const selection = new Selection(this.#log, selected, sink);
       const joined = new ReaderStream(selection, plan, subscriber, this.#context.warn, isSeated);
       reader.join(joined);
       return () => reader.leave(joined);

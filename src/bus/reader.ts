@@ -1,3 +1,4 @@
+import { AsyncResource } from 'node:async_hooks';
 import { encodeFrame } from '../wire/frame.js';
 import { type Entry, looseEvent } from '../log/entry.js';
 import type { GapData, GapReason } from '../log/event.js';
@@ -27,6 +28,8 @@ export class Reader {
   readonly #lastEventId: string | undefined;
   readonly #streams: ReaderStream[] = [];
   readonly #passage: Passage;
+  /** Of whoever opened the stream, not of who publishes: operators look there for their connection. */
+  readonly #scope = new AsyncResource('SseReader');
   #joined = 0;
   #epoch: string;
   /** Until reading begins, the place of a client that comes now. */
@@ -77,7 +80,10 @@ export class Reader {
 
   /** Reads on while there is something to read and room for it. Called in a turn of its own. */
   read(): void {
-    if (this.#streams.length === 0) return;
+    if (this.#streams.length > 0) this.#scope.runInAsyncScope(this.#readOn, this);
+  }
+
+  #readOn(): void {
     if (!this.#hasBegun) this.#begin();
     if (this.#isBehind && this.#sink.isReady) {
       this.#isBehind = false;

@@ -6,6 +6,7 @@ import {
 } from '@nestjs/common';
 import { EMPTY, ignoreElements, Observable, UnsubscriptionError } from 'rxjs';
 import { EventBus } from '../bus/event-bus.js';
+import type { Seat } from '../bus/sink.js';
 import type { Connection } from '../delivery/connection.js';
 import { Delivery } from '../delivery/delivery.js';
 import { HeaderGate } from '../delivery/header-gate.js';
@@ -38,7 +39,7 @@ export class SseInterceptor implements NestInterceptor {
     const response = responseOf(context);
     if (isGone(response)) return EMPTY;
     if (request.method === 'HEAD') {
-      return this.bus.seat(SILENT_SEAT, () => next.handle()).pipe(ignoreElements());
+      return this.#seated(SILENT_SEAT, next).pipe(ignoreElements());
     }
     const isRefused = this.delivery.isFull;
     const connection = this.delivery.open({
@@ -49,9 +50,15 @@ export class SseInterceptor implements NestInterceptor {
       lastEventId: lastEventIdOf(request),
     });
     if (isRefused) return refuse(connection);
-    const source = this.bus.seat(connection, () => next.handle());
-    return deliver(connection, source, (error) =>
+    return deliver(connection, this.#seated(connection, next), (error) =>
       this.delivery.warn('A stream failed when it was ended', error),
+    );
+  }
+
+  /** Subscribing happens there too: that is when `defer`, timers and promises open their streams. */
+  #seated(seat: Seat, next: CallHandler): Observable<unknown> {
+    return new Observable((observer) =>
+      this.bus.seat(seat, () => next.handle().subscribe(observer)),
     );
   }
 }
