@@ -4,7 +4,7 @@ import type { Turn } from '../log/turn.js';
 import { Connection, type Opening } from './connection.js';
 import { END_REASONS, type EndReason } from './connection-info.js';
 import { exceptionFrame } from './exception.js';
-import { destroy, type HttpResponse, onceReset, sessionOf } from './http.js';
+import { destroy, type HttpResponse, isGone, onceReset, sessionOf } from './http.js';
 import { JoinedFramesCache } from './joined-frames.js';
 import type { DeliveryOptions } from './options.js';
 
@@ -68,7 +68,7 @@ export class Delivery {
   onEnd(connection: Connection, reason: EndReason): void {
     this.ended[reason]++;
     this.#connections.delete(connection);
-    this.#leaving.set(connection, this.#now);
+    if (!isGone(connection.response)) this.#leaving.set(connection, this.#now);
     this.#logger.debug(`Connection ${describe(connection)} ended: ${reason}`);
   }
 
@@ -136,6 +136,10 @@ export class Delivery {
   #onClose(connection: Connection): void {
     connection.end('client');
     this.#leaving.delete(connection);
+    this.#rest();
+  }
+
+  #rest(): void {
     if (this.#leaving.size > 0) return;
     this.#onEmpty?.();
     if (this.#connections.size === 0) this.#stopTimer();
@@ -163,10 +167,12 @@ export class Delivery {
     this.#now = performance.now();
     for (const connection of this.#connections) connection.tick(this.#now);
     const { stallTimeout } = this.options;
-    if (stallTimeout === false) return;
-    for (const [{ response }, endedAt] of this.#leaving) {
-      if (this.#now - endedAt >= stallTimeout) destroy(response);
+    for (const [connection, endedAt] of this.#leaving) {
+      const { response } = connection;
+      if (stallTimeout !== false && this.#now - endedAt >= stallTimeout) destroy(response);
+      if (isGone(response)) this.#leaving.delete(connection);
     }
+    this.#rest();
   }
 }
 

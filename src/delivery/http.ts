@@ -14,9 +14,12 @@ export function destroy(response: HttpResponse): void {
   else response.destroy();
 }
 
-/** Whether the client is known to have left. An HTTP/2 stream can be gone while its socket lives on. */
+/**
+ * Whether the client is known to have left. An HTTP/2 stream can be gone while its socket lives on; the
+ * response to a pipelined request that has not had its turn is never told of its socket's end.
+ */
 export function isGone(response: HttpResponse): boolean {
-  if (!isHttp2(response)) return response.destroyed;
+  if (!isHttp2(response)) return response.destroyed || response.req.socket.destroyed;
   return response.stream.destroyed || response.stream.aborted;
 }
 
