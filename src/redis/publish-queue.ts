@@ -75,8 +75,14 @@ export class PublishQueue {
     this.#sent = [];
   }
 
+  /** What was sent is known not to have arrived: it is the next to be sent. */
+  unsend(): void {
+    for (const job of this.#sent) job.isSent = false;
+    this.repeat(() => true);
+  }
+
   /** What was sent and may be sent again is the next to be sent, unless its time is up. */
-  putBack(isRepeatable: (job: Job) => boolean): void {
+  repeat(isRepeatable: (job: Job) => boolean): void {
     const again = this.#sent.filter((job) => !job.isSettled && isRepeatable(job));
     this.#sent = this.#sent.filter((job) => !job.isSettled && !isRepeatable(job));
     this.#waiting = [...again, ...this.#waiting];

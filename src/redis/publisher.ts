@@ -10,7 +10,7 @@ import type { KnownEnd } from './known-end.js';
 import { type LogState, parseState, type StreamPlace } from './place.js';
 import { closedError, refusedError, unknownError } from './publish-errors.js';
 import { type Job, PublishQueue } from './publish-queue.js';
-import { isPassing, isReply, runScript } from './script.js';
+import { isPassing, isReply, isUnsent, runScript } from './script.js';
 
 /** Events that go to Redis in one step, which nobody else can interrupt. */
 const BATCH = 256;
@@ -101,13 +101,14 @@ export class Publisher {
   }
 
   #fail(error: Error): void {
-    if (isReply(error)) {
-      if (isPassing(error)) this.#queue.putBack(() => true);
+    if (isUnsent(error) || isPassing(error)) {
+      this.#queue.unsend();
+    } else if (isReply(error)) {
       this.#queue.reject(refusedError(error));
-      return;
+    } else {
+      this.#queue.repeat(({ idempotencyKey }) => idempotencyKey !== undefined);
+      this.#queue.reject(unknownError(error));
     }
-    this.#queue.putBack(({ idempotencyKey }) => idempotencyKey !== undefined);
-    this.#queue.reject(unknownError(error));
   }
 
   async #run(connection: Connection, jobs: readonly Job[], known: StreamPlace): Promise<LogState> {

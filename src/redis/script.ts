@@ -62,6 +62,9 @@ end
 return { e, string.format('%.0f', n), i, string.format('%.0f', now), cursors }
 `;
 
+const PASSING =
+  /^(READONLY|LOADING|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|MOVED|ASK|BUSY|UNBLOCKED|NOREPLICAS)\b/;
+
 const SHA = createHash('sha1').update(SCRIPT).digest('hex');
 
 export async function runScript(
@@ -82,9 +85,12 @@ export function isReply(error: unknown): error is Error {
   return error instanceof Error && error.name === 'ReplyError';
 }
 
-/** Whether another server, or the same one a little later, may do what this one refused. */
+/** Whether ioredis did not even write the command, because the connection had gone. */
+export function isUnsent(error: Error): boolean {
+  return error.name !== 'ReplyError' && error.message.includes('enableOfflineQueue');
+}
+
+/** Whether Redis refused what another server, or the same one a little later, may do. */
 export function isPassing(error: Error): boolean {
-  return /^(READONLY|LOADING|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|MOVED|ASK|BUSY|UNBLOCKED|NOREPLICAS)\b/.test(
-    error.message,
-  );
+  return isReply(error) && PASSING.test(error.message);
 }
