@@ -10,7 +10,7 @@ const NONE = -1;
 export class Floor {
   /** The first place that is held: nearly always the only one, so that the others need no array. */
   #first = NONE;
-  #later: number[] = [];
+  #later: number[] | undefined;
   /** Whether of what is held only the first and the last place are kept: an operator swallows it all. */
   #isRange = false;
   /** While a snapshot is owed, the place that its last event will have; infinite until that is handed out. */
@@ -29,14 +29,14 @@ export class Floor {
   /** Whether an event of that offset may be held. */
   holds(offset: number): boolean {
     if (this.#pin === offset || this.#first === offset) return true;
-    if (!this.#isRange) return this.#later.includes(offset);
+    if (!this.#isRange) return this.#later?.includes(offset) ?? false;
     return this.#first <= offset && offset <= this.#last;
   }
 
   /** An event goes to the operators. */
   hand(offset: number): void {
     if (this.#first === NONE) this.#first = offset;
-    else if (this.#isRange) this.#later[0] = offset;
+    else if (this.#later === undefined || this.#isRange) this.#later = [offset];
     else if (this.#later.push(offset) >= MAX_PLACES) {
       this.#later = [offset];
       this.#isRange = true;
@@ -50,8 +50,8 @@ export class Floor {
     if (this.#last <= offset) this.clear();
     else if (this.#isRange) this.#first = offset + 1;
     else {
-      this.#later = this.#later.filter((place) => place > offset);
-      this.#first = this.#later.shift() ?? NONE;
+      this.#later = this.#later?.filter((place) => place > offset);
+      this.#first = this.#later?.shift() ?? NONE;
     }
   }
 
@@ -63,11 +63,11 @@ export class Floor {
   /** A gap was announced: what was held is covered by it. */
   clear(): void {
     this.#first = NONE;
-    if (this.#later.length > 0) this.#later = [];
+    this.#later = undefined;
     this.#isRange = false;
   }
 
   get #last(): number {
-    return this.#later.at(-1) ?? this.#first;
+    return this.#later?.at(-1) ?? this.#first;
   }
 }

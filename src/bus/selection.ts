@@ -1,4 +1,4 @@
-import type { Subscription } from 'rxjs';
+import type { Listener } from '../log/audience.js';
 import type { Entry } from '../log/entry.js';
 import type { Log } from '../log/log.js';
 import type { TopicIndex } from '../log/topic-index.js';
@@ -6,29 +6,31 @@ import { TopicMatcher } from './matching.js';
 
 interface Source {
   readonly index: TopicIndex;
-  readonly subscription: Subscription;
   position: number;
 }
 
 /** The topics that a stream selects, as places in their indexes. */
-export class Selection {
+export class Selection implements Listener {
   readonly #log: Log;
   readonly #topics: readonly string[] | TopicMatcher;
   readonly #sources: Source[];
+  readonly #reader: Listener;
 
-  /** @param onAnnouncement called when there may be something to read */
-  constructor(log: Log, topics: readonly string[] | TopicMatcher, onAnnouncement: () => void) {
+  /** @param reader told when there may be something to read */
+  constructor(log: Log, topics: readonly string[] | TopicMatcher, reader: Listener) {
     this.#log = log;
+    this.#reader = reader;
     this.#topics = topics;
     const indexes =
       topics instanceof TopicMatcher
         ? [log.indexOfRule(topics)]
         : topics.map((topic) => log.indexOf(topic));
-    this.#sources = indexes.map((index) => ({
-      index,
-      position: 0,
-      subscription: index.announcements.subscribe(onAnnouncement),
-    }));
+    this.#sources = indexes.map((index) => ({ index, position: 0 }));
+    for (const index of indexes) index.audience.join(this);
+  }
+
+  schedule(): void {
+    this.#reader.schedule();
   }
 
   get names(): readonly string[] {
@@ -76,7 +78,7 @@ export class Selection {
   }
 
   release(): void {
-    for (const { subscription } of this.#sources) subscription.unsubscribe();
+    for (const { index } of this.#sources) index.audience.leave(this);
     if (!(this.#topics instanceof TopicMatcher)) {
       for (const topic of this.#topics) this.#log.release(topic);
     }

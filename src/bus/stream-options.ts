@@ -49,11 +49,21 @@ export interface StreamPlan {
   readonly latestPerKey: boolean;
 }
 
+/** Of streams without options, which are most: one for all of them. */
+const DEFAULT_PLAN: StreamPlan = Object.freeze({
+  from: 'now',
+  snapshot: undefined,
+  where: undefined,
+  latestPerKey: false,
+});
+
 const KNOWN = new Set(['from', 'snapshot', 'where', 'latestPerKey']);
 
 /** @throws SseError `BAD_OPTION` */
 export function planStream(options: object): StreamPlan {
-  const unknown = Object.keys(options).find((name) => !KNOWN.has(name));
+  const names = Object.keys(options);
+  if (names.length === 0) return DEFAULT_PLAN;
+  const unknown = names.find((name) => !KNOWN.has(name));
   if (unknown !== undefined) {
     throw bad(`does not know '${unknown}'; it takes ${[...KNOWN].join(', ')}`);
   }

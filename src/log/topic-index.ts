@@ -1,4 +1,5 @@
 import { Subject } from 'rxjs';
+import { Audience } from './audience.js';
 import type { Entry } from './entry.js';
 import { EntryQueue } from './entry-queue.js';
 
@@ -6,6 +7,7 @@ import { EntryQueue } from './entry-queue.js';
 export class TopicIndex {
   /** Says that there is something to read; says nothing about what. */
   readonly announcements = new Subject<void>();
+  readonly audience = new Audience(this.announcements);
   readonly entries = new EntryQueue();
   readonly #latestByKey = new Map<string, Entry>();
   #announcedIn: number | undefined;
