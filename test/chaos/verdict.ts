@@ -46,12 +46,12 @@ export function judge(records: readonly Record[], acknowledged: readonly Acknowl
   let gaps = 0;
   for (const [number, record] of records.entries()) {
     const fault = (what: string) => faults.push(`client ${number} (${record.topic}): ${what}`);
-    const { stretches, seen } = walk(record, textAt, fault);
+    const { stretches, received } = walk(record, textAt, fault);
     gaps += stretches.length - 1;
     for (const { topics, text, cursor } of acknowledged) {
       if (!topics.includes(record.topic)) continue;
       const isOwed = isWithin(stretches, placeOf(cursor));
-      if (isOwed && !seen.has(text)) fault(`never got ${text} at ${cursor}`);
+      if (isOwed && !received.has(text)) fault(`never got ${text} at ${cursor}`);
     }
   }
   return { faults, gaps };
@@ -62,7 +62,10 @@ function walk(record: Record, textAt: Map<string, string>, fault: (what: string)
   const start = placeOf(record.start);
   let stretch: Stretch = { epoch: start.epoch, from: start.offset, to: start.offset };
   const stretches = [stretch];
+  const received = new Set<string>();
+  /** Those that must not come again. */
   const seen = new Set<string>();
+  const epochs = new Set([start.epoch]);
   for (const { type, data, id } of record.items) {
     const place = placeOf(id);
     if (type === 'gap') {
@@ -73,6 +76,9 @@ function walk(record: Record, textAt: Map<string, string>, fault: (what: string)
         fault(`at ${stretch.epoch}.${stretch.to} a gap from elsewhere, ${data}`);
       }
       stretch.to = Math.max(stretch.to, requested.offset);
+      // An instance that has yet to hear of the new log begins the one before again, and says so by this gap.
+      if (place.epoch !== stretch.epoch && epochs.has(place.epoch)) seen.clear();
+      epochs.add(place.epoch);
       stretch = { epoch: place.epoch, from: place.offset, to: place.offset };
       stretches.push(stretch);
       continue;
@@ -84,12 +90,13 @@ function walk(record: Record, textAt: Map<string, string>, fault: (what: string)
     if (known !== undefined && known !== data) fault(`${id} is ${data}, elsewhere ${known}`);
     textAt.set(id, data);
     seen.add(data);
+    received.add(data);
     stretch.to = place.offset;
   }
   const end = placeOf(record.end);
   if (end.epoch !== stretch.epoch) fault(`ends at ${record.end}, in another epoch`);
   stretch.to = Math.max(stretch.to, end.offset);
-  return { stretches, seen };
+  return { stretches, received };
 }
 
 /** Whether a client walked past that place, so that it must have got what is there. */

@@ -1,0 +1,47 @@
+import { describe, expect, it } from '@jest/globals';
+import { judge, type Record } from './verdict.js';
+
+const acknowledged = [1, 2, 3, 4].map((offset) => ({
+  topics: ['t'],
+  text: `event ${offset}`,
+  cursor: `a.${offset}`,
+}));
+
+function event(offset: number, data = `event ${offset}`, epoch = 'a') {
+  return { type: 'message', data, id: `${epoch}.${offset}` };
+}
+
+function gap(requested: string, resumedAt: string) {
+  const data = JSON.stringify({ reason: 'trimmed', requested, resumedAt });
+  return { type: 'gap', data, id: resumedAt };
+}
+
+function faultsOf(items: Record['items'], end = 'a.4', start = 'a.0'): string[] {
+  return judge([{ topic: 't', start, end, items }], acknowledged).faults;
+}
+
+describe('judge()', () => {
+  it('finds nothing wrong with everything, once, in order', () => {
+    expect(faultsOf([1, 2, 3, 4].map((offset) => event(offset)))).toEqual([]);
+    expect(faultsOf([event(3), event(4)], 'a.4', 'a.2')).toEqual([]);
+    expect(faultsOf([event(1), event(2)], 'a.2')).toEqual([]);
+  });
+
+  it('finds nothing wrong with a gap in the place of what is missing', () => {
+    expect(faultsOf([event(1), gap('a.1', 'a.3'), event(4)])).toEqual([]);
+    expect(faultsOf([event(1), gap('a.1', 'b.0'), event(1, 'new', 'b')], 'b.1')).toEqual([]);
+  });
+
+  it.each([
+    ['a missing event', [event(1), event(2), event(4)]],
+    ['a missing event at the end', [event(1), event(2), event(3)]],
+    ['a repeated event', [event(1), event(2), event(2), event(3), event(4)]],
+    ['events in another order', [event(2), event(1), event(3), event(4)]],
+    ['another event in its place', [event(1), event(2, 'other'), event(3), event(4)]],
+    ['a gap that is too short', [event(1), gap('a.1', 'a.2'), event(4)]],
+    ['a gap from elsewhere', [event(1), event(2), gap('a.1', 'a.3'), event(4)]],
+    ['another log without a gap', [event(1), event(2), event(3), event(4, 'x', 'b')]],
+  ])('finds %s', (_, items) => {
+    expect(faultsOf(items)).not.toEqual([]);
+  });
+});
