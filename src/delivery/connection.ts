@@ -171,10 +171,11 @@ export class Connection implements Seat, Task {
     if (this.#reason !== undefined) return;
     this.reader?.end();
     const isHopeless = reason === 'stalled' || reason === 'overflow' || reason === 'client';
-    if (!isHopeless) {
+    if (!isHopeless && !this.response.writableEnded) {
       if (!this.#isOpen) this.#open(undefined, reason);
       this.#flush();
     }
+    if (this.isEnded) return;
     this.#finish(reason);
     if (isHopeless) destroy(this.response);
     this.#completion?.complete();
@@ -237,7 +238,9 @@ export class Connection implements Seat, Task {
       return;
     }
     this.#lastWriteAt = this.#delivery.now;
-    this.#outbox.flush();
+    // Somebody may have ended the response without asking us: nothing may come after its end.
+    if (this.response.writableEnded) this.end('complete');
+    else this.#outbox.flush();
   }
 
   #finish(reason: EndReason): void {
