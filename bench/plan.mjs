@@ -31,8 +31,8 @@ export async function runQuick() {
 /** Everything, in about a quarter of an hour. */
 export async function runFull() {
   const few = { clients: 100, rounds: 5, ticks: 100, bursts: [1], warmUp: 200 };
-  const many = { clients: 1_000, rounds: 9, ticks: 25, bursts: [1, 10], warmUp: 60 };
-  const most = { clients: 10_000, rounds: 5, ticks: 4, bursts: [1, 10], warmUp: 10 };
+  const many = { clients: 1_000, rounds: 7, ticks: 25, bursts: [1, 10], warmUp: 60 };
+  const most = { clients: 10_000, rounds: 3, ticks: 4, bursts: [1, 10], warmUp: 10 };
   const atFew = await fanOut(SERVERS, few);
   const atMany = await fanOut(SERVERS, many);
   const atMost = await fanOut(SERVERS, most);

@@ -9,7 +9,7 @@ const MANY = 5_000;
  *
  * @returns {Promise<{ heap: object, rss: object }>} kilobytes by server and round
  */
-export async function memory(servers, { rounds = 2 } = {}) {
+export async function memory(servers, { rounds = 1 } = {}) {
   const results = { heap: {}, rss: {} };
   for (let round = 0; round < rounds; round++) {
     for (const entry of servers) {
