@@ -6,7 +6,7 @@ import { chaos, type Fault } from './chaos.js';
 import { buildInstance } from './fleet.js';
 
 /** For all scenarios together. `npm run chaos` sets more. */
-const SECONDS = Number(process.env['CHAOS_SECONDS'] ?? 5);
+const SECONDS = Number(process.env['CHAOS_SECONDS'] ?? 4);
 const SEED = Number(process.env['CHAOS_SEED'] ?? Math.floor(Math.random() * 2 ** 32));
 
 /** Faults that cost Redis nothing that it had. */

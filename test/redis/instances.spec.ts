@@ -7,7 +7,7 @@ import { Log } from '../../src/log/log.js';
 import { LogLines } from '../support/log-lines.js';
 import { describeWith, REDIS_SERVER } from '../support/programs.js';
 import { until } from '../support/until.js';
-import { startInstance } from './support/cluster.js';
+import { startInstance } from './support/instance.js';
 import { RedisServer } from './support/redis-server.js';
 
 describeWith(REDIS_SERVER, 'instances that share a Redis', (path) => {
