@@ -7,6 +7,9 @@ export class TopicMatcher implements TopicRule {
 
   /** @internal */
   constructor(readonly pattern: string) {
+    if (typeof (pattern as unknown) !== 'string') {
+      throw new SseError('BAD_TOPIC', `matching() takes a pattern: received ${received(pattern)}`);
+    }
     const segments = pattern.split('.');
     const source = segments.map((segment, index) => {
       if (segment === '*') return '[^.]+';

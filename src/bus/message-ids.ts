@@ -52,9 +52,8 @@ export class MessageIds {
   offsetOf(message: unknown): number | undefined {
     const entry = Entry.of(message);
     if (entry !== undefined) return entry.epoch === this.#log.epoch ? entry.offset : undefined;
-    if (typeof message !== 'object' || message === null || !('id' in message)) return undefined;
-    if (typeof message.id !== 'string') return undefined;
-    const place = parseCursor(message.id);
+    const id = idOf(message);
+    const place = id === undefined ? undefined : parseCursor(id);
     return place?.epoch === this.#log.epoch ? place.offset : undefined;
   }
 
@@ -118,5 +117,15 @@ export class MessageIds {
       if (from !== undefined && from.joinedAs > departed.leftAs) departed.floor.settle(offset);
     }
     this.#departed = this.#departed.filter(({ floor }) => floor.holdsAny);
+  }
+}
+
+/** The id that a message brings; one whose getter throws brings none. */
+function idOf(message: unknown): string | undefined {
+  try {
+    const { id } = (message ?? {}) as { id?: unknown };
+    return typeof id === 'string' ? id : undefined;
+  } catch {
+    return undefined;
   }
 }

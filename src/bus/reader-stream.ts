@@ -40,6 +40,10 @@ export class ReaderStream {
     this.#subscriber.next(event);
   }
 
+  complete(): void {
+    this.#subscriber.complete();
+  }
+
   error(error: unknown): void {
     this.#subscriber.error(error);
   }
@@ -49,8 +53,7 @@ export class ReaderStream {
     if (entry.offset <= this.after || this.isClosed || !this.#admits(entry)) return false;
     if (!this.plan.latestPerKey || entry.offset > catchUpTo) return true;
     // What `where` drops replaces nothing: the client would be left with neither.
-    const replacement = this.selection.replacementOf(entry);
-    return replacement === undefined || !this.#admits(replacement);
+    return !this.selection.isReplaced(entry, (later) => this.#admits(later));
   }
 
   #admits(entry: Entry): boolean {

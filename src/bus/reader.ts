@@ -4,18 +4,11 @@ import { type Entry, looseEvent } from '../log/entry.js';
 import type { GapData, GapReason } from '../log/event.js';
 import type { Log } from '../log/log.js';
 import { Passage } from './passage.js';
+import type { ReaderContext } from './reader-context.js';
 import { haveLost, nextAfter, type ReaderStream } from './reader-stream.js';
 import type { Sink } from './sink.js';
 import { readSnapshot } from './snapshot.js';
 import { placeByCode, startAt } from './start.js';
-
-/** What a reader needs beside its sink. */
-export interface ReaderContext {
-  readonly log: Log;
-  /** See `Backplane.isLocal`. */
-  readonly isLocal: boolean;
-  readonly warn: (message: string, error?: unknown) => void;
-}
 
 /**
  * Walks the log for one connection and all of its streams. It owns a cursor and nothing else: replay,
@@ -113,6 +106,16 @@ export class Reader {
   /** The operators have ended: what came out last is the last. */
   end(): void {
     this.#passage.flush(true);
+  }
+
+  /** The connection is gone: streams that somebody kept end, for nothing would ever be read for them. */
+  close(): void {
+    if (this.#streams.length === 0) return;
+    this.#context.warn(
+      `A stream of ${this.topics.join(', ')} outlived the connection that it was opened for, and was ` +
+        'completed: what several clients or the background share has to be opened outside of @Sse() handlers',
+    );
+    for (const stream of [...this.#streams]) stream.complete();
   }
 
   #begin(): void {

@@ -63,25 +63,21 @@ export class Selection implements Listener {
     return first;
   }
 
-  /** The entry that replaces this one: the last of its key in each of its topics that are selected. */
-  replacementOf(entry: Entry): Entry | undefined {
+  /** Whether a later entry of its key that `admits` lets through replaces this one, in each topic selected. */
+  isReplaced(entry: Entry, admits: (entry: Entry) => boolean): boolean {
     const { key } = entry;
-    if (key === undefined) return undefined;
-    let replacement: Entry | undefined;
-    for (const topic of entry.topics) {
-      if (!this.#selects(topic)) continue;
+    if (key === undefined) return false;
+    return entry.topics.every((topic) => {
+      if (!this.#selects(topic)) return true;
       const latest = this.#log.latest(topic, key);
-      if (latest === undefined || latest.offset <= entry.offset) return undefined;
-      if (replacement === undefined || latest.offset < replacement.offset) replacement = latest;
-    }
-    return replacement;
+      return latest !== undefined && latest.offset > entry.offset && admits(latest);
+    });
   }
 
   release(): void {
     for (const { index } of this.#sources) index.audience.leave(this);
-    if (!(this.#topics instanceof TopicMatcher)) {
-      for (const topic of this.#topics) this.#log.release(topic);
-    }
+    if (this.#topics instanceof TopicMatcher) this.#log.releaseRule(this.#topics);
+    else for (const topic of this.#topics) this.#log.release(topic);
   }
 
   #selects(topic: string): boolean {

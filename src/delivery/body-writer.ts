@@ -7,6 +7,8 @@ import type { JoinedFrames } from './joined-frames.js';
 export interface BodyWriter {
   /** Bytes that were written and not yet taken by the kernel. */
   readonly unsent: number;
+  /** The same to the byte, if the platform tells: it shrinks while a large write is being taken. */
+  readonly queued: number;
   /** @param onTaken called when these bytes have been taken, or never */
   write(frames: JoinedFrames, onTaken: (() => void) | undefined): void;
 }
@@ -33,6 +35,14 @@ function isPlain(response: ServerResponse): boolean {
   );
 }
 
+/** What a socket's own timeout looks at, too, so as not to fire while a write makes progress. */
+function queuedOf(socket: Socket | null): number {
+  const handle = (
+    socket as { readonly _handle?: { readonly writeQueueSize?: number } | null } | null
+  )?._handle;
+  return handle?.writeQueueSize ?? 0;
+}
+
 class SocketWriter implements BodyWriter {
   readonly #socket: Socket;
 
@@ -42,6 +52,10 @@ class SocketWriter implements BodyWriter {
 
   get unsent(): number {
     return this.#socket.writableLength;
+  }
+
+  get queued(): number {
+    return queuedOf(this.#socket);
   }
 
   write(frames: JoinedFrames, onTaken: (() => void) | undefined): void {
@@ -58,6 +72,10 @@ class ResponseWriter implements BodyWriter {
 
   get unsent(): number {
     return this.#response.writableLength;
+  }
+
+  get queued(): number {
+    return isHttp2(this.#response) ? this.unsent : queuedOf(this.#response.socket);
   }
 
   write(frames: JoinedFrames, onTaken: (() => void) | undefined): void {

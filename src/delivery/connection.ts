@@ -6,24 +6,9 @@ import { encodeFrame } from '../wire/frame.js';
 import { toFields } from '../wire/message.js';
 import type { ConnectionInfo, EndReason } from './connection-info.js';
 import type { Delivery } from './delivery.js';
-import type { HeaderGate } from './header-gate.js';
 import { destroy, type HttpResponse, isGone } from './http.js';
+import type { Completion, Opening } from './opening.js';
 import { Outbox } from './outbox.js';
-
-/** One open response, as who opens it describes it. */
-export interface Opening {
-  readonly response: HttpResponse;
-  readonly gate: HeaderGate;
-  readonly route: string;
-  readonly remoteAddress: string;
-  readonly lastEventId: string | undefined;
-}
-
-/** Ends the Observable that Nest has subscribed to: with it Nest ends the response. */
-export interface Completion {
-  complete(): void;
-  error(error: unknown): void;
-}
 
 const HEARTBEAT = encodeFrame({ comment: '' });
 
@@ -45,7 +30,7 @@ export class Connection implements Seat, Task {
   #isOpen = false;
   #isBeatDue = false;
   #isRunning = false;
-  /** While behind, when it fell behind: nothing is written then. */
+  /** While behind, when the client last took anything: nothing is written then. */
   #lastWriteAt: number;
   #endsAt = Infinity;
 
@@ -191,7 +176,8 @@ export class Connection implements Seat, Task {
       if (quiet >= openTimeout) this.#open(undefined);
       this.#flush();
     } else if (this.#outbox.isBehind) {
-      if (stallTimeout !== false && quiet >= stallTimeout) this.end('stalled');
+      if (this.#outbox.hasMoved()) this.#lastWriteAt = now;
+      else if (stallTimeout !== false && quiet >= stallTimeout) this.end('stalled');
     } else if (heartbeatInterval !== false && quiet >= heartbeatInterval) {
       this.#isBeatDue = true;
       this.schedule();

@@ -1,11 +1,12 @@
 import type { Http2Session } from 'node:http2';
 import { Logger } from '@nestjs/common';
 import type { Turn } from '../log/turn.js';
-import { Connection, type Opening } from './connection.js';
+import { Connection } from './connection.js';
 import { END_REASONS, type EndReason } from './connection-info.js';
 import { exceptionFrame } from './exception.js';
 import { destroy, type HttpResponse, isGone, onceReset, sessionOf } from './http.js';
 import { JoinedFramesCache } from './joined-frames.js';
+import type { Opening } from './opening.js';
 import type { DeliveryOptions } from './options.js';
 
 /** Milliseconds told to a client that is refused, before random doubling, where `retry` is off. */

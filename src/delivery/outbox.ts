@@ -19,6 +19,7 @@ export class Outbox {
   #sent = 0;
   /** Writes that crossed the high-water mark and were not yet taken. */
   #crossings = 0;
+  #queued = 0;
 
   /** @param onTaken called when a client that was behind has taken what it was behind with */
   constructor(
@@ -64,6 +65,13 @@ export class Outbox {
 
   get isOverflowing(): boolean {
     return this.#crossings > 0 && this.#length > this.#limits.maxBuffered;
+  }
+
+  /** Whether the client has taken anything since this was last asked. */
+  hasMoved(): boolean {
+    const before = this.#queued;
+    this.#queued = this.#writer?.queued ?? 0;
+    return this.#queued !== before;
   }
 
   push(frame: Buffer): void {

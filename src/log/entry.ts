@@ -38,7 +38,7 @@ export class Entry {
     this.event = new LoggedEvent(id, record, this);
   }
 
-  /** Bytes of memory that the entry counts for. */
+  /** Bytes of memory that the entry counts for; what subscribers look at is parsed, and comes on top. */
   get cost(): number {
     return this.frame.length + OVERHEAD;
   }
@@ -63,15 +63,16 @@ class LoggedEvent implements SseEvent {
   declare readonly type?: string;
   declare readonly data: string | object;
   readonly topics: readonly string[];
-  readonly #record: EventRecord;
+  readonly #isJson: boolean;
+  /** Undefined where the frame has it, so that it is not kept twice. */
+  readonly #text: string | undefined;
   readonly #entry: Entry | undefined;
   #data: unknown;
 
   static readonly #dataProperty: PropertyDescriptor & ThisType<LoggedEvent> = {
     enumerable: true,
     get() {
-      if (!this.#record.isJson) return this.#record.text;
-      return (this.#data ??= deepFreeze(JSON.parse(this.#record.text)));
+      return (this.#data ??= this.#read());
     },
   };
 
@@ -80,16 +81,29 @@ class LoggedEvent implements SseEvent {
     if (record.type !== undefined) this.type = record.type;
     Object.defineProperty(this, 'data', LoggedEvent.#dataProperty);
     this.topics = record.topics;
-    this.#record = record;
+    this.#isJson = record.isJson;
+    const isWholeInFrame = entry !== undefined && (record.isJson || !/[\r\n]/.test(record.text));
+    this.#text = isWholeInFrame ? undefined : record.text;
     this.#entry = entry;
     Object.freeze(this);
   }
 
+  #read(): unknown {
+    const text = this.#text ?? (this.#entry === undefined ? '' : dataOf(this.#entry.frame));
+    return this.#isJson ? deepFreeze(JSON.parse(text)) : text;
+  }
+
   static entryOf(message: unknown): Entry | undefined {
-    return typeof message === 'object' && message !== null && #record in message
+    return typeof message === 'object' && message !== null && #isJson in message
       ? message.#entry
       : undefined;
   }
+}
+
+/** The data of a frame that has it in its last line. */
+function dataOf(frame: Buffer): string {
+  const end = frame.length - '\n\n'.length;
+  return frame.toString('utf8', frame.lastIndexOf('\ndata: ', end) + '\ndata: '.length, end);
 }
 
 function deepFreeze(value: unknown): unknown {

@@ -25,14 +25,14 @@ export type SseEvent<Events extends object = AnyEvents> = {
 /** An event as it is published. */
 export type NewEvent<Events extends object = Record<string, unknown>> = {
   [Type in keyof Events & string]: (string extends Type
-    ? { readonly type?: string }
+    ? { readonly type?: string | undefined }
     : Type extends 'message'
-      ? { readonly type?: Type }
+      ? { readonly type?: Type | undefined }
       : { readonly type: Type }) & {
     /** Anything that JSON holds. A string goes out as it is, line by line; the rest as JSON. */
     readonly data: Events[Type];
     /** What the event is about: `latestPerKey` keeps the last event of each key. */
-    readonly key?: string;
+    readonly key?: string | undefined;
   };
 }[keyof Events & string];
 

@@ -130,6 +130,11 @@ export class Log extends LogSink {
     this.#topics.release(topic);
   }
 
+  /** To be called by a reader that no longer reads a matcher's index. */
+  releaseRule(rule: TopicRule): void {
+    this.#topics.releaseRule(rule);
+  }
+
   /** The last event of a key within its topic. */
   latest(topic: string, key: string): Entry | undefined {
     return this.#topics.find(topic)?.latest(key);

@@ -15,6 +15,8 @@ const IDLE_MATCHERS = 16;
 export class Topics {
   readonly #byTopic = new Map<string, TopicIndex>();
   readonly #byPattern = new Map<string, { rule: TopicRule; index: TopicIndex }>();
+  /** Matchers without a reader, by pattern, the one that was used last at the end. */
+  readonly #idlePatterns = new Set<string>();
   readonly #lostTopics = new LostTopics();
   /** Counts the pauses between rounds in which readers read; undefined while they do. */
   #pause: number | undefined = 0;
@@ -87,9 +89,9 @@ export class Topics {
 
   /** @param held the log's entries; looked through once for each distinct matcher, not for each reader */
   ofRule(rule: TopicRule, held: Iterable<Entry>): TopicIndex {
+    this.#idlePatterns.delete(rule.pattern);
     const known = this.#byPattern.get(rule.pattern);
     if (known !== undefined) return known.index;
-    this.#dropIdleMatchers();
     const index = new TopicIndex(this.#lostOf(rule));
     for (const entry of held) {
       if (entry.topics.some((topic) => rule.matches(topic))) index.add(entry);
@@ -102,6 +104,16 @@ export class Topics {
   release(topic: string): void {
     const index = this.#byTopic.get(topic);
     if (index !== undefined) this.#forgetIfUnused(topic, index);
+  }
+
+  /** A reader has let go of a matcher. Few are kept without one: each is asked about every event. */
+  releaseRule({ pattern }: TopicRule): void {
+    if (this.#byPattern.get(pattern)?.index.announcements.observed !== false) return;
+    this.#idlePatterns.add(pattern);
+    if (this.#idlePatterns.size <= IDLE_MATCHERS) return;
+    const [oldest = pattern] = this.#idlePatterns;
+    this.#idlePatterns.delete(oldest);
+    this.#byPattern.delete(oldest);
   }
 
   /** The index of a topic that has an event in the log or a reader. */
@@ -130,16 +142,5 @@ export class Topics {
       if (index.lost > lost && rule.matches(topic)) lost = index.lost;
     }
     return lost;
-  }
-
-  #dropIdleMatchers(): void {
-    let spare = -IDLE_MATCHERS;
-    for (const { index } of this.#byPattern.values()) if (!index.announcements.observed) spare++;
-    for (const [pattern, { index }] of this.#byPattern) {
-      if (spare < 0) return;
-      if (index.announcements.observed) continue;
-      this.#byPattern.delete(pattern);
-      spare--;
-    }
   }
 }

@@ -9,14 +9,15 @@ export interface SseModuleOptions {
    * The replay window that every instance keeps in memory. The first bound that is passed trims.
    * Default `{ maxEvents: 50_000, maxBytes: 67_108_864, maxAge: false }`.
    */
-  readonly history?: Partial<History> | undefined;
+  readonly history?: { readonly [Name in keyof History]?: History[Name] | undefined } | undefined;
   /** Silence after which a connection gets a heartbeat. Default 15_000. */
   readonly heartbeatInterval?: number | false | undefined;
   /**
    * How long a client waits before it reconnects: drawn for each one, so that a herd spreads out.
    * Default `{ min: 1_000, max: 5_000 }`.
    */
-  readonly retry?: { readonly min?: number; readonly max?: number } | false | undefined;
+  readonly retry?:
+    { readonly min?: number | undefined; readonly max?: number | undefined } | false | undefined;
   /** Unsent bytes at which a connection stops reading the log. Default 65_536. */
   readonly highWaterMark?: number | undefined;
   /** Bytes that may wait while a client is behind, of Observables that cannot be paused. Default 1_048_576. */
@@ -30,7 +31,7 @@ export interface SseModuleOptions {
   /** Connections of this instance; one more is told to come back later. Default false. */
   readonly maxConnections?: number | false | undefined;
   /** How long shutting down waits for clients to take what is theirs. Default `{ timeout: 5_000 }`. */
-  readonly drain?: { readonly timeout?: number } | undefined;
+  readonly drain?: { readonly timeout?: number | undefined } | undefined;
   /** Default: in memory, for a single instance. */
   readonly backplane?: Backplane | undefined;
 }

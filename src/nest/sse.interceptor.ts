@@ -84,6 +84,7 @@ function deliver(
         const errors: unknown[] = error instanceof UnsubscriptionError ? error.errors : [error];
         errors.forEach(report);
       }
+      connection.reader?.close();
     };
   });
 }

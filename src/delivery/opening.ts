@@ -1,0 +1,17 @@
+import type { HeaderGate } from './header-gate.js';
+import type { HttpResponse } from './http.js';
+
+/** One open response, as who opens it describes it. */
+export interface Opening {
+  readonly response: HttpResponse;
+  readonly gate: HeaderGate;
+  readonly route: string;
+  readonly remoteAddress: string;
+  readonly lastEventId: string | undefined;
+}
+
+/** Ends the Observable that Nest has subscribed to: with it Nest ends the response. */
+export interface Completion {
+  complete(): void;
+  error(error: unknown): void;
+}
