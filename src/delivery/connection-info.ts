@@ -15,7 +15,7 @@ export const END_REASONS = [
  * - `client`: the client left, or the network did;
  * - `complete`: the Observable completed;
  * - `error`: the Observable failed;
- * - `stalled`: the client did not take what it was behind with for `stallTimeout`;
+ * - `stalled`: the client was behind and took nothing for `stallTimeout`;
  * - `overflow`: more than `maxBuffered` waited from an Observable that cannot be paused;
  * - `lifetime`: `maxLifetime` was over;
  * - `drain`: the application is shutting down;

@@ -22,7 +22,7 @@ export interface SseModuleOptions {
   readonly highWaterMark?: number | undefined;
   /** Bytes that may wait while a client is behind, of Observables that cannot be paused. Default 1_048_576. */
   readonly maxBuffered?: number | undefined;
-  /** A client that did not take what it fell behind with for this long is cut off. Default 30_000. */
+  /** A client that is behind and has taken nothing for this long is cut off. Default 30_000. */
   readonly stallTimeout?: number | false | undefined;
   /** A route that neither emits nor opens a bus stream answers after this long. Default 1_000. */
   readonly openTimeout?: number | undefined;
