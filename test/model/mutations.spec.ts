@@ -96,8 +96,8 @@ const IN_THE_READER: Record<string, Mutation> = {
   },
   'latestPerKey that skips what `where` keeps from being replaced': {
     file: 'bus/reader-stream.ts',
-    from: 'return replacement === undefined || !this.#admits(replacement);',
-    to: 'return replacement === undefined;',
+    from: 'return !this.selection.isReplaced(entry, (later) => this.#admits(later));',
+    to: 'return !this.selection.isReplaced(entry, () => true);',
   },
   'a reader that is not told again what comes while others read': {
     file: 'log/topics.ts',
