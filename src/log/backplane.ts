@@ -50,13 +50,14 @@ export interface PublishOptions {
  * 3. What was lost is announced to the sink before anything newer.
  * 4. `open` resets the sink once, appends the retained tail, and resolves when the instance has caught up.
  * 5. An epoch is never used for two logs: when events that were handed out are gone, a new epoch begins.
- * 6. `publish` resolves with the cursor once the event is ordered and kept, or rejects with an `SseError`
+ * 6. Epochs grow: compared as strings, that of a later log is greater.
+ * 7. `publish` resolves with the cursor once the event is ordered and kept, or rejects with an `SseError`
  *    within a bound; it never throws.
- * 7. Publishes of one caller keep their order.
- * 8. A publish whose `idempotencyKey` was used before gives the first cursor and adds nothing.
- * 9. `close` ends everything that `open` began, waits for nothing that may never come, and can be called
- *    twice; afterwards `publish` rejects.
- * 10. `health` can be read at any time and never throws.
+ * 8. Publishes of one caller keep their order.
+ * 9. A publish whose `idempotencyKey` was used before gives the first cursor and adds nothing.
+ * 10. `close` ends everything that `open` began, waits for nothing that may never come, and can be called
+ *     twice; afterwards `publish` rejects.
+ * 11. `health` can be read at any time and never throws.
  *
  * `backplaneConformance` in `nestjs-event-stream/testing` checks an implementation against this list.
  */

@@ -4,7 +4,7 @@
  */
 export type Cursor = string;
 
-/** What a cursor says, once it is known to be well formed. */
+/** What a cursor says, once it is known to be well formed. Epochs grow, so places have one order. */
 export interface Place {
   readonly epoch: string;
   readonly offset: number;
@@ -18,6 +18,11 @@ export function parseCursor(text: string): Place | undefined {
   const [, epoch, digits] = CURSOR.exec(text) ?? [];
   const offset = Number(digits);
   return epoch !== undefined && Number.isSafeInteger(offset) ? { epoch, offset } : undefined;
+}
+
+/** Whether one place comes before another: of a log that began before, or earlier in the same one. */
+export function isBefore(one: Place, other: Place): boolean {
+  return one.epoch < other.epoch || (one.epoch === other.epoch && one.offset < other.offset);
 }
 
 export function formatCursor(epoch: string, offset: number): Cursor {

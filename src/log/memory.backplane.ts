@@ -1,16 +1,11 @@
-import { randomBytes } from 'node:crypto';
 import { SseError } from '../errors.js';
 import { Backplane, type BackplaneHealth, type LogSink, type PublishOptions } from './backplane.js';
 import { type Cursor, formatCursor } from './cursor.js';
 import type { EventRecord } from './entry.js';
+import { newEpoch } from './epoch.js';
 
 /** How long, in milliseconds, an idempotency key is remembered. */
 const IDEMPOTENCY_WINDOW = 300_000;
-
-/** A log identity that no other process and no later start will use. */
-export function newEpoch(): string {
-  return randomBytes(6).toString('hex');
-}
 
 /** The backplane of a single instance: it numbers the events itself, and they go when the process goes. */
 export class MemoryBackplane extends Backplane {

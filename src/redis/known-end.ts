@@ -1,3 +1,4 @@
+import { isBefore } from '../log/cursor.js';
 import type { StreamPlace } from './place.js';
 
 interface Mark {
@@ -8,7 +9,7 @@ interface Mark {
 
 /**
  * The furthest place that this instance knows of, because it has read it or because Redis took an event of
- * its own there: a log that ends before it has been rewritten. And how far behind it the instance is.
+ * its own there: a log that ends before it has lost events. And how far behind it the instance is.
  */
 export class KnownEnd {
   #place: StreamPlace = { epoch: '', offset: 0, id: '' };
@@ -35,7 +36,7 @@ export class KnownEnd {
   /** Redis says that the log ends here. */
   observe(place: StreamPlace): void {
     this.#advance(place);
-    if (isReached(place, this.#reached)) return;
+    if (!isBefore(this.#reached, place)) return;
     this.#newest = { place, since: performance.now() };
     this.#oldest ??= this.#newest;
   }
@@ -44,17 +45,12 @@ export class KnownEnd {
   reach(place: StreamPlace): void {
     this.#advance(place);
     this.#reached = place;
-    if (this.#oldest === undefined || !isReached(this.#oldest.place, place)) return;
+    if (this.#oldest === undefined || isBefore(place, this.#oldest.place)) return;
     const { place: newest } = this.#newest ?? this.#oldest;
-    this.#oldest = isReached(newest, place) ? undefined : this.#newest;
+    this.#oldest = isBefore(place, newest) ? this.#newest : undefined;
   }
 
   #advance(place: StreamPlace): void {
-    const { epoch, offset } = this.#place;
-    if (place.epoch !== epoch || place.offset > offset) this.#place = place;
+    if (isBefore(this.#place, place)) this.#place = place;
   }
-}
-
-function isReached(place: StreamPlace, by: StreamPlace): boolean {
-  return place.epoch === by.epoch && place.offset <= by.offset;
 }

@@ -2,7 +2,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { History, PublishOptions } from '../log/backplane.js';
 import type { Cursor } from '../log/cursor.js';
 import type { EventRecord } from '../log/entry.js';
-import { newEpoch } from '../log/memory.backplane.js';
+import { randomDigits } from '../log/epoch.js';
 import type { Connection } from './connection.js';
 import { asError, type Link, within } from './link.js';
 import type { RedisOptions } from './options.js';
@@ -118,7 +118,7 @@ export class Publisher {
     const keys = [`{${key}}:meta`, this.logKey, ...names.map((name) => `{${key}}:once:${name}`)];
     const bounds = [maxLen ?? maxEvents, maxAge === false ? 0 : maxAge, maxBytes];
     const place = [known.epoch, known.offset, known.id];
-    const args = [newEpoch(), ...place, ...bounds, idempotencyWindow];
+    const args = [randomDigits(), ...place, ...bounds, idempotencyWindow];
     const events = jobs.flatMap(({ fields, idempotencyKey }) => [
       idempotencyKey === undefined ? 0 : 1,
       ...fields,

@@ -3,29 +3,44 @@ import type { Connection } from './connection.js';
 
 /**
  * Everything that is written, in one step. KEYS: the log's state (a hash), the log (a stream), and one key
- * for each event that is named by an idempotency key. ARGV: a fresh epoch; the place (epoch, offset, id)
- * that the caller knows; how many events, milliseconds (0: any) and bytes to keep; the idempotency window;
+ * for each event that is named by an idempotency key. ARGV: the random digits of an epoch; the place
+ * (epoch, offset, id) that the caller knows; how many events, milliseconds (0: any) and bytes to keep; the idempotency window;
  * then for each event whether it is named, its head and its data. Without events it only looks.
  *
  * A new epoch begins when there is none, or when the state is behind what the caller knows, or differs:
- * then events that were handed out are gone. The stream is emptied rather than deleted, so that its ids
- * go on growing. Each entry names the one before it, so that no reader can take another history for its own.
+ * then events that were handed out are gone. It is greater than both epochs, whatever the clock says, so
+ * that nobody ever goes back. The stream is emptied rather than deleted, so that its ids go on growing.
+ * Each entry names the one before it, so that no reader can take another history for its own.
  *
- * Offsets are formatted with %.0f: Lua's own conversion loses digits from 1e14 on. The state is written
+ * Epochs are compared as strings, which any collation orders alike: digits before letters, of one length.
+ * Their time is put together from two numbers, because Lua's %x has 32 bits on some servers. Offsets are formatted with %.0f: Lua's own conversion loses digits from 1e14 on. The state is written
  * last, so that a write that Redis refuses in the middle leaves no offset without its event.
  */
 const SCRIPT = `
 local meta, log = KEYS[1], KEYS[2]
-local known_n = tonumber(ARGV[3])
-local state = redis.call('HMGET', meta, 'e', 'n', 'i', 'b')
-local e, n, i, b = state[1], tonumber(state[2]), state[3], tonumber(state[4])
-if not (e and n and i) or (e == ARGV[2] and (n < known_n or (n == known_n and i ~= ARGV[4]))) then
-  redis.call('XTRIM', log, 'MAXLEN', 0)
-  e, n, i, b = ARGV[1], 0, i or '0-0', 0
-  redis.call('HSET', meta, 'e', e, 'n', 0, 'i', i, 'b', 0)
-end
+local known_e, known_n, known_i = ARGV[2], tonumber(ARGV[3]), ARGV[4]
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local state = redis.call('HMGET', meta, 'e', 'n', 'i', 'b')
+local e, n, i, b = state[1], tonumber(state[2]), state[3], tonumber(state[4])
+
+local function is_behind()
+  if e ~= known_e then return e < known_e end
+  return n < known_n or (n == known_n and i ~= known_i)
+end
+
+local function time_after(epoch)
+  local high, low = string.match(epoch or '', '^(%x%x%x%x%x)(%x%x%x%x%x%x)')
+  return high and tonumber(high, 16) * 0x1000000 + tonumber(low, 16) + 1 or 0
+end
+
+if not (e and n and i) or is_behind() then
+  redis.call('XTRIM', log, 'MAXLEN', 0)
+  local begun = math.max(now, time_after(known_e), time_after(e))
+  e = string.format('%05x%06x', math.floor(begun / 0x1000000), begun % 0x1000000) .. ARGV[1]
+  n, i, b = 0, i or '0-0', 0
+  redis.call('HSET', meta, 'e', e, 'n', 0, 'i', i, 'b', 0)
+end
 local cursors, key, before = {}, 3, n
 for a = 9, #ARGV, 3 do
   local cursor = false

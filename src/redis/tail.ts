@@ -110,10 +110,13 @@ export class Tail {
     this.#onCaughtUp();
   }
 
-  /** A log that was rewritten under the same epoch has to become another one. */
+  /** A log that was rewritten under the same epoch has to become another one, unless a later one is known. */
   #look(continuity: Continuity): Promise<LogState> {
-    if (continuity !== 'rewritten' || this.#at === undefined) return this.#publisher.look();
-    return this.#publisher.look({ ...this.#at, offset: Number.MAX_SAFE_INTEGER });
+    const at = this.#at;
+    if (continuity !== 'rewritten' || at?.epoch !== this.#known.place.epoch) {
+      return this.#publisher.look();
+    }
+    return this.#publisher.look({ ...at, offset: Number.MAX_SAFE_INTEGER });
   }
 
   /** Begins another log at its first retained entry. */

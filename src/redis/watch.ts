@@ -1,3 +1,4 @@
+import { isBefore } from '../log/cursor.js';
 import type { StreamPlace } from './place.js';
 import type { Publisher } from './publisher.js';
 import { BLOCK, type Tail } from './tail.js';
@@ -56,7 +57,7 @@ export class Watch {
   #compare(end: StreamPlace): void {
     const { at, readingSince } = this.#tail;
     if (at === undefined || readingSince === undefined) return;
-    const isBehind = at.epoch !== end.epoch || at.offset < end.offset;
+    const isBehind = isBefore(at, end);
     const isStuck = at.epoch !== end.epoch || this.#behindAt === at;
     this.#behindAt = isBehind ? at : undefined;
     if (isBehind && isStuck)

@@ -111,4 +111,21 @@ export const SINK_CHECKS: readonly Check[] = [
       assert(next.epoch !== epoch || isContinued, `${epoch}.${next.offset} was another event`);
     },
   },
+  {
+    name: '6. Epochs grow: compared as strings, that of a later log is greater.',
+    async check(bench) {
+      const { sink, backplane } = await bench.open();
+      let { epoch } = sink;
+      if (bench.forget !== undefined) {
+        await bench.forget();
+        await sink.until('another log begins', () => sink.epoch !== epoch);
+        assert(sink.epoch > epoch, `'${sink.epoch}' came after '${epoch}'`);
+        ({ epoch } = sink);
+      }
+      await backplane.close();
+      await bench.forget?.();
+      const again = await bench.open();
+      assert(again.sink.epoch >= epoch, `'${again.sink.epoch}' came after '${epoch}'`);
+    },
+  },
 ];

@@ -48,6 +48,7 @@ export class RecordingSink extends LogSink {
   override reset(epoch: string, offset: number): void {
     assert.match(epoch, /^[A-Za-z0-9_-]{1,64}$/, 'an epoch is up to 64 of A-Z a-z 0-9 _ -');
     assert(Number.isSafeInteger(offset) && offset >= 0, `an offset is a whole number: ${offset}`);
+    assert(epoch > this.#epoch, `'${epoch}' is the epoch of a later log than '${this.#epoch}'`);
     this.#epoch = epoch;
     this.#head = offset;
     this.#keep({ kind: 'reset', epoch, offset });

@@ -223,7 +223,7 @@ function framesShown(): RegExp {
   const shown = snippets.find(({ page, language }) => page === 'README.md' && language === 'text');
   const pattern = (shown?.code ?? '')
     .replace(/[{}.]/g, '\\$&')
-    .replace(/[0-9a-f]{12}/g, '[0-9a-f]{12}')
+    .replace(/[0-9a-f]{16}/g, '[0-9a-f]{16}')
     .replace(/(?<![[{])\b\d+\b/g, '\\d+');
   return new RegExp(`^\\n?${pattern}`);
 }

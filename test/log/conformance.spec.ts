@@ -121,6 +121,29 @@ describe('backplaneConformance()', () => {
     }
   }
 
+  class GoesBack extends BrokerBackplane {
+    override open(sink: LogSink, history: History): Promise<void> {
+      const renamed = Object.create(sink, {
+        reset: {
+          value: (epoch: string, offset: number) => {
+            sink.reset(epoch === 'epoch-1' ? 'epoch-3' : epoch, offset);
+          },
+        },
+        append: {
+          value: (offset: number, record: EventRecord) => sink.append(offset, record),
+        },
+      }) as LogSink;
+      return super.open(renamed, history);
+    }
+  }
+
+  class BeginsAnew extends BrokerBackplane {
+    override open(sink: LogSink, history: History): Promise<void> {
+      if (this.broker.epoch > 2) this.broker.epoch = 1;
+      return super.open(sink, history);
+    }
+  }
+
   class Throws extends BrokerBackplane {
     override publish(record: EventRecord, options?: PublishOptions): Promise<Cursor> {
       if (this.sink === undefined) throw new Error('closed');
@@ -186,11 +209,12 @@ describe('backplaneConformance()', () => {
     [3, AnnouncesNothing, AnnouncesLate],
     [4, ResetsTwice, OpensEmpty],
     [5, KeepsItsEpoch],
-    [6, SaysItKeptWhatItDidNot],
-    [7, Overtakes],
-    [8, KnowsNoKeys],
-    [9, Throws, ClosesOnce, NeverCloses, GoesOnAfterClose],
-    [10, HasNoHealth, IsAlwaysConnected],
+    [6, GoesBack, BeginsAnew],
+    [7, SaysItKeptWhatItDidNot],
+    [8, Overtakes],
+    [9, KnowsNoKeys],
+    [10, Throws, ClosesOnce, NeverCloses, GoesOnAfterClose],
+    [11, HasNoHealth, IsAlwaysConnected],
   ];
 
   for (const [line, ...kinds] of broken) {

@@ -50,18 +50,8 @@ describeWith(REDIS_SERVER, 'the Redis backplane', (path) => {
     return replica;
   }
 
-  /** Puts both keys back to what they were, as a failover to a replica that lagged does. */
-  async function failOver(work: () => Promise<void>): Promise<void> {
-    const names = [`{${key}}:meta`, `{${key}}:log`];
-    const dumps = await Promise.all(names.map((name) => redis.control.dumpBuffer(name)));
-    await work();
-    const restore = redis.control.multi();
-    for (const [index, name] of names.entries()) {
-      restore.restore(name, 0, dumps[index] ?? '', 'REPLACE');
-    }
-    await restore.exec();
-    await redis.killClients(':publish');
-    await redis.killClients(':read');
+  function failOver(work: () => Promise<void>): Promise<void> {
+    return redis.takeBack([`{${key}}:meta`, `{${key}}:log`], work);
   }
 
   it('loses nothing when the connection of an idle reader is killed just before a publish, 50 times in 50', async () => {

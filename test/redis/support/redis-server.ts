@@ -106,6 +106,19 @@ export class RedisServer {
     await Promise.all(ids.map(({ id }) => this.control.client('KILL', 'ID', id)));
   }
 
+  /** Puts keys back to what they were before `work`, as a failover to a replica that lagged does. */
+  async takeBack(names: readonly string[], work: () => Promise<void>): Promise<void> {
+    const dumps = await Promise.all(names.map((name) => this.control.dumpBuffer(name)));
+    await work();
+    const restore = this.control.multi();
+    for (const [index, name] of names.entries()) {
+      restore.restore(name, 0, dumps[index] ?? '', 'REPLACE');
+    }
+    await restore.exec();
+    await this.killClients(':publish');
+    await this.killClients(':read');
+  }
+
   /** Ends it for good. */
   async stop(): Promise<void> {
     this.resume();
