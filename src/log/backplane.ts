@@ -51,13 +51,15 @@ export interface PublishOptions {
  * 4. `open` resets the sink once, appends the retained tail, and resolves when the instance has caught up.
  * 5. An epoch is never used for two logs: when events that were handed out are gone, a new epoch begins.
  * 6. Epochs grow: compared as strings, that of a later log is greater.
- * 7. `publish` resolves with the cursor once the event is ordered and kept, or rejects with an `SseError`
+ * 7. `catchUp` resolves when the sink has everything that was ordered when it was called, and never rejects:
+ *    while the broker is away it stays pending, and `close` ends that.
+ * 8. `publish` resolves with the cursor once the event is ordered and kept, or rejects with an `SseError`
  *    within a bound; it never throws.
- * 8. Publishes of one caller keep their order.
- * 9. A publish whose `idempotencyKey` was used before gives the first cursor and adds nothing.
- * 10. `close` ends everything that `open` began, waits for nothing that may never come, and can be called
+ * 9. Publishes of one caller keep their order.
+ * 10. A publish whose `idempotencyKey` was used before gives the first cursor and adds nothing.
+ * 11. `close` ends everything that `open` began, waits for nothing that may never come, and can be called
  *     twice; afterwards `publish` rejects.
- * 11. `health` can be read at any time and never throws.
+ * 12. `health` can be read at any time and never throws.
  *
  * `backplaneConformance` in `nestjs-event-stream/testing` checks an implementation against this list.
  */
@@ -67,6 +69,7 @@ export abstract class Backplane {
 
   abstract open(sink: LogSink, history: History): Promise<void>;
   abstract publish(record: EventRecord, options?: PublishOptions): Promise<Cursor>;
+  abstract catchUp(): Promise<void>;
   abstract close(): Promise<void>;
   abstract readonly health: BackplaneHealth;
 }

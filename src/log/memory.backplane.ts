@@ -43,6 +43,8 @@ export class MemoryBackplane extends Backplane {
     return cursor;
   }
 
+  override async catchUp(): Promise<void> {}
+
   override async close(): Promise<void> {
     this.#sink = undefined;
     this.#cursors.clear();

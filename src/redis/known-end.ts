@@ -1,4 +1,5 @@
 import { isBefore } from '../log/cursor.js';
+import { CatchUps } from './catch-ups.js';
 import type { StreamPlace } from './place.js';
 
 interface Mark {
@@ -12,6 +13,7 @@ interface Mark {
  * its own there: a log that ends before it has lost events. And how far behind it the instance is.
  */
 export class KnownEnd {
+  readonly catchUps = new CatchUps();
   #place: StreamPlace = { epoch: '', offset: 0, id: '' };
   #reached = this.#place;
   /** The oldest place, as far as it matters, that is known of and has not been reached; and the newest. */
@@ -33,9 +35,11 @@ export class KnownEnd {
     return this.#oldest === undefined ? 0 : Math.round(performance.now() - this.#oldest.since);
   }
 
-  /** Redis says that the log ends here. */
-  observe(place: StreamPlace): void {
+  /** Redis says that the log ends here. @param look its number, see {@link CatchUps} */
+  observe(place: StreamPlace, look: number): void {
     this.#advance(place);
+    this.catchUps.endLook(look, place);
+    this.catchUps.reach(this.#reached);
     if (!isBefore(this.#reached, place)) return;
     this.#newest = { place, since: performance.now() };
     this.#oldest ??= this.#newest;
@@ -45,6 +49,7 @@ export class KnownEnd {
   reach(place: StreamPlace): void {
     this.#advance(place);
     this.#reached = place;
+    this.catchUps.reach(place);
     if (this.#oldest === undefined || isBefore(place, this.#oldest.place)) return;
     const { place: newest } = this.#newest ?? this.#oldest;
     this.#oldest = isBefore(place, newest) ? this.#newest : undefined;

@@ -123,12 +123,13 @@ export class Publisher {
       idempotencyKey === undefined ? 0 : 1,
       ...fields,
     ]);
+    const look = this.#known.catchUps.beginLook();
     const reply = await this.#bounded(
       connection,
       runScript(connection, keys, [...args, ...events]),
     );
     const state = parseState(reply);
-    this.#known.observe(state.end);
+    this.#known.observe(state.end, look);
     return state;
   }
 

@@ -95,11 +95,16 @@ export class RedisBackplane extends Backplane {
     return this.#parts.publisher.publish(record, options);
   }
 
+  override async catchUp(): Promise<void> {
+    await this.#parts?.known.catchUps.wait();
+  }
+
   override async close(): Promise<void> {
     const parts = this.#parts;
     if (parts === undefined) return;
     this.#parts = undefined;
     parts.watch.close();
+    parts.known.catchUps.close();
     if (parts.outages.isConnected) {
       await within(parts.publisher.idle(), LAST_PUBLISHES, '').catch(() => {});
     }

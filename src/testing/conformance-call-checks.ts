@@ -22,7 +22,7 @@ async function untilItResolves(publish: () => Promise<unknown>): Promise<void> {
 export const CALL_CHECKS: readonly Check[] = [
   {
     name:
-      '7. `publish` resolves with the cursor once the event is ordered and kept, or rejects with an `SseError` ' +
+      '8. `publish` resolves with the cursor once the event is ordered and kept, or rejects with an `SseError` ' +
       'within a bound; it never throws.',
     async check(bench) {
       const instances = await bench.openAll();
@@ -50,7 +50,7 @@ export const CALL_CHECKS: readonly Check[] = [
     },
   },
   {
-    name: '8. Publishes of one caller keep their order.',
+    name: '9. Publishes of one caller keep their order.',
     async check(bench) {
       const instances = await bench.openAll();
       const [{ publish }] = instances;
@@ -66,7 +66,7 @@ export const CALL_CHECKS: readonly Check[] = [
     },
   },
   {
-    name: '9. A publish whose `idempotencyKey` was used before gives the first cursor and adds nothing.',
+    name: '10. A publish whose `idempotencyKey` was used before gives the first cursor and adds nothing.',
     async check(bench) {
       const instances = await bench.openAll();
       const [{ publish }] = instances;
@@ -84,7 +84,7 @@ export const CALL_CHECKS: readonly Check[] = [
   },
   {
     name:
-      '10. `close` ends everything that `open` began, waits for nothing that may never come, and can be called ' +
+      '11. `close` ends everything that `open` began, waits for nothing that may never come, and can be called ' +
       'twice; afterwards `publish` rejects.',
     async check(bench) {
       const [closed, ...others] = await bench.openAll();
@@ -115,7 +115,7 @@ export const CALL_CHECKS: readonly Check[] = [
     },
   },
   {
-    name: '11. `health` can be read at any time and never throws.',
+    name: '12. `health` can be read at any time and never throws.',
     async check(bench) {
       const before = bench.make();
       assert.equal(before.health.isConnected, false, 'isConnected before open()');

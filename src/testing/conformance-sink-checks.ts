@@ -1,8 +1,39 @@
 import assert from 'node:assert/strict';
-import { type Check, numbers, placeOf, publishEverywhere, reach } from './conformance-bench.js';
+import {
+  type Check,
+  type ConformanceBench,
+  numbers,
+  placeOf,
+  publishEverywhere,
+  reach,
+} from './conformance-bench.js';
 import type { SinkCall } from './recording-sink.js';
 
 type Told = (call: SinkCall) => boolean;
+
+/** `catchUp` of an instance whose broker comes back, and of one that is closed before. */
+async function checkWhileAway(
+  bench: ConformanceBench,
+  interrupt: NonNullable<ConformanceBench['interrupt']>,
+): Promise<void> {
+  const [one, other] = [await bench.open(), await bench.open()];
+  const restore = await interrupt();
+  let hasResolved = false;
+  const pending = one.backplane.catchUp().then(() => {
+    hasResolved = true;
+  });
+  const closing = other.backplane.catchUp();
+  try {
+    // Whatever the instance tries meanwhile has failed by then.
+    await one.publish('to nobody').catch(() => {});
+    assert(!hasResolved, 'catchUp() resolved while the broker was away');
+    await other.backplane.close();
+    await bench.within('catchUp when closed', closing);
+  } finally {
+    await restore();
+  }
+  await bench.within('catchUp when the broker is back', pending);
+}
 
 /** The lines of the contract about what the sink is told. */
 export const SINK_CHECKS: readonly Check[] = [
@@ -126,6 +157,25 @@ export const SINK_CHECKS: readonly Check[] = [
       await bench.forget?.();
       const again = await bench.open();
       assert(again.sink.epoch >= epoch, `'${again.sink.epoch}' came after '${epoch}'`);
+    },
+  },
+  {
+    name:
+      '7. `catchUp` resolves when the sink has everything that was ordered when it was called, and never rejects: ' +
+      'while the broker is away it stays pending, and `close` ends that.',
+    async check(bench) {
+      const instances = await bench.openAll();
+      for (const { publish } of instances) {
+        const { offset } = placeOf(await publish('ordered'));
+        for (const { backplane, sink } of instances) {
+          await bench.within('catchUp', backplane.catchUp());
+          assert(sink.head >= offset, `catchUp() resolved at ${sink.head}, before ${offset}`);
+        }
+      }
+      if (bench.interrupt !== undefined) await checkWhileAway(bench, bench.interrupt);
+      const [{ backplane }] = instances;
+      await backplane.close();
+      await bench.within('catchUp after close', backplane.catchUp());
     },
   },
 ];

@@ -144,6 +144,24 @@ describe('backplaneConformance()', () => {
     }
   }
 
+  class SaysItHasCaughtUp extends BrokerBackplane {
+    protected override deliver(offset: number, record: EventRecord): void {
+      setImmediate(() => super.deliver(offset, record));
+    }
+  }
+
+  class NeverCatchesUp extends BrokerBackplane {
+    override catchUp(): Promise<void> {
+      return new Promise(() => {});
+    }
+  }
+
+  class CatchesUpWhileOpen extends BrokerBackplane {
+    override catchUp(): Promise<void> {
+      return this.sink === undefined ? Promise.reject(new Error('closed')) : super.catchUp();
+    }
+  }
+
   class Throws extends BrokerBackplane {
     override publish(record: EventRecord, options?: PublishOptions): Promise<Cursor> {
       if (this.sink === undefined) throw new Error('closed');
@@ -210,11 +228,12 @@ describe('backplaneConformance()', () => {
     [4, ResetsTwice, OpensEmpty],
     [5, KeepsItsEpoch],
     [6, GoesBack, BeginsAnew],
-    [7, SaysItKeptWhatItDidNot],
-    [8, Overtakes],
-    [9, KnowsNoKeys],
-    [10, Throws, ClosesOnce, NeverCloses, GoesOnAfterClose],
-    [11, HasNoHealth, IsAlwaysConnected],
+    [7, SaysItHasCaughtUp, NeverCatchesUp, CatchesUpWhileOpen],
+    [8, SaysItKeptWhatItDidNot],
+    [9, Overtakes],
+    [10, KnowsNoKeys],
+    [11, Throws, ClosesOnce, NeverCloses, GoesOnAfterClose],
+    [12, HasNoHealth, IsAlwaysConnected],
   ];
 
   for (const [line, ...kinds] of broken) {

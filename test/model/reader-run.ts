@@ -223,6 +223,7 @@ function modelBackplane(run: ReaderRun): new () => InstanceType<Core['Backplane'
       lagMs: 0,
     };
     override async open(): Promise<void> {}
+    override async catchUp(): Promise<void> {}
     override async close(): Promise<void> {}
     override async publish(record: EventRecord): Promise<string> {
       const { epoch, offset } = run.order(record);

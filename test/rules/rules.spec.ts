@@ -51,6 +51,8 @@ class ManualBackplane extends Backplane {
     return `E.${this.published.push(record)}`;
   }
 
+  override async catchUp(): Promise<void> {}
+
   override async close(): Promise<void> {}
 
   /** What another instance published, or this one, comes back. */

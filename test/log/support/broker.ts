@@ -69,6 +69,10 @@ export class BrokerBackplane extends Backplane {
     return Promise.resolve(cursor);
   }
 
+  override catchUp(): Promise<void> {
+    return Promise.resolve();
+  }
+
   override close(): Promise<void> {
     if (this.sink !== undefined) this.broker.sinks.delete(this.sink);
     this.sink = undefined;
