@@ -16,6 +16,7 @@ import { ReaderStream } from './reader-stream.js';
 import { Selection } from './selection.js';
 import type { Seat } from './sink.js';
 import { planStream, type StreamOptions } from './stream-options.js';
+import { WaitingRoom } from './waiting-room.js';
 
 /** What publishers may pass when the application names no event types. */
 type Published<Events extends object> = AnyEvents extends Events ? Record<string, unknown> : Events;
@@ -42,6 +43,7 @@ export class EventBus<Events extends object = object> {
     this.#context = {
       log,
       isLocal: backplane.isLocal,
+      waitingRoom: new WaitingRoom(() => backplane.catchUp()),
       warn: (message, error) => this.#warn(message, error),
     };
   }

@@ -8,7 +8,8 @@ import type { ReaderContext } from './reader-context.js';
 import { haveLost, nextAfter, type ReaderStream } from './reader-stream.js';
 import type { Sink } from './sink.js';
 import { readSnapshot } from './snapshot.js';
-import { placeByCode, startAt } from './start.js';
+import { findStart, mayCome, placeByCode } from './start.js';
+import { Wait } from './waiting-room.js';
 
 /**
  * Walks the log for one connection and all of its streams. It owns a cursor and nothing else: replay,
@@ -18,7 +19,6 @@ export class Reader {
   readonly #context: ReaderContext;
   readonly #log: Log;
   readonly #sink: Sink;
-  readonly #lastEventId: string | undefined;
   readonly #streams: ReaderStream[] = [];
   readonly #passage: Passage;
   /** Of whoever opened the stream, not of who publishes: operators look there for their connection. */
@@ -30,13 +30,16 @@ export class Reader {
   /** Events up to here were in the log before the reader could take them: they are not live. */
   #catchUpTo = 0;
   #hasBegun = false;
+  /** What the client, or else the code, asks to go on from; and the wait for it, if it had to come first. */
+  #requested: string | undefined;
+  #wait: Wait | undefined;
   #isBehind = false;
 
   constructor(context: ReaderContext, sink: Sink, lastEventId: string | undefined) {
     this.#context = context;
     this.#log = context.log;
     this.#sink = sink;
-    this.#lastEventId = lastEventId;
+    this.#requested = lastEventId;
     this.#epoch = context.log.epoch;
     this.#cursor = context.log.head;
     this.#passage = new Passage(context.log, sink, this.#streams, context.warn);
@@ -69,6 +72,7 @@ export class Reader {
     stream.leftAs = this.#joined;
     this.#passage.depart(stream);
     if (stream.isOwed) this.#sink.schedule();
+    if (this.#streams.length === 0) this.#context.waitingRoom.leave(this.#wait);
   }
 
   /** Reads on while there is something to read and room for it. Called in a turn of its own. */
@@ -77,7 +81,7 @@ export class Reader {
   }
 
   #readOn(): void {
-    if (!this.#hasBegun) this.#begin();
+    if (!this.#hasBegun && !this.#begin()) return;
     if (this.#isBehind && this.#sink.isReady) {
       this.#isBehind = false;
       this.#catchUpTo = this.#log.head;
@@ -118,31 +122,29 @@ export class Reader {
     for (const stream of [...this.#streams]) stream.complete();
   }
 
-  #begin(): void {
+  /** False while the place to begin at may yet come: until then the client is told of no other. */
+  #begin(): boolean {
+    const requested = (this.#requested ??= placeByCode(this.#streams));
+    const isOver = this.#wait?.isOver === true;
+    if (requested !== undefined && !isOver && mayCome(this.#context, requested)) {
+      this.#wait ??= new Wait(this.#sink, this.#joined, requested);
+      this.#context.waitingRoom.enter(this.#wait);
+      return false;
+    }
     const isReplaced = this.#epoch !== this.#log.epoch;
+    const { offset, gap } = findStart(this.#context, this.#streams, requested, isReplaced);
     this.#hasBegun = true;
     this.#epoch = this.#log.epoch;
     this.#catchUpTo = this.#log.head;
+    this.#cursor = offset;
     for (const stream of this.#streams) {
-      if (stream.plan.snapshot !== undefined) stream.after = this.#log.head;
-      // Another log began after they had joined: all of it is new to them.
-      else if (isReplaced) stream.after = this.#log.lost;
+      const isNew = requested === undefined || this.#wait?.precedes(stream) === true;
+      if (isNew && gap === undefined) this.#askForSnapshot(stream, 'new');
     }
-    const newClient = Math.min(...this.#streams.map(({ after }) => after));
-    const requested = this.#lastEventId ?? placeByCode(this.#streams);
-    const start =
-      requested === undefined
-        ? undefined
-        : startAt(this.#log, requested, this.#context.isLocal, newClient);
-    this.#cursor = start?.offset ?? newClient;
-    for (const stream of this.#streams) {
-      if (start !== undefined && start.gap !== 'unknown') stream.after = this.#cursor;
-      stream.selection.seek(this.#cursor);
-      if (start === undefined) this.#askForSnapshot(stream, 'new');
-    }
-    const isCovered = start?.gap === undefined;
-    this.#sink.begin(isCovered ? this.#passage.tell(this.#cursor) : undefined);
-    if (!isCovered) this.#cross(start.gap, start.offset, requested);
+    const id = gap === undefined ? this.#passage.tell(offset) : undefined;
+    if (this.#wait === undefined) this.#sink.begin(id);
+    if (gap !== undefined) this.#cross(gap, offset, requested);
+    return true;
   }
 
   /** Crosses a gap or hands out one event, of a snapshot or of the log; false if there is nothing. */

@@ -1,7 +1,7 @@
 import { EventBus } from '../../src/bus/event-bus.js';
 import type { Reader } from '../../src/bus/reader.js';
 import type { Seat } from '../../src/bus/sink.js';
-import type { History } from '../../src/log/backplane.js';
+import type { Backplane, History } from '../../src/log/backplane.js';
 import type { SseEvent } from '../../src/log/event.js';
 import { Log } from '../../src/log/log.js';
 import { MemoryBackplane } from '../../src/log/memory.backplane.js';
@@ -14,16 +14,18 @@ export class Desk {
   readonly log: Log;
   readonly bus: EventBus;
 
-  private constructor(history: Partial<History>, backplane: MemoryBackplane) {
-    const all = { maxEvents: 1_000, maxBytes: 1e9, maxAge: false as const, ...history };
-    this.log = new Log(all, this.turn);
+  private constructor(history: History, backplane: Backplane) {
+    this.log = new Log(history, this.turn);
     this.bus = new EventBus(this.log, this.turn, backplane);
   }
 
-  static async open(history: Partial<History> = {}): Promise<Desk> {
-    const backplane = new MemoryBackplane();
-    const desk = new Desk(history, backplane);
-    await backplane.open(desk.log);
+  static async open(
+    history: Partial<History> = {},
+    backplane: Backplane = new MemoryBackplane(),
+  ): Promise<Desk> {
+    const all = { maxEvents: 1_000, maxBytes: 1e9, maxAge: false as const, ...history };
+    const desk = new Desk(all, backplane);
+    await backplane.open(desk.log, all);
     return desk;
   }
 

@@ -61,7 +61,17 @@ const IN_THE_READER: Record<string, Mutation> = {
   },
   'another epoch that passes for the same': {
     file: 'bus/start.ts',
-    from: "if (place.epoch !== log.epoch) return { offset: log.lost, gap: 'epoch' };",
+    from: "if (isGone) return { offset: log.lost, gap: 'epoch' };",
+    to: '',
+  },
+  'a place that may yet come, taken for one of a log that is gone': {
+    file: 'bus/start.ts',
+    from: 'const place = isLocal ? undefined : parseCursor(requested);',
+    to: 'const place = isLocal ? undefined : undefined;',
+  },
+  'a wait of which nobody hears that it is over': {
+    file: 'bus/waiting-room.ts',
+    from: '    this.#sink.schedule();\n',
     to: '',
   },
   'another epoch that is not noticed in mid-stream': {

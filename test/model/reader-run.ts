@@ -57,8 +57,9 @@ export class ReaderRun {
     this.clients = Array.from({ length: random.int(1, 3) }, () => new Client(this));
   }
 
+  /** Of one length, so that a later one is greater. */
   get epoch(): string {
-    return `e${this.#epoch}`;
+    return `e${String(this.#epoch).padStart(3, '0')}`;
   }
 
   get head(): number {
@@ -182,12 +183,13 @@ class Instance {
   readonly bus: EventBus;
   readonly #run: ReaderRun;
   #fed = 0;
+  #catchUps: { readonly upTo: number; readonly resolve: () => void }[] = [];
 
   constructor(run: ReaderRun) {
     this.#run = run;
     this.turn = new run.core.Turn();
     this.log = new run.core.Log(run.history, this.turn);
-    this.bus = new run.core.EventBus(this.log, this.turn, new (modelBackplane(run))());
+    this.bus = new run.core.EventBus(this.log, this.turn, new (modelBackplane(run, this))());
   }
 
   /** Takes some of what is ordered; says whether there was any. */
@@ -197,8 +199,16 @@ class Instance {
       if (record === undefined) this.log.reset(epoch, offset);
       else this.log.append(offset, record);
     }
-    this.#fed += news.length;
+    this.#count(news.length);
     return news.length > 0;
+  }
+
+  /** Resolves when everything that is ordered now has been fed. */
+  catchUp(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#catchUps.push({ upTo: this.#run.ordered.length, resolve });
+      this.#count(0);
+    });
   }
 
   /** Loses some of what is ordered, as a replica does that was away for too long. */
@@ -209,11 +219,20 @@ class Instance {
     const upTo = news.at(-1)?.offset ?? 0;
     this.#run.holes.push({ epoch, after: this.log.head, upTo });
     this.log.lose(upTo);
-    this.#fed += news.length;
+    this.#count(news.length);
+  }
+
+  #count(news: number): void {
+    this.#fed += news;
+    for (const { upTo, resolve } of this.#catchUps) if (upTo <= this.#fed) resolve();
+    this.#catchUps = this.#catchUps.filter(({ upTo }) => upTo > this.#fed);
   }
 }
 
-function modelBackplane(run: ReaderRun): new () => InstanceType<Core['Backplane']> {
+function modelBackplane(
+  run: ReaderRun,
+  instance: Instance,
+): new () => InstanceType<Core['Backplane']> {
   return class extends run.core.Backplane {
     override readonly isLocal = run.isLocal;
     override readonly health: BackplaneHealth = {
@@ -223,7 +242,9 @@ function modelBackplane(run: ReaderRun): new () => InstanceType<Core['Backplane'
       lagMs: 0,
     };
     override async open(): Promise<void> {}
-    override async catchUp(): Promise<void> {}
+    override catchUp(): Promise<void> {
+      return instance.catchUp();
+    }
     override async close(): Promise<void> {}
     override async publish(record: EventRecord): Promise<string> {
       const { epoch, offset } = run.order(record);
@@ -399,7 +420,8 @@ class Client {
     if (chance <= 4) return 'what?';
     if (chance <= 7) return `e0.${random.int(0, 9)}`;
     if (chance <= 10) return undefined;
-    if (chance <= 13 && this.#run.isLocal) return `${this.#run.epoch}.${this.#run.head + 5}`;
+    if (chance <= 12) return `${this.#run.epoch}.${this.#run.head + 5}`;
+    if (chance <= 13) return `e${this.#run.isLocal ? '000' : '999'}.${random.int(0, 9)}`;
     if (chance <= 25 && ids.length > 0) return random.pick(ids);
     return lastEventId;
   }
@@ -435,6 +457,8 @@ class Connection implements Surroundings {
   readonly #added = new Subject<Observable<MessageEvent>>();
   readonly #replaced = new Map<string, Subject<Observable<MessageEvent>>>();
   readonly #unanswered: (() => void)[] = [];
+  /** Whether the client has come before what it goes on from has. */
+  readonly #isAhead: boolean;
   #serial = 0;
   #close = () => {};
 
@@ -445,6 +469,9 @@ class Connection implements Surroundings {
     this.matching = run.core.matching;
     this.seat = seat;
     this.#witness = witness;
+    const { epoch, offset } = placeIn(seat.lastEventId ?? '');
+    const { epoch: present, head } = instance.log;
+    this.#isAhead = epoch > present || (epoch === present && offset > head);
   }
 
   open(views: readonly LaneView[]): void {
@@ -500,7 +527,7 @@ class Connection implements Surroundings {
   switchOne(lanes: Lane[]): Lane[] {
     const { random } = this.#run;
     const lane = random.pick(lanes);
-    const mayChange = lane.way === 'map' && this.#replaced.has(lane.tag);
+    const mayChange = lane.way === 'map' && this.#replaced.has(lane.tag) && !this.#isAhead;
     if (!mayChange) return lanes;
     this.hasSwitched = true;
     const isSame = random.chance(0.5) && lane.sources[0]?.start !== 'snapshot';

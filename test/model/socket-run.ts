@@ -324,7 +324,7 @@ class SocketClient implements Surroundings {
     const { lastEventId, ids } = this.witness;
     const chance = random.int(1, 100);
     if (chance <= 4) return 'what?';
-    if (chance <= 7) return `another.${random.int(0, 9)}`;
+    if (chance <= 7) return `0.${random.int(0, 9)}`;
     if (chance <= 10) return undefined;
     if (chance <= 13) return `${log.epoch}.${log.head + 50}`;
     if (chance <= 25 && ids.length > 0) return random.pick(ids);

@@ -243,6 +243,7 @@ export class Witness {
 
   #crossAt(view: LaneView, from: Place, reason: string, to: Place): void {
     if ((reason === 'epoch') === (from.epoch === to.epoch)) throw new Error(`Gap: ${reason}?`);
+    if (to.epoch < from.epoch) throw new Error('A gap leads back to a log that is gone');
     if (reason === 'trimmed' && to.offset <= from.offset) throw new Error('A gap leads back');
     // The operators may hold a snapshot, and what followed it.
     let at = view.isOwed ? view.owed?.at : view.at;

@@ -35,6 +35,8 @@ class RuleController {
 class ManualBackplane extends Backplane {
   sink: LogSink | undefined;
   readonly published: EventRecord[] = [];
+  /** Everything has come that was ordered before. */
+  onCaughtUp = () => {};
   override readonly health: BackplaneHealth = {
     isConnected: true,
     lastReadAt: undefined,
@@ -51,7 +53,9 @@ class ManualBackplane extends Backplane {
     return `E.${this.published.push(record)}`;
   }
 
-  override async catchUp(): Promise<void> {}
+  override catchUp(): Promise<void> {
+    return new Promise((resolve) => (this.onCaughtUp = resolve));
+  }
 
   override async close(): Promise<void> {}
 
@@ -269,13 +273,25 @@ describe.each([
     expect((await client.next()).data).toBe('after');
   });
 
-  it('6. Gap: a cursor ahead of this instance is no gap', async () => {
+  it('6. Gap: a cursor ahead of this instance is no gap: wait', async () => {
     const backplane = new ManualBackplane();
     await serve((bus) => bus.stream('a'), { backplane });
     const client = await connect('E.2');
     await reaches(client, 'E.2');
     for (const text of ['1', '2', '3']) backplane.bring({ topics: ['a'], text, isJson: true });
     expect(await client.next()).toMatchObject({ type: 'message', data: '3', lastEventId: 'E.3' });
+  });
+
+  it('6. Gap: unknown, when a cursor ahead of this instance cannot come any more', async () => {
+    const backplane = new ManualBackplane();
+    await serve((bus) => bus.stream('a'), { backplane, heartbeatInterval: 10 });
+    const client = await connect('F.2');
+    await reaches(client, 'F.2');
+    await until(() => client.comments >= 2);
+    expect(client.text.trimStart()).toMatch(/^retry: 7\nid: F\.2\n\n(:\s*\n\n)+$/);
+    backplane.onCaughtUp();
+    const gap = { reason: 'unknown', requested: 'F.2', resumedAt: 'E.0' };
+    expect((await client.next()).json()).toEqual(gap);
   });
 
   it('7. Snapshot then live, without a race: what is published meanwhile follows', async () => {
