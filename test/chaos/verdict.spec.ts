@@ -32,7 +32,7 @@ describe('judge()', () => {
     expect(faultsOf([event(1), gap('a.1', 'b.0'), event(1, 'new', 'b')], 'b.1')).toEqual([]);
   });
 
-  it.each([
+  it.each<[string, Record['items'], end?: string, start?: string]>([
     ['a missing event', [event(1), event(2), event(4)]],
     ['a missing event at the end', [event(1), event(2), event(3)]],
     ['a repeated event', [event(1), event(2), event(2), event(3), event(4)]],
@@ -40,8 +40,25 @@ describe('judge()', () => {
     ['another event in its place', [event(1), event(2, 'other'), event(3), event(4)]],
     ['a gap that is too short', [event(1), gap('a.1', 'a.2'), event(4)]],
     ['a gap from elsewhere', [event(1), event(2), gap('a.1', 'a.3'), event(4)]],
+    [
+      'a repeated event after a gap',
+      [event(1), gap('a.1', 'b.0'), event(1, 'event 1', 'b')],
+      'b.1',
+    ],
+    [
+      'a log that it has left',
+      [gap('a.0', 'b.0'), gap('b.0', 'a.1'), event(2), event(3), event(4)],
+      'a.4',
+    ],
+    [
+      'a log before its own',
+      [gap('b.0', 'a.0'), ...[1, 2, 3, 4].map((n) => event(n))],
+      'a.4',
+      'b.0',
+    ],
+    ['a gap that leads back', [event(1), event(2), gap('a.2', 'a.0'), event(3), event(4)]],
     ['another log without a gap', [event(1), event(2), event(3), event(4, 'x', 'b')]],
-  ])('finds %s', (_, items) => {
-    expect(faultsOf(items)).not.toEqual([]);
+  ])('finds %s', (_, items, end = 'a.4', start = 'a.0') => {
+    expect(faultsOf(items, end, start)).not.toEqual([]);
   });
 });

@@ -63,9 +63,6 @@ function walk(record: Record, textAt: Map<string, string>, fault: (what: string)
   let stretch: Stretch = { epoch: start.epoch, from: start.offset, to: start.offset };
   const stretches = [stretch];
   const received = new Set<string>();
-  /** Those that must not come again. */
-  const seen = new Set<string>();
-  const epochs = new Set([start.epoch]);
   for (const { type, data, id } of record.items) {
     const place = placeOf(id);
     if (type === 'gap') {
@@ -76,20 +73,17 @@ function walk(record: Record, textAt: Map<string, string>, fault: (what: string)
         fault(`at ${stretch.epoch}.${stretch.to} a gap from elsewhere, ${data}`);
       }
       stretch.to = Math.max(stretch.to, requested.offset);
-      // An instance that has yet to hear of the new log begins the one before again, and says so by this gap.
-      if (place.epoch !== stretch.epoch && epochs.has(place.epoch)) seen.clear();
-      epochs.add(place.epoch);
+      if (!isBefore(requested, place)) fault(`a gap that leads back, ${data}`);
       stretch = { epoch: place.epoch, from: place.offset, to: place.offset };
       stretches.push(stretch);
       continue;
     }
     if (place.epoch !== stretch.epoch) fault(`${id} after ${stretch.epoch} without a gap`);
     if (place.offset <= stretch.to) fault(`${id} after ${stretch.to}`);
-    if (seen.has(data)) fault(`${data} twice`);
+    if (received.has(data)) fault(`${data} twice`);
     const known = textAt.get(id);
     if (known !== undefined && known !== data) fault(`${id} is ${data}, elsewhere ${known}`);
     textAt.set(id, data);
-    seen.add(data);
     received.add(data);
     stretch.to = place.offset;
   }
@@ -104,6 +98,12 @@ function isWithin(stretches: readonly Stretch[], { epoch, offset }: Place): bool
   return stretches.some(
     (stretch) => stretch.epoch === epoch && stretch.from < offset && offset <= stretch.to,
   );
+}
+
+/** Epochs grow, so a client that has left one is never in it again. */
+function isBefore(one: Place, other: Place): boolean {
+  if (one.epoch !== other.epoch) return one.epoch < other.epoch;
+  return one.offset < other.offset;
 }
 
 export function placeOf(cursor: string): Place {

@@ -63,6 +63,8 @@ export class Witness {
   lastEventId: string | undefined;
   /** All ids that the client ever had. */
   readonly ids: string[] = [];
+  /** Those that a server came up with, rather than the client itself. */
+  readonly #issued = new Set<string>();
   seen = 0;
   gaps = 0;
   repeats = 0;
@@ -224,6 +226,7 @@ export class Witness {
     const isAnswer = requested === this.#requested;
     if (reason !== 'trimmed') this.#told = undefined;
     if (reason === 'unknown' && !isAnswer) throw new Error('A gap is unknown in mid-stream');
+    if (reason === 'unknown' && this.#issued.has(requested)) throw new Error('It had been issued');
     for (const view of this.views) {
       if (reason !== 'unknown') this.#crossAt(view, placeOf(requested), reason, to);
       // A stream that began at the head has not missed what a stream of more patience goes on from.
@@ -294,6 +297,7 @@ export class Witness {
     this.#told = place;
     this.lastEventId = id;
     this.ids.push(id);
+    if (!isEcho) this.#issued.add(id);
   }
 
   #checkNotOvertaken(view: LaneView, place: Place, isFirst: boolean): void {
