@@ -132,7 +132,7 @@ describeWith(REDIS_SERVER, 'instances that share a Redis', (path) => {
     client.close();
   });
 
-  it('serve 1,000 clients that reconnect without a command to Redis', async () => {
+  it('serve 1,000 clients that reconnect, and 1,000 with cursors from elsewhere, without a command to Redis', async () => {
     const quiet = { checkInterval: 60_000 };
     const [one, two] = [await start(quiet), await start(quiet)];
     const cursor = await one.get(EventBus).publish('news', { data: 0 });
@@ -154,6 +154,19 @@ describeWith(REDIS_SERVER, 'instances that share a Redis', (path) => {
         Array.from({ length: 10 }, (_, index) => index + 1),
       );
     }
+    const [epoch, offset] = head.split('.');
+    const foreign = [`${epoch}.${Number(offset) + 9}`, 'ffffffffffffffff.1', '0.1', 'no cursor'];
+    for (let batch = 0; batch < 10; batch++) {
+      const some = Array.from({ length: 100 }, (_, index) =>
+        connectSse(index % 2 === 0 ? one : two, '/topics/news', {
+          lastEventId: foreign[(index >> 1) % foreign.length],
+        }),
+      );
+      clients = [...clients, ...(await Promise.all(some))];
+    }
+    await until('each of them has its first frame', () =>
+      clients.every(({ retry }) => retry !== undefined),
+    );
     const after = await commands();
     for (const client of clients) client.close();
     const more = [...after].filter(([name, calls]) => calls > (before.get(name) ?? 0));
