@@ -1,10 +1,11 @@
 /**
  * A place in the log: `<epoch>.<offset>`, ASCII, opaque to clients. It names the last event before the
- * place, so reading goes on with the next one. Travels as `id:` and comes back as `Last-Event-ID`.
+ * place, so reading goes on with the next one. Travels as `id:` and comes back as `Last-Event-ID`. Epochs
+ * grow, and offsets within an epoch, so places have one order.
  */
 export type Cursor = string;
 
-/** What a cursor says, once it is known to be well formed. Epochs grow, so places have one order. */
+/** What a cursor says, once it is known to be well formed. */
 export interface Place {
   readonly epoch: string;
   readonly offset: number;

@@ -42,8 +42,8 @@ export type GapReason = 'trimmed' | 'epoch' | 'unknown';
 /**
  * The data of an `event: gap`.
  * - `trimmed`: the log has dropped events that the client missed;
- * - `epoch`: the cursor belongs to another log, one that is gone;
- * - `unknown`: no log ever issued that cursor.
+ * - `epoch`: the cursor belongs to an earlier log, one that is gone;
+ * - `unknown`: as far as anybody knows, no log ever issued that cursor.
  */
 export interface GapData {
   readonly reason: GapReason;
