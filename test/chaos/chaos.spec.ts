@@ -20,6 +20,7 @@ const HARMLESS: readonly Fault[] = [
 const HARMFUL: readonly Fault[] = [
   ...HARMLESS,
   'flush Redis',
+  'flush Redis unheard',
   'restart Redis empty',
   'pause an instance',
 ];

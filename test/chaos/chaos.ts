@@ -17,6 +17,7 @@ export type Fault =
   | 'replace an instance'
   | 'pause an instance'
   | 'flush Redis'
+  | 'flush Redis unheard'
   | 'restart Redis empty';
 
 export interface Scenario {
@@ -49,10 +50,11 @@ export async function chaos(
 ): Promise<Outcome> {
   const random = new Random(run.seed);
   const redis = await RedisServer.start(run.redisPath);
-  const proxy = await Proxy.start(redis.port);
+  const [proxy, childProxy] = [await Proxy.start(redis.port), await Proxy.start(redis.port)];
   const { instances, maxEvents, absence } = scenario;
   const counts = { all: instances, children: 1 };
-  const fleet = await Fleet.start({ url: proxy.url, maxEvents }, counts, run.folder);
+  const urls = { url: proxy.url, childUrl: childProxy.url };
+  const fleet = await Fleet.start({ ...urls, maxEvents }, counts, run.folder);
   const clients = Array.from(
     { length: TOPICS.length * CLIENTS_PER_TOPIC },
     (_, index) =>
@@ -72,7 +74,7 @@ export async function chaos(
     while (performance.now() < end) {
       const fault = random.pick(scenario.faults);
       if (fault === undefined) break;
-      await cause(fault, { redis, proxy, fleet, random });
+      await cause(fault, { redis, proxies: [childProxy, proxy], fleet, random });
       happened.set(fault, (happened.get(fault) ?? 0) + 1);
       await elapse(random.between(50, 500));
     }
@@ -87,7 +89,7 @@ export async function chaos(
     await Promise.all(publishers.map((publisher) => publisher.stop()));
     await Promise.all(clients.map((client) => client.stop()));
     await fleet.stop();
-    await proxy.stop();
+    await Promise.all([proxy, childProxy].map((each) => each.stop()));
     await redis.stop();
   }
   const acknowledged = publishers.flatMap((publisher) => publisher.acknowledged);
@@ -104,11 +106,18 @@ async function cause(
   fault: Fault,
   {
     redis,
-    proxy,
+    proxies,
     fleet,
     random,
-  }: { redis: RedisServer; proxy: Proxy; fleet: Fleet; random: Random },
+  }: {
+    redis: RedisServer;
+    /** The first is the children's. */
+    proxies: readonly Proxy[];
+    fleet: Fleet;
+    random: Random;
+  },
 ): Promise<void> {
+  const [childProxy] = proxies;
   switch (fault) {
     case 'kill connections':
       for (let times = random.between(1, 5); times > 0; times--) {
@@ -123,11 +132,11 @@ async function cause(
       break;
     case 'cut the network':
       // What Redis does meanwhile, nobody hears of.
-      proxy.deafen('');
+      for (const proxy of proxies) proxy.deafen('');
       await elapse(random.between(0, 100));
-      proxy.cut();
+      for (const proxy of proxies) proxy.cut();
       await elapse(random.between(0, 500));
-      proxy.mend();
+      for (const proxy of proxies) proxy.mend();
       break;
     case 'kill an instance':
       await fleet.kill();
@@ -144,6 +153,14 @@ async function cause(
     }
     case 'flush Redis':
       await redis.control.flushall();
+      break;
+    case 'flush Redis unheard':
+      // The child goes on serving the log that is gone.
+      childProxy?.deafen('');
+      await redis.control.flushall();
+      await elapse(random.between(300, 900));
+      childProxy?.cut();
+      childProxy?.mend();
       break;
     case 'restart Redis empty':
       await redis.kill();

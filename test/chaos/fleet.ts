@@ -16,21 +16,26 @@ export interface Instance {
   readonly process?: ChildProcess;
 }
 
+export interface FleetOptions extends InstanceOptions {
+  /** Where the children find Redis, so that it can be kept from them alone. */
+  readonly childUrl: string;
+}
+
 /** The instances that run, of which the first are processes of their own. */
 export class Fleet {
-  readonly #options: InstanceOptions;
+  readonly #options: FleetOptions;
   readonly #instances: (Instance | undefined)[] = [];
   readonly #folder: string;
   readonly #children: number;
 
-  private constructor(options: InstanceOptions, children: number, folder: string) {
+  private constructor(options: FleetOptions, children: number, folder: string) {
     this.#options = options;
     this.#children = children;
     this.#folder = folder;
   }
 
   static async start(
-    options: InstanceOptions,
+    options: FleetOptions,
     counts: { readonly all: number; readonly children: number },
     folder: string,
   ): Promise<Fleet> {
@@ -76,9 +81,10 @@ export class Fleet {
   }
 
   async #start(index: number): Promise<void> {
+    const { url, childUrl, maxEvents } = this.#options;
     this.#instances[index] = await (index < this.#children
-      ? startChild(this.#folder, this.#options)
-      : startHere(this.#options));
+      ? startChild(this.#folder, { url: childUrl, maxEvents })
+      : startHere({ url, maxEvents }));
   }
 }
 
