@@ -1,11 +1,12 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { Logger } from '@nestjs/common';
-import { Observable } from 'rxjs';
+import { Observable, type Subscriber } from 'rxjs';
 import type { Backplane, PublishOptions } from '../log/backplane.js';
 import type { Cursor } from '../log/cursor.js';
 import type { AnyEvents, NewEvent, SseEvent } from '../log/event.js';
 import type { Log } from '../log/log.js';
 import type { Turn } from '../log/turn.js';
+import { JoinedFramesCache } from '../wire/joined-frames.js';
 import { checkTopics, toRecord } from './checks.js';
 import { TopicMatcher } from './matching.js';
 import { PlainSink } from './plain-sink.js';
@@ -15,7 +16,7 @@ import type { ReaderContext } from './reader-context.js';
 import { ReaderStream } from './reader-stream.js';
 import { Selection } from './selection.js';
 import type { Seat } from './sink.js';
-import { planStream, type StreamOptions } from './stream-options.js';
+import { planStream, type StreamOptions, type StreamPlan } from './stream-options.js';
 import { WaitingRoom } from './waiting-room.js';
 
 /** What publishers may pass when the application names no event types. */
@@ -40,8 +41,11 @@ export class EventBus<Events extends object = object> {
     this.#log = log;
     this.#turn = turn;
     this.#backplane = backplane;
+    const frames = new JoinedFramesCache();
+    turn.onEnd(() => frames.clear());
     this.#context = {
       log,
+      frames,
       isLocal: backplane.isLocal,
       waitingRoom: new WaitingRoom(() => backplane.catchUp()),
       warn: (message, error) => this.#warn(message, error),
@@ -90,16 +94,12 @@ export class EventBus<Events extends object = object> {
     const plan = planStream(options);
     const seat = this.#seat;
     const stream = new Observable<SseEvent>((subscriber) => {
-      if (seat?.isSilent) return;
-      const isSeated = seat !== undefined && !seat.isEnded;
-      const sink = isSeated ? seat : new PlainSink(this.#turn, subscriber);
-      const reader = (sink.reader ??= isSeated
-        ? this.seat(seat, () => new Reader(this.#context, sink, seat.lastEventId))
-        : new Reader(this.#context, sink, undefined));
-      const selection = new Selection(this.#log, selected, sink);
-      const joined = new ReaderStream(selection, plan, subscriber, this.#context.warn, isSeated);
-      reader.join(joined);
-      return () => reader.leave(joined);
+      if (seat === undefined || seat.isEnded) {
+        if (seat?.isSilent !== true) return this.#subscribe(selected, plan, subscriber);
+      } else {
+        return this.seat(seat, () => this.#join(seat, selected, plan, subscriber));
+      }
+      return undefined;
     });
     return stream as Observable<SseEvent<Events>>;
   }
@@ -113,6 +113,36 @@ export class EventBus<Events extends object = object> {
   get #seat(): Seat | undefined {
     const found = SEATS.getStore();
     return found?.bus === this ? found.seat : undefined;
+  }
+
+  /** Opens a stream outside of any connection. */
+  #subscribe(
+    topics: readonly string[] | TopicMatcher,
+    plan: StreamPlan,
+    subscriber: Subscriber<SseEvent>,
+  ): () => void {
+    const sink = new PlainSink(this.#turn, subscriber);
+    const reader = (sink.reader = new Reader(this.#context, sink, undefined));
+    const selection = new Selection(this.#context, topics, sink);
+    const joined = new ReaderStream(selection, plan, subscriber, this.#context.warn, 'subscriber');
+    reader.join(joined);
+    return () => reader.leave(joined);
+  }
+
+  /** Opens a stream on a connection. */
+  #join(
+    seat: Seat,
+    topics: readonly string[] | TopicMatcher,
+    plan: StreamPlan,
+    subscriber: Subscriber<SseEvent>,
+  ): () => void {
+    const reader = (seat.reader ??= new Reader(this.#context, seat, seat.lastEventId));
+    const selection = new Selection(this.#context, topics, seat);
+    const end = seat.behind(subscriber);
+    const way = end === undefined ? 'operators' : 'direct';
+    const joined = new ReaderStream(selection, plan, end ?? subscriber, this.#context.warn, way);
+    reader.join(joined);
+    return () => reader.leave(joined);
   }
 
   async #publish(topics: unknown, event: unknown, options?: PublishOptions): Promise<Cursor> {

@@ -3,24 +3,30 @@ import { Entry } from '../log/entry.js';
 import type { Log } from '../log/log.js';
 import type { ReaderStream } from './reader-stream.js';
 
+/** The streams of a reader, as they are now. */
+export interface StreamList {
+  readonly streams: readonly ReaderStream[];
+}
+
 /** Decides which id a message may carry, so that no id overtakes an event (rule 5). */
 export class MessageIds {
   readonly #log: Log;
-  readonly #streams: readonly ReaderStream[];
+  readonly #reader: StreamList;
   /** Streams that have left while operators held events of theirs. */
   #departed: ReaderStream[] = [];
   /** The offset that the client knows; -1 when it knows none of this log. */
-  #told = -1;
+  #told: number;
   /** How far the reader is: no message can name a place beyond it. */
-  #reached = -1;
+  #reached: number;
   /** Entries handed to several streams whose own frame has gone out, while one of them may yet emit it. */
   #sentOnce: Set<Entry> | undefined;
   /** How often an offset that several streams hold has still to come out before none of them does. */
   #timesLeft: Map<number, number> | undefined;
 
-  constructor(log: Log, streams: readonly ReaderStream[]) {
+  constructor(log: Log, reader: StreamList, told: number) {
     this.#log = log;
-    this.#streams = streams;
+    this.#told = this.#reached = told;
+    this.#reader = reader;
   }
 
   /** The client begins anew, or somewhere else. */
@@ -38,7 +44,7 @@ export class MessageIds {
   /** The furthest offset up to `offset` that can be told, if that tells the client anything new. */
   upTo(offset: number): number | undefined {
     let least = offset < this.#reached ? offset : this.#reached;
-    for (const { floor } of this.#streams) if (floor.value < least) least = floor.value;
+    for (const { floor } of this.#reader.streams) if (floor.value < least) least = floor.value;
     for (const { floor } of this.#departed) if (floor.value < least) least = floor.value;
     return least > this.#told ? least : undefined;
   }
@@ -77,7 +83,7 @@ export class MessageIds {
 
   /** Whether operators hold events, so that a message without an id may be one of them. */
   get areHeld(): boolean {
-    return [...this.#streams, ...this.#departed].some(({ floor }) => floor.holdsAny);
+    return [...this.#reader.streams, ...this.#departed].some(({ floor }) => floor.holdsAny);
   }
 
   /** A stream has left; what its operators still hold may come out yet. */
@@ -108,13 +114,14 @@ export class MessageIds {
   }
 
   #holdersOf(offset: number): ReaderStream[] {
-    return [...this.#streams, ...this.#departed].filter(({ floor }) => floor.holds(offset));
+    return [...this.#reader.streams, ...this.#departed].filter(({ floor }) => floor.holds(offset));
   }
 
   #settleDeparted(offset: number, from: ReaderStream | undefined): void {
     // A stream that joined later took the place of the one that left (switchMap): those events are dropped.
     for (const departed of this.#departed) {
-      if (from !== undefined && from.joinedAs > departed.leftAs) departed.floor.settle(offset);
+      if (from !== undefined && from.joinedAs > (departed.leftAs ?? Infinity))
+        departed.floor.settle(offset);
     }
     this.#departed = this.#departed.filter(({ floor }) => floor.holdsAny);
   }

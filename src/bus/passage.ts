@@ -1,9 +1,8 @@
 import { encodeFrame } from '../wire/frame.js';
 import { toFields } from '../wire/message.js';
-import { Entry } from '../log/entry.js';
-import type { SseEvent } from '../log/event.js';
+import { Entry, looseEvent } from '../log/entry.js';
 import type { Log } from '../log/log.js';
-import { MessageIds } from './message-ids.js';
+import { MessageIds, type StreamList } from './message-ids.js';
 import type { ReaderStream } from './reader-stream.js';
 import type { Sink } from './sink.js';
 
@@ -11,7 +10,6 @@ type Warn = (message: string, error?: unknown) => void;
 
 /** Stands for no message: undefined can be one. */
 const NOTHING = Symbol();
-const NONE: readonly ReaderStream[] = [];
 
 /**
  * The way of events through the user's operators. A message that comes out while an event passes
@@ -31,35 +29,44 @@ export class Passage {
   #last: unknown = NOTHING;
   #lastOffset: number | undefined;
 
-  constructor(log: Log, sink: Sink, streams: readonly ReaderStream[], warn: Warn) {
+  /** @param told the offset that the client knows; -1 if it knows none */
+  constructor(log: Log, sink: Sink, reader: StreamList, warn: Warn, told: number) {
     this.#log = log;
     this.#sink = sink;
-    this.#ids = new MessageIds(log, streams);
+    this.#ids = new MessageIds(log, reader, told);
     this.#warn = warn;
   }
 
-  /** Hands an event of the log to the streams that want it. */
-  pass(entry: Entry, first: ReaderStream, others: readonly ReaderStream[] = NONE): void {
-    this.#isShared = others.length > 0;
+  /** Hands an event of the log to the streams that take it. */
+  pass(entry: Entry, takers: readonly ReaderStream[]): void {
+    this.#isShared = takers.length > 1;
     this.#ids.reach(entry.offset);
-    first.floor.hand(entry.offset);
-    for (const { floor } of others) floor.hand(entry.offset);
+    for (const { floor } of takers) floor.hand(entry.offset);
     this.#offset = entry.offset;
-    this.#passing = first;
-    first.next(entry.event);
-    for (const stream of others) {
+    for (const stream of takers) {
       this.#passing = stream;
       stream.next(entry.event);
     }
     this.#endPass();
   }
 
-  /** @param offset the place that is reached with the event, for the last one of a snapshot */
-  passSnapshot(event: SseEvent, offset: number | undefined, stream: ReaderStream): void {
-    if (offset !== undefined) this.#ids.reach(offset);
-    this.#offset = offset;
+  /** Hands out one event of a stream's snapshot, if there is any; with the last one the client is at `offset`. */
+  passSnapshot(stream: ReaderStream, offset: number): void {
+    const record = stream.snapshot?.pop();
+    const isLast = stream.snapshot?.length === 0;
+    if (isLast) {
+      stream.snapshot = undefined;
+      stream.floor.pin(offset);
+    }
+    if (record === undefined) {
+      stream.floor.settle(offset);
+      this.#writeId(offset);
+      return;
+    }
+    if (isLast) this.#ids.reach(offset);
+    this.#offset = isLast ? offset : undefined;
     this.#passing = stream;
-    stream.next(event);
+    stream.next(looseEvent(record, isLast ? this.#log.cursorAt(offset) : undefined));
     this.#endPass();
   }
 
@@ -112,7 +119,11 @@ export class Passage {
     if (!this.#isShared) return;
     this.#isShared = false;
     this.#ids.forgetSettled();
-    const id = offset === undefined ? undefined : this.tell(offset);
+    if (offset !== undefined) this.#writeId(offset);
+  }
+
+  #writeId(offset: number): void {
+    const id = this.tell(offset);
     if (id !== undefined) this.#sink.write(encodeFrame({ id }));
   }
 

@@ -16,8 +16,8 @@ export class PlainSink implements Sink, Task {
     this.#subscriber = subscriber;
   }
 
-  get isReady(): boolean {
-    return !this.#subscriber.closed;
+  get room(): number {
+    return this.#subscriber.closed ? 0 : Infinity;
   }
 
   schedule(): void {

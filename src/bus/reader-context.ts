@@ -1,4 +1,5 @@
 import type { Log } from '../log/log.js';
+import type { JoinedFramesCache } from '../wire/joined-frames.js';
 import type { WaitingRoom } from './waiting-room.js';
 
 /** What a reader needs beside its sink. */
@@ -6,6 +7,8 @@ export interface ReaderContext {
   readonly log: Log;
   /** See `Backplane.isLocal`. */
   readonly isLocal: boolean;
+  /** Frames that readers read one after the other, joined once for all that read the same. */
+  readonly frames: JoinedFramesCache;
   readonly waitingRoom: WaitingRoom;
   readonly warn: (message: string, error?: unknown) => void;
 }

@@ -1,13 +1,16 @@
-import type { Subscriber } from 'rxjs';
 import type { Entry, EventRecord } from '../log/entry.js';
 import type { SseEvent } from '../log/event.js';
 import { Floor } from './floor.js';
 import type { Selection } from './selection.js';
+import type { Output, Sink } from './sink.js';
+import { readSnapshot } from './snapshot.js';
 import type { StreamPlan } from './stream-options.js';
+
+const NONE: readonly ReaderStream[] = [];
 
 /** One stream that a reader serves. */
 export class ReaderStream {
-  readonly floor = new Floor();
+  #floor: Floor | undefined;
   /** Events up to this offset are not for this stream. */
   after = 0;
   /** Whether a snapshot was asked for and is not there yet. */
@@ -16,36 +19,70 @@ export class ReaderStream {
   snapshot: EventRecord[] | undefined;
   /** When it joined and left its reader, counted over all streams of the reader. */
   joinedAs = 0;
-  leftAs = Infinity;
-  readonly #subscriber: Subscriber<SseEvent>;
+  leftAs: number | undefined;
+  readonly #output: Output;
   #hasReported = false;
 
   constructor(
     readonly selection: Selection,
     readonly plan: StreamPlan,
-    subscriber: Subscriber<SseEvent>,
+    output: Output,
     readonly report: (message: string, error: unknown) => void,
-    /** Whether what it emits comes back as messages; otherwise emitting is delivering. */
-    readonly isSeated: boolean,
+    /**
+     * What becomes of what it emits: it comes back as messages; it comes back at once, as it is; it is
+     * delivered by being emitted.
+     */
+    readonly way: 'operators' | 'direct' | 'subscriber',
   ) {
-    this.#subscriber = subscriber;
+    this.#output = output;
+  }
+
+  /** Whether whatever its topics have goes to the client as it is. */
+  get isPlain(): boolean {
+    const { where, snapshot, latestPerKey } = this.plan;
+    return this.way === 'direct' && where === undefined && snapshot === undefined && !latestPerKey;
+  }
+
+  /** Made when it is needed: what a plain stream reads is never held. */
+  get floor(): Floor {
+    return (this.#floor ??= new Floor());
   }
 
   get isClosed(): boolean {
-    return this.#subscriber.closed;
+    return this.#output.closed;
   }
 
   next(event: SseEvent): void {
-    if (!this.isSeated) this.floor.settle(Infinity);
-    this.#subscriber.next(event);
+    if (this.way === 'subscriber') this.floor.settle(Infinity);
+    this.#output.next(event);
   }
 
   complete(): void {
-    this.#subscriber.complete();
+    this.#output.complete();
   }
 
   error(error: unknown): void {
-    this.#subscriber.error(error);
+    this.#output.error(error);
+  }
+
+  /**
+   * Asks for a snapshot, if the stream has any: until it is there, and has been handed out, no place is safe.
+   *
+   * @param head what is published after it follows the snapshot
+   * @param reader told when it is there
+   */
+  askForSnapshot(reason: 'new' | 'gap', head: number, reader: Pick<Sink, 'schedule'>): void {
+    const { snapshot } = this.plan;
+    if (snapshot === undefined) return;
+    this.after = head;
+    this.floor.pin();
+    this.isOwed = true;
+    void readSnapshot(() => snapshot({ reason }), this.selection.names).then((answer) => {
+      this.isOwed = false;
+      if ('error' in answer) this.error(answer.error);
+      else this.snapshot = answer.toReversed();
+      reader.schedule();
+    });
   }
 
   /** @param catchUpTo events up to this offset were not read live */
@@ -92,4 +129,29 @@ export function nextAfter(streams: readonly ReaderStream[], offset: number): Ent
     if (entry !== undefined && (next === undefined || entry.offset < next.offset)) next = entry;
   }
   return next;
+}
+
+/** Whether one of the streams waits for its snapshot. */
+export function areOwed(streams: readonly ReaderStream[]): boolean {
+  for (const { isOwed } of streams) if (isOwed) return true;
+  return false;
+}
+
+/**
+ * The streams that take an entry, the first one after `offset`.
+ *
+ * @param catchUpTo see {@link ReaderStream.wants}
+ */
+export function takersOf(
+  streams: readonly ReaderStream[],
+  entry: Entry,
+  offset: number,
+  catchUpTo: number,
+): readonly ReaderStream[] {
+  const [only] = streams;
+  const isTaker = (stream: ReaderStream) =>
+    stream.selection.after(offset) === entry && stream.wants(entry, catchUpTo);
+  // Nothing is allocated for an event of a connection that has one stream.
+  if (streams.length === 1 && only !== undefined) return isTaker(only) ? streams : NONE;
+  return streams.filter(isTaker);
 }

@@ -1,85 +1,38 @@
 import { OutgoingMessage, type ServerResponse } from 'node:http';
-import type { Socket } from 'node:net';
 import { type HttpResponse, isHttp2 } from './http.js';
-import type { JoinedFrames } from './joined-frames.js';
 
-/** Writes to the body of one response. */
-export interface BodyWriter {
+/** What the bytes of a response's body are written to: a socket, or the response itself. */
+export interface Target {
   /** Bytes that were written and not yet taken by the kernel. */
-  readonly unsent: number;
-  /** The same to the byte, if the platform tells: it shrinks while a large write is being taken. */
-  readonly queued: number;
+  readonly writableLength: number;
   /** @param onTaken called when these bytes have been taken, or never */
-  write(frames: JoinedFrames, onTaken: (() => void) | undefined): void;
+  write(bytes: Buffer, onTaken?: () => void): unknown;
 }
 
 /**
- * Decides how to write, once, when the headers are out: straight to the socket if nobody can notice,
- * through the response otherwise.
+ * Whether the body can be written straight to the socket, as chunks, and nobody can notice: the headers are
+ * out, the response is chunked and owns its socket, and nobody has put something of theirs before it.
  */
-export function bodyWriter(response: HttpResponse): BodyWriter {
-  if (!isHttp2(response) && response.socket !== null && isPlain(response)) {
-    return new SocketWriter(response.socket);
-  }
-  return new ResponseWriter(response);
-}
-
-/** Whether the response is chunked, owns its socket, and nobody has put something of theirs before it. */
-function isPlain(response: ServerResponse): boolean {
+export function isPlain(response: HttpResponse): response is ServerResponse {
   return (
+    !isHttp2(response) &&
+    response.socket !== null &&
     response.headersSent &&
     response.chunkedEncoding &&
     response.write === OutgoingMessage.prototype.write &&
     // What waits inside a response (that of a pipelined request) would come after what goes past it.
-    response.writableLength === (response.socket?.writableLength ?? 0)
+    response.writableLength === response.socket.writableLength
   );
 }
 
-/** What a socket's own timeout looks at, too, so as not to fire while a write makes progress. */
-function queuedOf(socket: Socket | null): number {
-  const handle = (
-    socket as { readonly _handle?: { readonly writeQueueSize?: number } | null } | null
-  )?._handle;
-  return handle?.writeQueueSize ?? 0;
-}
-
-class SocketWriter implements BodyWriter {
-  readonly #socket: Socket;
-
-  constructor(socket: Socket) {
-    this.#socket = socket;
-  }
-
-  get unsent(): number {
-    return this.#socket.writableLength;
-  }
-
-  get queued(): number {
-    return queuedOf(this.#socket);
-  }
-
-  write(frames: JoinedFrames, onTaken: (() => void) | undefined): void {
-    this.#socket.write(frames.chunk, onTaken);
-  }
-}
-
-class ResponseWriter implements BodyWriter {
-  readonly #response: HttpResponse;
-
-  constructor(response: HttpResponse) {
-    this.#response = response;
-  }
-
-  get unsent(): number {
-    return this.#response.writableLength;
-  }
-
-  get queued(): number {
-    return isHttp2(this.#response) ? this.unsent : queuedOf(this.#response.socket);
-  }
-
-  write(frames: JoinedFrames, onTaken: (() => void) | undefined): void {
-    const response = this.#response as ServerResponse;
-    response.write(frames.body, onTaken);
-  }
+/**
+ * Bytes that wait, to the byte if the platform tells, so that it shrinks while a large write is being taken.
+ * A socket's own timeout looks at the same, so as not to fire while a write makes progress.
+ */
+export function queuedOf(response: HttpResponse): number {
+  if (isHttp2(response)) return response.writableLength;
+  const { socket } = response as {
+    readonly socket: { readonly _handle?: { readonly writeQueueSize?: number } | null } | null;
+  };
+  return socket?._handle?.writeQueueSize ?? 0;
 }

@@ -1,12 +1,12 @@
 import type { Reader } from '../bus/reader.js';
-import type { Seat } from '../bus/sink.js';
+import type { Outlet, Output, Seat } from '../bus/sink.js';
 import type { SseEvent } from '../log/event.js';
 import type { Task } from '../log/turn.js';
 import { encodeFrame } from '../wire/frame.js';
-import { toFields } from '../wire/message.js';
 import type { ConnectionInfo, EndReason } from './connection-info.js';
 import type { Delivery } from './delivery.js';
 import { destroy, type HttpResponse, isGone } from './http.js';
+import { Intake } from './intake.js';
 import type { Completion, Opening } from './opening.js';
 import { Outbox } from './outbox.js';
 
@@ -17,35 +17,36 @@ const HEARTBEAT = encodeFrame({ comment: '' });
  * turn; and it ends once, for one reason.
  */
 export class Connection implements Seat, Task {
-  queued = false;
   reader: Reader | undefined;
-  readonly isSilent = false;
-  readonly id: number;
-  readonly #opening: Opening;
-  readonly #delivery: Delivery;
-  readonly #outbox: Outbox;
-  readonly #since = Date.now();
-  #completion: Completion | undefined;
   #reason: EndReason | undefined;
   #isOpen = false;
   #isBeatDue = false;
   #isRunning = false;
-  /** While behind, when the client last took anything: nothing is written then. */
+  readonly #outbox: Outbox;
+  queued = false;
+  readonly #delivery: Delivery;
+  /** When something was last seen to be written; while behind, when the client last took anything. */
   #lastWriteAt: number;
-  #endsAt = Infinity;
+  /** Bytes that had been written then. */
+  #sentBefore = 0;
+  readonly id: number;
+  readonly intake = new Intake(this);
+  readonly #opening: Opening;
+  readonly #since: number;
+  readonly #endsAt: number | undefined;
+  #completion: Completion | undefined;
 
   constructor(id: number, opening: Opening, delivery: Delivery) {
     this.id = id;
     this.#opening = opening;
     this.#delivery = delivery;
     const { maxLifetime } = delivery.options;
-    this.#outbox = new Outbox(opening.response, delivery.cache, delivery.options, () =>
-      this.schedule(),
-    );
-    this.#lastWriteAt = delivery.now;
+    this.#outbox = new Outbox(opening.response, delivery.cache, delivery.options, this);
+    this.#since = this.#lastWriteAt = delivery.now;
     // Clients that came together do not have to leave together.
-    if (maxLifetime !== false) this.#endsAt = delivery.now + maxLifetime * (1 - Math.random() / 10);
-    opening.gate.divert((message) => this.takeFromOutside(message));
+    if (maxLifetime !== false)
+      this.#endsAt = this.#since + Math.round(maxLifetime * (1 - Math.random() / 10));
+    opening.gate.divert(this.intake);
   }
 
   get lastEventId(): string | undefined {
@@ -56,8 +57,17 @@ export class Connection implements Seat, Task {
     return this.#reason !== undefined;
   }
 
-  get isReady(): boolean {
-    return this.#reason === undefined && this.#outbox.isReady;
+  get outlet(): Outlet {
+    return this.#outbox;
+  }
+
+  get room(): number {
+    return this.#reason === undefined ? this.#outbox.room : 0;
+  }
+
+  /** Whether Nest has finished its part of the response. */
+  get isOurs(): boolean {
+    return this.#isOpen && this.#completion === undefined;
   }
 
   get response(): HttpResponse {
@@ -70,7 +80,7 @@ export class Connection implements Seat, Task {
       route: this.#opening.route,
       remoteAddress: this.#opening.remoteAddress,
       topics: this.reader?.topics ?? [],
-      since: new Date(this.#since),
+      since: new Date(performance.timeOrigin + this.#since),
       bytes: this.#outbox.sent,
       isBehind: this.#outbox.isBehind,
     };
@@ -80,11 +90,16 @@ export class Connection implements Seat, Task {
     this.#completion = completion;
   }
 
+  behind(subscriber: object): Output | undefined {
+    return this.intake.behind(subscriber, this.#delivery.layers);
+  }
+
   schedule(): void {
     if (this.#reason === undefined) this.#delivery.turn.add(this);
   }
 
   run(): void {
+    if (this.isEnded) return;
     this.#isRunning = true;
     this.reader?.read();
     this.#isRunning = false;
@@ -114,28 +129,12 @@ export class Connection implements Seat, Task {
     this.write(frame);
   }
 
-  /** Takes what the handler's Observable emitted, after all interceptors within ours. */
-  take(message: unknown): void {
-    if (this.#reason !== undefined || message === undefined) return;
-    if (this.reader !== undefined) {
-      this.reader.take(message);
-      return;
-    }
-    const frame = this.#encode(message);
-    if (frame !== undefined) this.write(frame);
-  }
-
-  /** Takes what an interceptor further out emitted, which may go on when the handler's Observable has ended. */
-  takeFromOutside(message: unknown): void {
+  /** Writes what comes after the end of what the handler emits, while the response is still there. */
+  writeLate(frame: Buffer): void {
     const { response } = this;
-    if (this.#reason === undefined) {
-      this.take(message);
-    } else if (response.headersSent && !response.writableEnded && !isGone(response)) {
-      const frame = this.#encode(message);
-      if (frame === undefined) return;
-      this.#outbox.push(frame);
-      this.#outbox.flush();
-    }
+    if (!response.headersSent || response.writableEnded || isGone(response)) return;
+    this.#outbox.push(frame);
+    this.#outbox.flush();
   }
 
   /** The Observable failed: before anything went out Nest can still answer, later the client is told. */
@@ -163,14 +162,21 @@ export class Connection implements Seat, Task {
     if (this.isEnded) return;
     this.#finish(reason);
     if (isHopeless) destroy(this.response);
+    if (this.isOurs) {
+      this.#opening.gate.end();
+      this.intake.close();
+    }
     this.#completion?.complete();
   }
 
   /** Looks at the clock, on behalf of all the timers that a connection would need. */
   tick(now: number): void {
     const { openTimeout, stallTimeout, heartbeatInterval } = this.#delivery.options;
+    const { sent } = this.#outbox;
+    if (sent !== this.#sentBefore) this.#lastWriteAt = now;
+    this.#sentBefore = sent;
     const quiet = now - this.#lastWriteAt;
-    if (now >= this.#endsAt) {
+    if (this.#endsAt !== undefined && now >= this.#endsAt) {
       this.end('lifetime');
     } else if (!this.#isOpen) {
       if (quiet >= openTimeout) this.#open(undefined);
@@ -184,15 +190,8 @@ export class Connection implements Seat, Task {
     }
   }
 
-  #encode(message: unknown): Buffer | undefined {
-    try {
-      const fields = toFields(message);
-      // Ids of a client that reads the log are places in the log.
-      return encodeFrame(this.reader === undefined ? fields : { ...fields, id: undefined });
-    } catch (error) {
-      this.#delivery.warn('A message was dropped: its data is not what JSON can hold', error);
-      return undefined;
-    }
+  warn(message: string, error: unknown): void {
+    this.#delivery.warn(message, error);
   }
 
   #open(id: string | undefined, ending?: EndReason): void {
@@ -223,10 +222,20 @@ export class Connection implements Seat, Task {
       setTimeout(() => this.schedule(), 1).unref();
       return;
     }
-    this.#lastWriteAt = this.#delivery.now;
-    // Somebody may have ended the response without asking us: nothing may come after its end.
-    if (this.response.writableEnded) this.end('complete');
-    else this.#outbox.flush();
+    const isFirst = !this.#outbox.hasBegun;
+    this.#outbox.flush();
+    if (isFirst && this.intake.isDirect && this.#opening.isOutermost) this.#takeOver();
+  }
+
+  /** Nothing comes from Nest any more: it need not wait for the end. */
+  #takeOver(): void {
+    const completion = this.#completion;
+    // A response that waits for its turn, or shares its socket, is looked after by Nest.
+    if (!this.#outbox.isPlain || !this.#delivery.takesOver || completion === undefined) return;
+    this.#completion = undefined;
+    this.#opening.gate.takeOver(() => completion.complete());
+    // Some other Nest that ends it all the same has cost this client a reconnect, and costs no other any.
+    if (this.response.writableEnded) this.#delivery.takesOver = false;
   }
 
   #finish(reason: EndReason): void {

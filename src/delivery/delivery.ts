@@ -1,11 +1,11 @@
 import type { Http2Session } from 'node:http2';
 import { Logger } from '@nestjs/common';
 import type { Turn } from '../log/turn.js';
+import { JoinedFramesCache } from '../wire/joined-frames.js';
 import { Connection } from './connection.js';
 import { END_REASONS, type EndReason } from './connection-info.js';
 import { exceptionFrame } from './exception.js';
 import { destroy, type HttpResponse, isGone, onceReset, sessionOf } from './http.js';
-import { JoinedFramesCache } from './joined-frames.js';
 import type { Opening } from './opening.js';
 import type { DeliveryOptions } from './options.js';
 
@@ -17,13 +17,15 @@ const LONG_RETRY_FACTOR = 5;
 /** All connections of the application, their one timer, and their end. */
 export class Delivery {
   readonly cache = new JoinedFramesCache();
+  /** Whether Nest, when it finishes its part, lets the response live. */
+  takesOver = true;
   readonly ended: Record<EndReason, number>;
   readonly #connections = new Set<Connection>();
   /** Ended, but the client has not taken the response to its end; since when, by {@link now}. */
   readonly #leaving = new Map<Connection, number>();
   readonly #logger = new Logger('SseConnections');
   #count = 0;
-  #now = performance.now();
+  #now = wholeMilliseconds();
   #timer: NodeJS.Timeout | undefined;
   #isDraining = false;
   #isDrained = false;
@@ -31,15 +33,17 @@ export class Delivery {
   readonly #sessions = new Set<Http2Session>();
   #onEmpty: (() => void) | undefined;
 
+  /** @param layers subscribers that only hand on, between what a handler returns and its connection */
   constructor(
     readonly options: DeliveryOptions,
     readonly turn: Turn,
+    readonly layers: number | undefined,
   ) {
     this.ended = Object.fromEntries(END_REASONS.map((reason) => [reason, 0])) as typeof this.ended;
     turn.onEnd(() => this.cache.clear());
   }
 
-  /** Milliseconds, of the last tick: close enough for timeouts, and free. */
+  /** Whole milliseconds, of the last tick: close enough for timeouts, and free. */
   get now(): number {
     return this.#now;
   }
@@ -60,7 +64,7 @@ export class Delivery {
     this.#startTimer();
     const connection = new Connection(++this.#count, opening, this);
     this.#connections.add(connection);
-    opening.response.once('close', () => this.#onClose(connection));
+    opening.response.on('close', () => this.#onClose(connection));
     onceReset(opening.response, () => connection.end('client'));
     this.#remember(opening.response);
     return connection;
@@ -147,7 +151,7 @@ export class Delivery {
   }
 
   #startTimer(): void {
-    this.#now = performance.now();
+    this.#now = wholeMilliseconds();
     if (this.#timer !== undefined) return;
     const { heartbeatInterval, stallTimeout, openTimeout, maxLifetime } = this.options;
     const shortest = Math.min(
@@ -165,7 +169,7 @@ export class Delivery {
   }
 
   #tick(): void {
-    this.#now = performance.now();
+    this.#now = wholeMilliseconds();
     for (const connection of this.#connections) connection.tick(this.#now);
     const { stallTimeout } = this.options;
     for (const [connection, endedAt] of this.#leaving) {
@@ -175,6 +179,11 @@ export class Delivery {
     }
     this.#rest();
   }
+}
+
+/** On the monotonic clock; whole, because a connection keeps small integers without further memory. */
+function wholeMilliseconds(): number {
+  return Math.floor(performance.now());
 }
 
 function describe(connection: Connection): string {

@@ -1,10 +1,23 @@
+import { SSE_ABORT_CONTROLLER } from '@nestjs/common';
 import type { HttpResponse } from './http.js';
 
 /** What we need of the stream that Nest pipes into the response of an `@Sse()` route. */
 interface NestStream {
   commitHeaders(): void;
   writeMessage(message: unknown, done: (error?: Error) => void): void;
-  end(): void;
+  unpipe(...from: unknown[]): unknown;
+  end(): unknown;
+}
+
+/** Takes what Nest would write. */
+interface Diversion {
+  takeFromOutside(message: unknown): void;
+}
+
+const GATE = Symbol('HeaderGate');
+
+interface GatedStream extends NestStream {
+  readonly [GATE]: HeaderGate;
 }
 
 const gates = new WeakMap<HttpResponse, HeaderGate>();
@@ -15,22 +28,42 @@ const gates = new WeakMap<HttpResponse, HeaderGate>();
  * would come back to it for ever.
  */
 export class HeaderGate {
+  /** Whether Nest's stream still goes into the response; Nest takes it out to answer in another way. */
+  isPiped = true;
+  readonly #response: HttpResponse;
   #stream: NestStream | undefined;
   #isOpen = false;
-  #takesMessage: ((message: unknown) => void) | undefined;
+  #diversion: Diversion | undefined;
+
+  private constructor(response: HttpResponse) {
+    this.#response = response;
+  }
 
   /** To be called before Nest pipes, by a guard. */
   static hold(response: HttpResponse): void {
-    const gate = new HeaderGate();
+    const gate = new HeaderGate(response);
     gates.set(response, gate);
     response.once('pipe', (stream: unknown) => {
-      if (isNestStream(stream)) gate.#shadow(stream, response);
+      if (!isNestStream(stream)) return;
+      gate.#stream = stream;
+      Object.assign(stream, SHADOWS, { [GATE]: gate });
     });
   }
 
   /** The gate of a response; one that holds nothing if there is none. */
   static of(response: HttpResponse): HeaderGate {
-    return gates.get(response) ?? new HeaderGate();
+    return gates.get(response) ?? new HeaderGate(response);
+  }
+
+  /** Whether Nest may send the headers: only after us, unless nobody has asked us to deliver. */
+  get isOpen(): boolean {
+    // An interceptor further out may have answered without asking us: then nobody would let go.
+    return this.#isOpen || this.#diversion === undefined;
+  }
+
+  /** Whether Nest's stream is about to end an answer that has not begun. */
+  get isEmpty(): boolean {
+    return this.isPiped && !this.#isOpen && !this.#response.destroyed;
   }
 
   /**
@@ -39,46 +72,75 @@ export class HeaderGate {
    * @throws what Node throws for a header that it refuses; nothing has been sent then
    */
   commit(): void {
-    this.release();
+    this.#isOpen = true;
     this.#stream?.commitHeaders();
   }
 
-  /** Lets Nest commit when it wants to. */
-  release(): void {
-    this.#isOpen = true;
+  /**
+   * Takes the response from Nest, which finishes its part and keeps nothing of it: its stream, its
+   * subscription and all that waits for them are more than what we keep for a connection.
+   *
+   * @param finish completes what Nest has subscribed to
+   */
+  takeOver(finish: () => void): void {
+    const controller = abortControllerOf(this.#response);
+    this.#stream?.unpipe(this.#response);
+    this.#stream = this.#diversion = undefined;
+    // For the handler, which may listen to its @SseSignal(), the request is not over.
+    if (controller !== undefined) controller.abort = () => {};
+    finish();
+    Reflect.deleteProperty(controller ?? {}, 'abort');
+  }
+
+  /** Ends a response that was taken over, unless it is destroyed. */
+  end(): void {
+    if (!this.#response.destroyed) this.#response.end();
+    abortControllerOf(this.#response)?.abort();
   }
 
   /** Where messages go that Nest would write itself, those of interceptors further out. */
-  divert(takesMessage: (message: unknown) => void): void {
-    this.#takesMessage = takesMessage;
+  divert(diversion: Diversion): void {
+    this.#diversion = diversion;
   }
 
-  #shadow(stream: NestStream, response: HttpResponse): void {
-    this.#stream = stream;
-    let isPiped = true;
-    response.once('unpipe', () => (isPiped = false));
-    const commitHeaders = stream.commitHeaders.bind(stream);
-    const writeMessage = stream.writeMessage.bind(stream);
-    // An interceptor further out may have answered without asking us: then nobody would let go.
-    stream.commitHeaders = () => {
-      if (this.#isOpen || this.#takesMessage === undefined) commitHeaders();
-    };
-    // An interceptor further out completed first: an empty stream, unless Nest has unpiped to answer.
-    const end = stream.end.bind(stream);
-    stream.end = () => {
-      if (isPiped && !this.#isOpen && !response.destroyed) this.commit();
-      end();
-    };
-    // Nest numbers what it writes, which would destroy the client's cursor.
-    stream.writeMessage = (message, done) => {
-      if (this.#takesMessage === undefined || isComment(message)) {
-        writeMessage(message, done);
-        return;
-      }
-      this.#takesMessage(isLateError(message) ? { ...message, type: 'exception' } : message);
-      process.nextTick(done);
-    };
+  /** Takes a message from Nest, which would number it and so destroy the client's cursor. */
+  takes(message: unknown): boolean {
+    if (this.#diversion === undefined || isComment(message)) return false;
+    this.#diversion.takeFromOutside(
+      isLateError(message) ? { ...message, type: 'exception' } : message,
+    );
+    return true;
   }
+}
+
+/** Methods of Nest's stream, in the place of its own; one set for all streams, as there are many of them. */
+const SHADOWS = {
+  commitHeaders(this: GatedStream): void {
+    if (this[GATE].isOpen) original(this).commitHeaders.call(this);
+  },
+  writeMessage(this: GatedStream, message: unknown, done: (error?: Error) => void): void {
+    if (this[GATE].takes(message)) process.nextTick(done);
+    else original(this).writeMessage.call(this, message, done);
+  },
+  unpipe(this: GatedStream, ...from: unknown[]): unknown {
+    this[GATE].isPiped = false;
+    return original(this).unpipe.apply(this, from);
+  },
+  end(this: GatedStream): unknown {
+    // An interceptor further out completed first.
+    if (this[GATE].isEmpty) this[GATE].commit();
+    return original(this).end.call(this);
+  },
+};
+
+/** Of the request: aborted when the response has ended. */
+function abortControllerOf({ req }: HttpResponse): AbortController | undefined {
+  const carrier = req as { readonly [SSE_ABORT_CONTROLLER]?: AbortController };
+  return carrier[SSE_ABORT_CONTROLLER];
+}
+
+function original(stream: GatedStream): NestStream {
+  return Object.getPrototypeOf(stream) as NestStream;
 }
 
 function isNestStream(stream: unknown): stream is NestStream {

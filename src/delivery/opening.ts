@@ -8,6 +8,8 @@ export interface Opening {
   readonly route: string;
   readonly remoteAddress: string;
   readonly lastEventId: string | undefined;
+  /** Whether nobody further out waits for what the handler's Observable does. */
+  readonly isOutermost: boolean;
 }
 
 /** Ends the Observable that Nest has subscribed to: with it Nest ends the response. */

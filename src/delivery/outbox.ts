@@ -1,6 +1,8 @@
-import { type BodyWriter, bodyWriter } from './body-writer.js';
+import type { ServerResponse } from 'node:http';
+import type { Outlet } from '../bus/sink.js';
+import type { JoinedFrames, JoinedFramesCache } from '../wire/joined-frames.js';
+import { isPlain, queuedOf, type Target } from './body-writer.js';
 import type { HttpResponse } from './http.js';
-import type { JoinedFrames, JoinedFramesCache } from './joined-frames.js';
 
 /** Bounds of what waits for one client, in bytes. */
 export interface OutboxLimits {
@@ -8,30 +10,39 @@ export interface OutboxLimits {
   readonly maxBuffered: number;
 }
 
+/** Whose frames they are. */
+export interface OutboxOwner {
+  /** The client was behind, and has taken what it was behind with. */
+  schedule(): void;
+  /** Somebody has ended the response. */
+  end(reason: 'complete'): void;
+}
+
 /** The frames that wait for one client, written together, once a turn. */
-export class Outbox {
-  readonly #response: HttpResponse;
-  readonly #cache: JoinedFramesCache;
-  readonly #limits: OutboxLimits;
-  readonly #onTaken: () => void;
-  #writer: BodyWriter | undefined;
+export class Outbox implements Outlet {
   #waiting: JoinedFrames | undefined;
-  #sent = 0;
+  /** Decided once, when the headers are out. */
+  #target: Target | undefined;
+  #isChunked = false;
   /** Writes that crossed the high-water mark and were not yet taken. */
   #crossings = 0;
+  #sent = 0;
+  readonly #limits: OutboxLimits;
+  readonly #cache: JoinedFramesCache;
+  readonly #response: HttpResponse;
+  readonly #owner: OutboxOwner;
   #queued = 0;
 
-  /** @param onTaken called when a client that was behind has taken what it was behind with */
   constructor(
     response: HttpResponse,
     cache: JoinedFramesCache,
     limits: OutboxLimits,
-    onTaken: () => void,
+    owner: OutboxOwner,
   ) {
     this.#response = response;
     this.#cache = cache;
     this.#limits = limits;
-    this.#onTaken = onTaken;
+    this.#owner = owner;
   }
 
   /** Bytes written for this client. */
@@ -41,11 +52,20 @@ export class Outbox {
 
   /** Whether something was written: then the headers are out. */
   get hasBegun(): boolean {
-    return this.#writer !== undefined;
+    return this.#target !== undefined;
+  }
+
+  /** Whether bytes go to the socket, past the response. */
+  get isPlain(): boolean {
+    return this.#isChunked;
   }
 
   get isEmpty(): boolean {
     return this.#waiting === undefined;
+  }
+
+  isClear(): boolean {
+    return this.#crossings === 0 && this.#waiting === undefined && this.#target !== undefined;
   }
 
   /** Whether the client has yet to take what crossed the high-water mark. */
@@ -53,14 +73,15 @@ export class Outbox {
     return this.#crossings > 0;
   }
 
-  get isReady(): boolean {
-    return this.#crossings === 0 && this.#length < this.#limits.highWaterMark;
+  /** Bytes that may come until it is enough; none for a client that is behind. */
+  get room(): number {
+    return this.#crossings > 0 ? 0 : this.#limits.highWaterMark - this.#length;
   }
 
   /** Whether so much waits that it should go out before the turn ends, and the kernel may take it. */
   get isFull(): boolean {
     const { highWaterMark } = this.#limits;
-    return this.#length >= highWaterMark && (this.#writer?.unsent ?? 0) < highWaterMark;
+    return this.#length >= highWaterMark && (this.#target?.writableLength ?? 0) < highWaterMark;
   }
 
   get isOverflowing(): boolean {
@@ -70,7 +91,7 @@ export class Outbox {
   /** Whether the client has taken anything since this was last asked. */
   hasMoved(): boolean {
     const before = this.#queued;
-    this.#queued = this.#writer?.queued ?? 0;
+    this.#queued = queuedOf(this.#response);
     return this.#queued !== before;
   }
 
@@ -80,11 +101,18 @@ export class Outbox {
 
   /** For the first frame of all, which may find messages that were emitted before there were headers. */
   pushFirst(frame: Buffer): void {
-    const emitted: Buffer[] = [];
-    for (let at = this.#waiting; at !== undefined; at = at.before) emitted.push(at.frame);
+    const emitted = this.#waiting?.frames ?? [];
     this.#waiting = undefined;
-    this.push(frame);
-    for (const later of emitted.reverse()) this.push(later);
+    for (const each of [frame, ...emitted]) this.push(each);
+  }
+
+  /**
+   * Writes at once, if nothing waits that has to go before. What waits is kept by an old object, which the
+   * garbage collector has to be told of each time: that costs more than all the rest of this.
+   */
+  send(frames: JoinedFrames): void {
+    if (this.#target !== undefined && this.#waiting === undefined) this.#write(frames);
+    else for (const frame of frames.frames) this.push(frame);
   }
 
   /** Writes what waits. The headers are out. */
@@ -92,18 +120,39 @@ export class Outbox {
     const frames = this.#waiting;
     if (frames === undefined) return;
     this.#waiting = undefined;
-    this.#sent += frames.length;
-    this.#writer ??= bodyWriter(this.#response);
-    // 'drain' is about the socket's own mark; the callback of the write that crosses ours is about ours.
-    const crosses = this.#writer.unsent + frames.length >= this.#limits.highWaterMark;
-    if (!crosses) {
-      this.#writer.write(frames, undefined);
+    this.#write(frames);
+  }
+
+  #write(frames: JoinedFrames): void {
+    const target = this.#target ?? this.#choose();
+    // Nothing may come after the end of a response, whoever ended it.
+    if (!this.#isChunked && this.#response.writableEnded) {
+      this.#owner.end('complete');
       return;
     }
-    this.#crossings++;
-    this.#writer.write(frames, () => {
-      if (--this.#crossings === 0) this.#onTaken();
-    });
+    this.#sent += frames.length;
+    const bytes = this.#isChunked ? frames.chunk : frames.body;
+    // 'drain' is about the socket's own mark; the callback of the write that crosses ours is about ours.
+    if (target.writableLength + frames.length >= this.#limits.highWaterMark) {
+      this.#crossings++;
+      target.write(bytes, () => this.#onTaken());
+    } else {
+      target.write(bytes);
+    }
+  }
+
+  /** Straight to the socket if nobody can notice, through the response otherwise. */
+  #choose(): Target {
+    const response = this.#response;
+    this.#isChunked = isPlain(response) && !response.writableEnded;
+    if (!this.#isChunked) return (this.#target = response as ServerResponse);
+    // Told within the call that ends it, so that looking before each write can be spared.
+    response.on('prefinish', () => this.#owner.end('complete'));
+    return (this.#target = response.socket as Target);
+  }
+
+  #onTaken(): void {
+    if (--this.#crossings === 0) this.#owner.schedule();
   }
 
   /** Bytes that wait to be written. */

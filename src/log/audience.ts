@@ -1,34 +1,30 @@
 import type { Observable, Subscription } from 'rxjs';
-
-/** Somebody who reads an index. */
-export interface Listener {
-  /** There may be something to read. */
-  schedule(): void;
-}
+import type { TaskGroup, Turn, Work } from './turn.js';
 
 /**
- * Those who read one index: one observer of its announcements for all of them, so that telling a reader
- * costs a call, and joining and leaving cost the same however many there are.
+ * Those who read one index: one observer of its announcements for all of them, so that announcing costs the
+ * same however many they are, and so do joining and leaving.
  */
-export class Audience {
+export class Audience implements TaskGroup {
+  queued = false;
+  readonly members = new Set<Work>();
   readonly #announcements: Observable<void>;
-  readonly #listeners = new Set<Listener>();
+  readonly #turn: Turn;
   #subscription: Subscription | undefined;
 
-  constructor(announcements: Observable<void>) {
+  constructor(announcements: Observable<void>, turn: Turn) {
     this.#announcements = announcements;
+    this.#turn = turn;
   }
 
-  join(listener: Listener): void {
-    this.#listeners.add(listener);
-    this.#subscription ??= this.#announcements.subscribe(() => {
-      for (const each of this.#listeners) each.schedule();
-    });
+  join(member: Work): void {
+    this.members.add(member);
+    this.#subscription ??= this.#announcements.subscribe(() => this.#turn.addGroup(this));
   }
 
-  leave(listener: Listener): void {
-    this.#listeners.delete(listener);
-    if (this.#listeners.size > 0) return;
+  leave(member: Work): void {
+    this.members.delete(member);
+    if (this.members.size > 0) return;
     this.#subscription?.unsubscribe();
     this.#subscription = undefined;
   }

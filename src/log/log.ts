@@ -25,9 +25,10 @@ export class Log extends LogSink {
   /** The head when the round of readers began: what came later has not had its turn. */
   #announced = 0;
   #holes: Hole[] = [];
+  #breaks = 0;
   #ageTimer: NodeJS.Timeout | undefined;
   readonly #entries = new EntryQueue();
-  readonly #topics = new Topics();
+  readonly #topics: Topics;
   readonly #history: History;
   readonly #turn: Turn;
 
@@ -35,14 +36,11 @@ export class Log extends LogSink {
     super();
     this.#history = history;
     this.#turn = turn;
+    this.#topics = new Topics(turn);
     turn.onBegin(() => {
       this.#announced = this.#head;
-      this.#topics.beginRound();
     });
-    turn.onEnd(() => {
-      this.#topics.endRound();
-      this.trim();
-    });
+    turn.onEnd(() => this.trim());
   }
 
   override get epoch(): string {
@@ -51,6 +49,11 @@ export class Log extends LogSink {
 
   override get head(): number {
     return this.#head;
+  }
+
+  /** How often it was not the next event that came: another log, or a hole. */
+  get breaks(): number {
+    return this.#breaks;
   }
 
   /** The offset of the last event that the log no longer holds; 0 if it lost none. */
@@ -82,6 +85,7 @@ export class Log extends LogSink {
     this.#head = this.#lost = this.#announced = offset;
     this.#bytes = 0;
     this.#holes = [];
+    this.#breaks++;
     this.#entries.clear();
     this.#topics.clear(offset);
     this.#topics.announceAll();
@@ -108,6 +112,7 @@ export class Log extends LogSink {
     if (last?.upTo === this.#head) last.upTo = offset;
     else this.#holes.push({ after: this.#head, upTo: offset });
     this.#head = offset;
+    this.#breaks++;
     this.#topics.announceAll();
     this.#turn.request();
   }

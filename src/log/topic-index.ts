@@ -2,28 +2,27 @@ import { Subject } from 'rxjs';
 import { Audience } from './audience.js';
 import type { Entry } from './entry.js';
 import { EntryQueue } from './entry-queue.js';
+import type { Turn } from './turn.js';
 
 /** The entries of one topic (or of one matcher), so that reading it costs what is read. */
 export class TopicIndex {
   /** Says that there is something to read; says nothing about what. */
   readonly announcements = new Subject<void>();
-  readonly audience = new Audience(this.announcements);
+  readonly audience: Audience;
   readonly entries = new EntryQueue();
   readonly #latestByKey = new Map<string, Entry>();
-  #announcedIn: number | undefined;
 
   /** @param lost the last offset that may have been lost before the index was made */
-  constructor(public lost: number) {}
+  constructor(
+    public lost: number,
+    turn: Turn,
+  ) {
+    this.audience = new Audience(this.announcements, turn);
+  }
 
   add(entry: Entry): void {
     this.entries.push(entry);
     if (entry.key !== undefined) this.#latestByKey.set(entry.key, entry);
-  }
-
-  /** @param pause between two rounds of reading, in which to announce once is enough; undefined in a round */
-  announce(pause: number | undefined): void {
-    if (pause !== undefined && this.#announcedIn === pause) return;
-    this.#announcedIn = pause;
     this.announcements.next();
   }
 

@@ -1,6 +1,7 @@
 import type { Entry } from './entry.js';
 import { LostTopics } from './lost-topics.js';
 import { TopicIndex } from './topic-index.js';
+import type { Turn } from './turn.js';
 
 /** Selects topics by a rule. Two matchers with the same `pattern` are the same matcher. */
 export interface TopicRule {
@@ -18,34 +19,20 @@ export class Topics {
   /** Matchers without a reader, by pattern, the one that was used last at the end. */
   readonly #idlePatterns = new Set<string>();
   readonly #lostTopics = new LostTopics();
-  /** Counts the pauses between rounds in which readers read; undefined while they do. */
-  #pause: number | undefined = 0;
-  #pauses = 0;
+  readonly #turn: Turn;
+
+  constructor(turn: Turn) {
+    this.#turn = turn;
+  }
 
   get size(): number {
     return this.#byTopic.size + this.#byPattern.size;
   }
 
-  /** From now on readers read: one that has done so has to be told of anything that follows. */
-  beginRound(): void {
-    this.#pause = undefined;
-  }
-
-  /** Nobody reads any more, until the next round begins. */
-  endRound(): void {
-    this.#pause = ++this.#pauses;
-  }
-
   add(entry: Entry): void {
-    for (const topic of entry.topics) {
-      const index = this.#open(topic);
-      index.add(entry);
-      index.announce(this.#pause);
-    }
+    for (const topic of entry.topics) this.#open(topic).add(entry);
     for (const { rule, index } of this.#byPattern.values()) {
-      if (!entry.topics.some((topic) => rule.matches(topic))) continue;
-      index.add(entry);
-      index.announce(this.#pause);
+      if (entry.topics.some((topic) => rule.matches(topic))) index.add(entry);
     }
   }
 
@@ -79,8 +66,8 @@ export class Topics {
 
   /** Every reader is told to look. */
   announceAll(): void {
-    for (const index of this.#byTopic.values()) index.announce(this.#pause);
-    for (const { index } of this.#byPattern.values()) index.announce(this.#pause);
+    for (const index of this.#byTopic.values()) index.announcements.next();
+    for (const { index } of this.#byPattern.values()) index.announcements.next();
   }
 
   ofTopic(topic: string): TopicIndex {
@@ -92,7 +79,7 @@ export class Topics {
     this.#idlePatterns.delete(rule.pattern);
     const known = this.#byPattern.get(rule.pattern);
     if (known !== undefined) return known.index;
-    const index = new TopicIndex(this.#lostOf(rule));
+    const index = new TopicIndex(this.#lostOf(rule), this.#turn);
     for (const entry of held) {
       if (entry.topics.some((topic) => rule.matches(topic))) index.add(entry);
     }
@@ -124,7 +111,7 @@ export class Topics {
   #open(topic: string): TopicIndex {
     let index = this.#byTopic.get(topic);
     if (index === undefined) {
-      index = new TopicIndex(this.#lostTopics.take(topic));
+      index = new TopicIndex(this.#lostTopics.take(topic), this.#turn);
       this.#byTopic.set(topic, index);
     }
     return index;

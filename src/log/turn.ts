@@ -1,8 +1,18 @@
-/** Something with work for the next turn of the event loop; `queued` belongs to the turn. */
-export interface Task {
-  queued: boolean;
+/** Something that can be run, again and again. */
+export interface Work {
   /** Must not throw. */
   run(): void;
+}
+
+/** Something with work for the next turn of the event loop; `queued` belongs to the turn. */
+export interface Task extends Work {
+  queued: boolean;
+}
+
+/** What has work together, told at the cost of one; who joins while a round runs may be run in it. */
+export interface TaskGroup {
+  queued: boolean;
+  readonly members: Iterable<Work>;
 }
 
 /** After this long, in milliseconds, the other work of the process gets a chance between two tasks. */
@@ -11,13 +21,15 @@ const SLICE = 20;
 const STRIDE = 32;
 
 /**
- * Collects tasks and runs each once in the next turn of the event loop, then whatever has to come after
- * them all: the log trims only when every reader that was told of an event has had its chance to read.
+ * Collects tasks and runs each in the next turn of the event loop, then whatever has to come after them
+ * all: the log trims only when every reader that was told of an event has had its chance to read. Who is
+ * added while a round runs has another one.
  */
 export class Turn {
   #tasks: Task[] = [];
-  #running: Task[] = [];
-  #next = 0;
+  #groups: TaskGroup[] = [];
+  /** What the slices of this round have yet to run. */
+  #left: Work[] = [];
   #isScheduled = false;
   readonly #beginnings: (() => void)[] = [];
   readonly #endings: (() => void)[] = [];
@@ -39,6 +51,13 @@ export class Turn {
     this.request();
   }
 
+  addGroup(group: TaskGroup): void {
+    if (group.queued) return;
+    group.queued = true;
+    this.#groups.push(group);
+    this.request();
+  }
+
   /** Makes sure that a round ends, also when it has no task. */
   request(): void {
     if (this.#isScheduled) return;
@@ -47,34 +66,45 @@ export class Turn {
   }
 
   readonly #run = (): void => {
-    if (this.#next === 0) {
-      for (const beginning of this.#beginnings) beginning();
-      this.#running = this.#tasks;
-      this.#tasks = [];
-    }
-    const started = performance.now();
-    while (this.#next < this.#running.length) {
-      const task = this.#running[this.#next++];
-      if (task !== undefined) {
-        task.queued = false;
-        try {
-          task.run();
-        } catch (error) {
-          // A defect of this package; the other tasks still have their turn.
-          queueMicrotask(() => {
-            throw error;
-          });
-        }
-      }
-      if (this.#next % STRIDE === 0 && performance.now() - started > SLICE) {
-        setImmediate(this.#run);
-        return;
+    const round = this.#left.length > 0 ? [this.#left] : this.#begin();
+    const left: Work[] = [];
+    const end = performance.now() + SLICE;
+    let count = 0;
+    for (const works of round) {
+      for (const work of works) {
+        if (left.length > 0) left.push(work);
+        else if (++count % STRIDE === 0 && performance.now() > end) left.push(work);
+        else runSafely(work);
       }
     }
-    this.#running = [];
-    this.#next = 0;
+    this.#left = left;
+    if (left.length > 0) {
+      setImmediate(this.#run);
+      return;
+    }
     this.#isScheduled = false;
     for (const ending of this.#endings) ending();
-    if (this.#tasks.length > 0) this.request();
+    if (this.#tasks.length > 0 || this.#groups.length > 0) this.request();
   };
+
+  #begin(): Iterable<Work>[] {
+    for (const beginning of this.#beginnings) beginning();
+    const [tasks, groups] = [this.#tasks, this.#groups];
+    this.#tasks = [];
+    this.#groups = [];
+    for (const task of tasks) task.queued = false;
+    for (const group of groups) group.queued = false;
+    return [tasks, ...groups.map(({ members }) => members)];
+  }
+}
+
+function runSafely(work: Work): void {
+  try {
+    work.run();
+  } catch (error) {
+    // A defect of this package; the others still have their turn.
+    queueMicrotask(() => {
+      throw error;
+    });
+  }
 }

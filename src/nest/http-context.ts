@@ -15,12 +15,13 @@ export function isSseRoute(context: ExecutionContext): boolean {
 
 /** The request as Node gives it, on Express and on Fastify. */
 export function requestOf(context: ExecutionContext): HttpRequest {
-  const request = context.switchToHttp().getRequest<HttpRequest & { readonly raw?: HttpRequest }>();
+  // What switchToHttp() gives would stay on the context, for as long as the connection is open.
+  const request = context.getArgByIndex<HttpRequest & { readonly raw?: HttpRequest }>(0);
   return request.raw ?? request;
 }
 
 export function responseOf(context: ExecutionContext): HttpResponse {
-  const response = context.switchToHttp().getResponse<HttpResponse & AdapterResponse>();
+  const response = context.getArgByIndex<HttpResponse & AdapterResponse>(1);
   return response.raw ?? response;
 }
 
@@ -29,7 +30,7 @@ export function answerOk(context: ExecutionContext): void {
   const handler = context.getHandler();
   const isPost = Reflect.getMetadata(METHOD_METADATA, handler) === RequestMethod.POST;
   if (!isPost || Reflect.hasMetadata(HTTP_CODE_METADATA, handler)) return;
-  context.switchToHttp().getResponse<AdapterResponse>().statusCode = 200;
+  context.getArgByIndex<AdapterResponse>(1).statusCode = 200;
 }
 
 /** Where the client goes on from: the header, else `?lastEventId=` for a first connect; the header wins. */

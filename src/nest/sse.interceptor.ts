@@ -4,9 +4,9 @@ import {
   Injectable,
   type NestInterceptor,
 } from '@nestjs/common';
-import { EMPTY, ignoreElements, Observable, UnsubscriptionError } from 'rxjs';
+import { ApplicationConfig } from '@nestjs/core';
+import { EMPTY, ignoreElements, Observable } from 'rxjs';
 import { EventBus } from '../bus/event-bus.js';
-import type { Seat } from '../bus/sink.js';
 import type { Connection } from '../delivery/connection.js';
 import { Delivery } from '../delivery/delivery.js';
 import { HeaderGate } from '../delivery/header-gate.js';
@@ -30,6 +30,7 @@ export class SseInterceptor implements NestInterceptor {
   constructor(
     private readonly bus: EventBus,
     private readonly delivery: Delivery,
+    private readonly application: ApplicationConfig,
   ) {}
 
   intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
@@ -48,50 +49,21 @@ export class SseInterceptor implements NestInterceptor {
       route: routeOf(request),
       remoteAddress: request.socket.remoteAddress ?? '',
       lastEventId: lastEventIdOf(request),
+      isOutermost: this.application.getGlobalInterceptors()[0] === this,
     });
-    if (isRefused) return refuse(connection);
-    return deliver(connection, this.#seated(connection, next), (error) =>
-      this.delivery.warn('A stream failed when it was ended', error),
-    );
+    return new Observable<never>((observer) => {
+      connection.attach(observer);
+      if (isRefused) connection.end('refused');
+      else connection.intake.subscribeTo(this.#seated(connection, next));
+      return connection.intake;
+    });
   }
 
   /** Subscribing happens there too: that is when `defer`, timers and promises open their streams. */
-  #seated(seat: Seat, next: CallHandler): Observable<unknown> {
-    return new Observable((observer) =>
-      this.bus.seat(seat, () => next.handle().subscribe(observer)),
-    );
-  }
-}
-
-/** @param report where an error goes that a teardown throws: who ends a connection did not cause it */
-function deliver(
-  connection: Connection,
-  source: Observable<unknown>,
-  report: (error: unknown) => void,
-): Observable<never> {
-  return new Observable<never>((observer) => {
-    connection.attach(observer);
-    const subscription = source.subscribe({
-      next: (message) => connection.take(message),
-      error: (error: unknown) => connection.fail(error),
-      complete: () => connection.end('complete'),
+  #seated(seat: Connection | typeof SILENT_SEAT, next: CallHandler): Observable<unknown> {
+    return new Observable((observer) => {
+      if ('intake' in seat) seat.intake.expectFrom(observer);
+      return this.bus.seat(seat, () => next.handle().subscribe(observer));
     });
-    return () => {
-      connection.end(isGone(connection.response) ? 'client' : 'complete');
-      try {
-        subscription.unsubscribe();
-      } catch (error) {
-        const errors: unknown[] = error instanceof UnsubscriptionError ? error.errors : [error];
-        errors.forEach(report);
-      }
-      connection.reader?.close();
-    };
-  });
-}
-
-function refuse(connection: Connection): Observable<never> {
-  return new Observable<never>((observer) => {
-    connection.attach(observer);
-    connection.end('refused');
-  });
+  }
 }

@@ -14,6 +14,7 @@ import { SseError } from '../errors.js';
 import { Backplane } from '../log/backplane.js';
 import { Log } from '../log/log.js';
 import { Turn } from '../log/turn.js';
+import { nestLayers } from './nest-layers.js';
 import { type ResolvedOptions, resolveOptions, type SseModuleOptions } from './options.js';
 import { SseGuard } from './sse.guard.js';
 import { SseInterceptor } from './sse.interceptor.js';
@@ -66,7 +67,8 @@ export interface SseOptionsFactory {
     {
       provide: Delivery,
       inject: [RESOLVED_OPTIONS, Turn],
-      useFactory: (options: ResolvedOptions, turn: Turn) => new Delivery(options, turn),
+      useFactory: async (options: ResolvedOptions, turn: Turn) =>
+        new Delivery(options, turn, await nestLayers()),
     },
     {
       provide: SseConnections,

@@ -4,8 +4,9 @@ import type { Connection } from './connection.js';
 /**
  * Everything that is written, in one step. KEYS: the log's state (a hash), the log (a stream), and one key
  * for each event that is named by an idempotency key. ARGV: the random digits of an epoch; the place
- * (epoch, offset, id) that the caller knows; how many events, milliseconds (0: any) and bytes to keep; the idempotency window;
- * then for each event whether it is named, its head and its data. Without events it only looks.
+ * (epoch, offset, id) that the caller knows; how many events, milliseconds (0: any) and bytes to keep; the
+ * idempotency window; then for each event whether it is named, its head and its data. Without events it
+ * only looks.
  *
  * A new epoch begins when there is none, or when the state is behind what the caller knows, or differs:
  * then events that were handed out are gone. It is greater than both epochs, whatever the clock says, so
@@ -13,8 +14,9 @@ import type { Connection } from './connection.js';
  * Each entry names the one before it, so that no reader can take another history for its own.
  *
  * Epochs are compared as strings, which any collation orders alike: digits before letters, of one length.
- * Their time is put together from two numbers, because Lua's %x has 32 bits on some servers. Offsets are formatted with %.0f: Lua's own conversion loses digits from 1e14 on. The state is written
- * last, so that a write that Redis refuses in the middle leaves no offset without its event.
+ * Their time is put together from two numbers, because Lua's %x has 32 bits on some servers. Offsets are
+ * formatted with %.0f: Lua's own conversion loses digits from 1e14 on. The state is written last, so that a
+ * write that Redis refuses in the middle leaves no offset without its event.
  */
 const SCRIPT = `
 local meta, log = KEYS[1], KEYS[2]

@@ -1,11 +1,12 @@
 import { EventBus } from '../../src/bus/event-bus.js';
 import type { Reader } from '../../src/bus/reader.js';
-import type { Seat } from '../../src/bus/sink.js';
+import type { Outlet, Output, Seat } from '../../src/bus/sink.js';
 import type { Backplane, History } from '../../src/log/backplane.js';
 import type { SseEvent } from '../../src/log/event.js';
 import { Log } from '../../src/log/log.js';
 import { MemoryBackplane } from '../../src/log/memory.backplane.js';
 import { type Task, Turn } from '../../src/log/turn.js';
+import type { JoinedFrames } from '../../src/wire/joined-frames.js';
 import type { Observable } from 'rxjs';
 
 /** A bus with its log, and seats that take down what a client would get. */
@@ -30,8 +31,12 @@ export class Desk {
   }
 
   /** Somebody connects. */
-  seat(streams: (bus: EventBus) => Observable<unknown>, lastEventId?: string): RecordingSeat {
-    const seat = new RecordingSeat(this.turn, lastEventId);
+  seat(
+    streams: (bus: EventBus) => Observable<unknown>,
+    lastEventId?: string,
+    isTransparent = false,
+  ): RecordingSeat {
+    const seat = new RecordingSeat(this.turn, lastEventId, isTransparent);
     const observable = this.bus.seat(seat, () => streams(this.bus));
     const subscription = observable.subscribe({
       next: (message) => seat.reader?.take(message),
@@ -47,6 +52,8 @@ export class RecordingSeat implements Seat, Task {
   queued = false;
   reader: Reader | undefined;
   isReady = true;
+  /** Frames after which it is not ready any more. */
+  capacity = Infinity;
   readonly isSilent = false;
   readonly isEnded = false;
   readonly frames: string[] = [];
@@ -56,6 +63,8 @@ export class RecordingSeat implements Seat, Task {
   constructor(
     readonly turn: Turn,
     readonly lastEventId: string | undefined,
+    /** Whether its stream comes to it through nothing that could change it. */
+    readonly isTransparent: boolean,
   ) {}
 
   /** The data that a client was sent. */
@@ -67,6 +76,30 @@ export class RecordingSeat implements Seat, Task {
   get told(): number | undefined {
     const ids = this.frames.flatMap((frame) => /^id: \w+\.(\d+)$/m.exec(frame)?.[1] ?? []);
     return ids.length === 0 ? undefined : Number(ids.at(-1));
+  }
+
+  send(frames: JoinedFrames): void {
+    for (const frame of frames.frames) this.write(frame);
+  }
+
+  behind(): Output | undefined {
+    const { reader } = this;
+    const next = (message: unknown) => reader?.take(message);
+    const error = (cause: unknown) => (this.error = cause);
+    return this.isTransparent ? { closed: false, next, error, complete() {} } : undefined;
+  }
+
+  get room(): number {
+    if (!this.isReady) return 0;
+    return this.capacity === Infinity ? Infinity : 1;
+  }
+
+  isClear(): boolean {
+    return this.isReady;
+  }
+
+  get outlet(): Outlet {
+    return this;
   }
 
   schedule(): void {
@@ -83,6 +116,7 @@ export class RecordingSeat implements Seat, Task {
 
   write(frame: Buffer): void {
     this.frames.push(frame.toString());
+    if (--this.capacity <= 0) this.isReady = false;
   }
 
   announce(_gap: SseEvent, frame: Buffer): void {

@@ -130,16 +130,23 @@ describe('The log trims at the end of the turn', () => {
 });
 
 describe('An announcement', () => {
-  it('comes once for all that is added before readers read', async () => {
+  it('has each reader read once for all that is added before readers read', async () => {
     open();
-    let announcements = 0;
-    const subscription = log.indexOf('a').announcements.subscribe(() => announcements++);
+    const seen: number[] = [];
+    const { audience } = log.indexOf('a');
+    const reader = { run: () => void seen.push(log.head) };
+    audience.join(reader);
     for (let count = 0; count < 10; count++) append('a');
-    expect(announcements).toBe(1);
+    expect(seen).toEqual([]);
     await turnOver();
+    expect(seen).toEqual([10]);
     append('a');
-    expect(announcements).toBe(2);
-    subscription.unsubscribe();
+    await turnOver();
+    expect(seen).toEqual([10, 11]);
+    audience.leave(reader);
+    append('a');
+    await turnOver();
+    expect(seen).toEqual([10, 11]);
   });
 
   it('reaches a reader that has read in this round, however often others were told meanwhile', async () => {

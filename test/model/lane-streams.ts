@@ -42,7 +42,8 @@ export function laneStreams(
       if (!isAdmitted && source.whereThrows) throw BROKEN;
       return isAdmitted;
     };
-    const filters = { latestPerKey: source.latestPerKey, where };
+    const { latestPerKey } = source;
+    const filters = source.where === 0 ? { latestPerKey } : { latestPerKey, where };
     return source.start === 'snapshot'
       ? at.bus.stream(topics, { ...filters, snapshot: () => at.snapshot(calls) })
       : at.bus.stream(topics, { ...filters, from: source.start });

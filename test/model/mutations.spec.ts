@@ -26,12 +26,12 @@ const IN_THE_READER: Record<string, Mutation> = {
   },
   'a heartbeat that overtakes what operators hold': {
     file: 'bus/message-ids.ts',
-    from: 'for (const { floor } of this.#streams) if (floor.value < least) least = floor.value;',
+    from: 'for (const { floor } of this.#reader.streams) if (floor.value < least) least = floor.value;',
     to: '',
   },
   'a heartbeat that overtakes what has not been read': {
     file: 'bus/reader.ts',
-    from: 'if (nextAfter(this.#streams, this.#cursor) === undefined) this.#cursor = this.#log.head;',
+    from: 'if (nextAfter(this.streams, this.#cursor) === undefined) this.#cursor = this.#log.head;',
     to: 'this.#cursor = this.#log.head;',
   },
   'a reader that nobody wakes': {
@@ -51,7 +51,7 @@ const IN_THE_READER: Record<string, Mutation> = {
   },
   'a gap for everybody, whatever was lost': {
     file: 'bus/reader.ts',
-    from: 'if (haveLost(this.#streams, this.#cursor)) return this.#cross(',
+    from: 'if (haveLost(this.streams, this.#cursor)) return this.#cross(',
     to: 'if (this.#log.lost > this.#cursor) return this.#cross(',
   },
   'a hole that is crossed in silence': {
@@ -81,18 +81,18 @@ const IN_THE_READER: Record<string, Mutation> = {
   },
   'a place that was trimmed and is never left': {
     file: 'bus/selection.ts',
-    from: 'if (source.position < entries.start) source.position = entries.start;',
+    from: 'if (this.#position < entries.start) this.#position = entries.start;',
     to: '',
   },
   'an id while a snapshot is owed': {
-    file: 'bus/reader.ts',
-    from: '    stream.floor.pin();\n',
+    file: 'bus/reader-stream.ts',
+    from: '    this.floor.pin();\n',
     to: '',
   },
   'a snapshot that misses what is published meanwhile': {
-    file: 'bus/reader.ts',
-    from: "      if ('error' in result)",
-    to: "      stream.after = this.#log.head;\n      if ('error' in result)",
+    file: 'bus/reader-stream.ts',
+    from: "      if ('error' in answer)",
+    to: "      this.after = Infinity;\n      if ('error' in answer)",
   },
   'an event that several streams hold, settled when the first of them emits it': {
     file: 'bus/message-ids.ts',
@@ -109,10 +109,30 @@ const IN_THE_READER: Record<string, Mutation> = {
     from: 'return !this.selection.isReplaced(entry, (later) => this.#admits(later));',
     to: 'return !this.selection.isReplaced(entry, () => true);',
   },
+  'a plain stream that reads on alone though its reader has not read everything': {
+    file: 'bus/reader.ts',
+    from: 'this.#hasBegun && this.#sink.room > 0',
+    to: 'this.#hasBegun',
+  },
+  'a plain stream that does not notice that the log has broken off': {
+    file: 'bus/selection.ts',
+    from: ' || log.breaks !== this.#breaks',
+    to: '',
+  },
+  'a reader that does not follow its plain stream': {
+    file: 'bus/reader.ts',
+    from: '    if (reached > this.#cursor) this.#cursor = this.#told = reached;\n',
+    to: '',
+  },
+  'a plain stream that skips what does not fit': {
+    file: 'bus/read-through.ts',
+    from: 'if (entry === undefined) break;',
+    to: 'if (entry === undefined || (frames !== undefined && entry.offset % 7 === 0)) break;',
+  },
   'a reader that is not told again what comes while others read': {
-    file: 'log/topics.ts',
-    from: 'this.#pause = undefined;',
-    to: 'this.#pause = ++this.#pauses;',
+    file: 'log/turn.ts',
+    from: '    for (const group of groups) group.queued = false;\n',
+    to: '    setImmediate(() => {\n      for (const group of groups) group.queued = false;\n    });\n',
   },
 };
 
@@ -120,7 +140,7 @@ const IN_THE_READER: Record<string, Mutation> = {
 const ON_THE_WAY: Record<string, Mutation> = {
   'a lost drain': {
     file: 'delivery/outbox.ts',
-    from: 'if (--this.#crossings === 0) this.#onTaken();',
+    from: 'if (--this.#crossings === 0) this.#owner.schedule();',
     to: 'this.#crossings--;',
   },
   'a heartbeat before what waits': {

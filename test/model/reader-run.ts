@@ -1,6 +1,6 @@
 import type { MessageEvent } from '@nestjs/common';
 import { mergeAll, type Observable, type OperatorFunction, Subject, switchMap } from 'rxjs';
-import type { Seat } from '../../src/bus/sink.js';
+import type { Outlet, Output, Seat } from '../../src/bus/sink.js';
 import type { EventBus } from '../../src/bus/event-bus.js';
 import type { Reader } from '../../src/bus/reader.js';
 import type { BackplaneHealth, History } from '../../src/log/backplane.js';
@@ -8,6 +8,7 @@ import type { EventRecord } from '../../src/log/entry.js';
 import type { SseEvent } from '../../src/log/event.js';
 import type { Log } from '../../src/log/log.js';
 import type { Task, Turn } from '../../src/log/turn.js';
+import type { JoinedFrames } from '../../src/wire/joined-frames.js';
 import type { Core } from './core.js';
 import { FrameCutter } from './frames.js';
 import { Holding } from './hold.js';
@@ -105,6 +106,9 @@ export class ReaderRun {
       this.#note('publish while readers read');
       const { turn } = random.pick(this.instances);
       turn.add({ queued: false, run: () => this.publish() });
+    } else if (chance <= 11) {
+      this.#note('take while readers read');
+      client.takeInRound();
     } else if (chance <= 30) {
       const count = random.chance(0.1) ? random.int(10, 30) : random.int(1, 4);
       this.#note(`publish ${count}`);
@@ -259,6 +263,8 @@ class FakeSeat implements Seat, Task {
   reader: Reader | undefined;
   readonly isSilent = false;
   isEnded = false;
+  /** Whether its stream comes through the run's operators as it is. */
+  isTransparent = false;
   sent: Sent[] = [];
   hasBegun = false;
   #isBeatDue = false;
@@ -268,11 +274,37 @@ class FakeSeat implements Seat, Task {
   constructor(
     readonly turn: Turn,
     readonly lastEventId: string | undefined,
-    readonly room: number,
+    readonly capacity: number,
   ) {}
 
-  get isReady(): boolean {
-    return !this.isEnded && !this.#isBehind;
+  get room(): number {
+    if (this.isEnded || this.#isBehind) return 0;
+    return this.capacity === Infinity ? 1_000 : 1;
+  }
+
+  send(frames: JoinedFrames): void {
+    for (const frame of frames.frames) this.write(frame);
+  }
+
+  isClear(): boolean {
+    return this.room > 0;
+  }
+
+  get outlet(): Outlet {
+    return this;
+  }
+
+  behind(): Output | undefined {
+    if (!this.isTransparent) return undefined;
+    const { reader } = this;
+    return {
+      closed: false,
+      next: (message) => reader?.take(message),
+      error: (error) => {
+        throw error;
+      },
+      complete: () => {},
+    };
   }
 
   schedule(): void {
@@ -319,7 +351,7 @@ class FakeSeat implements Seat, Task {
   #send(text: string): void {
     this.#written++;
     this.sent.push(text);
-    if (this.sent.length >= this.room) this.#isBehind = true;
+    if (this.sent.length >= this.capacity) this.#isBehind = true;
   }
 }
 
@@ -330,6 +362,8 @@ class Client {
   readonly #run: ReaderRun;
   readonly #room: number;
   #connection: Connection | undefined;
+  /** Taken while readers read, and not yet looked at. */
+  #taken: Sent[] = [];
 
   constructor(run: ReaderRun) {
     this.#run = run;
@@ -359,12 +393,23 @@ class Client {
       this.lanes = this.#connection.switchOne(this.lanes);
     } else if (chance <= 97) {
       note('disconnect');
+      this.#take(0);
       this.#connection.close();
       this.#connection = undefined;
       if (random.chance(0.7)) this.#connect();
     } else {
       this.#take(Infinity);
     }
+  }
+
+  /** Takes what is due while a round of readers runs, so that there is room before they all have read. */
+  takeInRound(): void {
+    const connection = this.#connection;
+    const run = () => {
+      if (connection !== undefined && connection === this.#connection)
+        this.#taken.push(...connection.seat.take(Infinity));
+    };
+    connection?.seat.turn.add({ queued: false, run });
   }
 
   connectIfNot(): void {
@@ -427,7 +472,8 @@ class Client {
   }
 
   #take(count: number): boolean {
-    const taken = this.#connection?.seat.take(count) ?? [];
+    const taken = this.#taken.splice(0);
+    taken.push(...(this.#connection?.seat.take(count) ?? []));
     try {
       for (const sent of taken) {
         if (typeof sent === 'function') sent();
@@ -479,6 +525,9 @@ class Connection implements Surroundings {
       next: (message) => this.seat.reader?.take(message),
     });
     this.#close = () => subscription.unsubscribe();
+    const [{ lane } = { lane: undefined }] = views;
+    this.seat.isTransparent =
+      views.length === 1 && lane?.way === 'plain' && lane.sources.length === 1;
     for (const view of views) this.#add(view);
   }
 

@@ -25,6 +25,14 @@ export class JoinedFrames {
     return (this.#next = this.#others?.get(frame) ?? new JoinedFrames(this, frame));
   }
 
+  /** The frames, in their order. */
+  get frames(): Buffer[] {
+    const frames = [this.frame];
+    for (let { before } = this; before !== undefined; { before } = before)
+      frames.unshift(before.frame);
+    return frames;
+  }
+
   get body(): Buffer {
     if (this.before === undefined) return this.frame;
     return (this.#body ??= this.#copyTo(Buffer.allocUnsafe(this.length), this.length));
