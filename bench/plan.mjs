@@ -22,7 +22,9 @@ const fanOutMetrics = (clients, results) =>
 
 /** Under two minutes: what an event costs. */
 export async function runQuick() {
-  const servers = serversOf('floor', 'ours', 'nest');
+  const [floor, ours, nest] = serversOf('floor', 'ours', 'nest');
+  const mapped = { key: 'ours-mapped', label: `${ours.label}, behind map()` };
+  const servers = [floor, ours, mapped, nest];
   const size = { clients: 1_000, rounds: 7, ticks: 25, bursts: [1, 10], warmUp: 60 };
   const metrics = fanOutMetrics('1,000', await fanOut(servers, size));
   console.log(`${environment().join('\n')}\n\n${overview(servers, metrics)}`);
