@@ -7,7 +7,7 @@ export default {
   moduleNameMapper: {
     '^(\\.{1,2}/.*)\\.js$': '$1',
     '^nestjs-event-stream$': '<rootDir>/src/index.ts',
-    '^nestjs-event-stream/(testing|redis)$': '<rootDir>/src/$1/index.ts',
+    '^nestjs-event-stream/(.+)$': '<rootDir>/src/$1/index.ts',
   },
   transform: {
     '^.+\\.ts$': [
