@@ -1,29 +1,32 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { Logger } from '@nestjs/common';
 import { Observable, type Subscriber } from 'rxjs';
-import type { Backplane, PublishOptions } from '../log/backplane.js';
+import type { Backplane, PublishOptions } from '../backplane/backplane.js';
 import type { Cursor } from '../log/cursor.js';
 import type { AnyEvents, NewEvent, SseEvent } from '../log/event.js';
 import type { Log } from '../log/log.js';
-import type { Turn } from '../log/turn.js';
+import type { TurnScheduler } from '../log/turn-scheduler.js';
 import { JoinedFramesCache } from '../wire/joined-frames.js';
-import { checkTopics, toRecord } from './checks.js';
-import { TopicMatcher } from './matching.js';
-import { PlainSink } from './plain-sink.js';
+import { checkTopics, toRecord } from '../log/event-record.js';
+import { TopicMatcher } from '../log/matching.js';
+import { SubscriberSink } from '../reader/subscriber-sink.js';
 import { Publication } from './publication.js';
-import { Reader } from './reader.js';
-import type { ReaderContext } from './reader-context.js';
-import { ReaderStream } from './reader-stream.js';
-import { Selection } from './selection.js';
-import type { Seat } from './sink.js';
-import { planStream, type StreamOptions, type StreamPlan } from './stream-options.js';
-import { WaitingRoom } from './waiting-room.js';
+import { Reader } from '../reader/reader.js';
+import type { ReaderContext } from '../reader/reader-context.js';
+import { ReaderStream } from '../reader/reader-stream.js';
+import { TopicCursor } from '../reader/topic-cursor.js';
+import type { ConnectionPort } from '../reader/sink.js';
+import { planStream, type StreamOptions, type StreamPlan } from '../reader/stream-options.js';
+import { WaitingRoom } from '../reader/waiting-room.js';
 
 /** What publishers may pass when the application names no event types. */
 type Published<Events extends object> = AnyEvents extends Events ? Record<string, unknown> : Events;
 
 /** One for all buses of the process: Node never lets go of a storage that was used. */
-const SEATS = new AsyncLocalStorage<{ readonly bus: object; readonly seat: Seat }>();
+const currentConnection = new AsyncLocalStorage<{
+  readonly bus: object;
+  readonly connection: ConnectionPort;
+}>();
 
 /**
  * Publishes events to topics and streams them to clients. `Events` maps event types to their data, so
@@ -31,13 +34,13 @@ const SEATS = new AsyncLocalStorage<{ readonly bus: object; readonly seat: Seat 
  */
 export class EventBus<Events extends object = object> {
   readonly #log: Log;
-  readonly #turn: Turn;
+  readonly #turn: TurnScheduler;
   readonly #backplane: Backplane;
   readonly #logger = new Logger('EventBus');
   readonly #context: ReaderContext;
 
   /** @internal Made by `SseModule`. */
-  constructor(log: Log, turn: Turn, backplane: Backplane) {
+  constructor(log: Log, turn: TurnScheduler, backplane: Backplane) {
     this.#log = log;
     this.#turn = turn;
     this.#backplane = backplane;
@@ -92,12 +95,12 @@ export class EventBus<Events extends object = object> {
   ): Observable<SseEvent<Events>> {
     const selected = topics instanceof TopicMatcher ? topics : checkTopics(topics);
     const plan = planStream(options);
-    const seat = this.#seat;
+    const connection = this.#connection;
     const stream = new Observable<SseEvent>((subscriber) => {
-      if (seat === undefined || seat.isEnded) {
-        if (seat?.isSilent !== true) return this.#subscribe(selected, plan, subscriber);
+      if (connection === undefined || connection.isEnded) {
+        if (connection?.isSilent !== true) return this.#subscribe(selected, plan, subscriber);
       } else {
-        return this.seat(seat, () => this.#join(seat, selected, plan, subscriber));
+        return this.runFor(connection, () => this.#join(connection, selected, plan, subscriber));
       }
       return undefined;
     });
@@ -105,14 +108,14 @@ export class EventBus<Events extends object = object> {
   }
 
   /** @internal Calls `work` so that the streams which it opens find their connection. */
-  seat<T>(seat: Seat, work: () => T): T {
-    return SEATS.run({ bus: this, seat }, work);
+  runFor<T>(connection: ConnectionPort, work: () => T): T {
+    return currentConnection.run({ bus: this, connection }, work);
   }
 
   /** The connection that the caller works for, unless it is one of another application. */
-  get #seat(): Seat | undefined {
-    const found = SEATS.getStore();
-    return found?.bus === this ? found.seat : undefined;
+  get #connection(): ConnectionPort | undefined {
+    const found = currentConnection.getStore();
+    return found?.bus === this ? found.connection : undefined;
   }
 
   /** Opens a stream outside of any connection. */
@@ -121,9 +124,9 @@ export class EventBus<Events extends object = object> {
     plan: StreamPlan,
     subscriber: Subscriber<SseEvent>,
   ): () => void {
-    const sink = new PlainSink(this.#turn, subscriber);
+    const sink = new SubscriberSink(this.#turn, subscriber);
     const reader = (sink.reader = new Reader(this.#context, sink, undefined));
-    const selection = new Selection(this.#context, topics, sink);
+    const selection = new TopicCursor(this.#context, topics, sink);
     const joined = new ReaderStream(selection, plan, subscriber, this.#context.warn, 'subscriber');
     reader.join(joined);
     return () => reader.leave(joined);
@@ -131,14 +134,18 @@ export class EventBus<Events extends object = object> {
 
   /** Opens a stream on a connection. */
   #join(
-    seat: Seat,
+    connection: ConnectionPort,
     topics: readonly string[] | TopicMatcher,
     plan: StreamPlan,
     subscriber: Subscriber<SseEvent>,
   ): () => void {
-    const reader = (seat.reader ??= new Reader(this.#context, seat, seat.lastEventId));
-    const selection = new Selection(this.#context, topics, seat);
-    const end = seat.behind(subscriber);
+    const reader = (connection.reader ??= new Reader(
+      this.#context,
+      connection,
+      connection.lastEventId,
+    ));
+    const selection = new TopicCursor(this.#context, topics, connection);
+    const end = connection.directOutputFor(subscriber);
     const way = end === undefined ? 'operators' : 'direct';
     const joined = new ReaderStream(selection, plan, end ?? subscriber, this.#context.warn, way);
     reader.join(joined);

@@ -13,7 +13,7 @@ export interface Target {
  * Whether the body can be written straight to the socket, as chunks, and nobody can notice: the headers are
  * out, the response is chunked and owns its socket, and nobody has put something of theirs before it.
  */
-export function isPlain(response: HttpResponse): response is ServerResponse {
+export function mayWriteToSocket(response: HttpResponse): response is ServerResponse {
   return (
     !isHttp2(response) &&
     response.socket !== null &&

@@ -1,13 +1,13 @@
-import type { Reader } from '../bus/reader.js';
-import type { Outlet, Output, Seat } from '../bus/sink.js';
+import type { Reader } from '../reader/reader.js';
+import type { Outlet, Output, ConnectionPort } from '../reader/sink.js';
 import type { SseEvent } from '../log/event.js';
-import type { Task } from '../log/turn.js';
+import type { Task } from '../log/turn-scheduler.js';
 import { encodeFrame } from '../wire/frame.js';
 import type { ConnectionInfo, EndReason } from './connection-info.js';
-import type { Delivery } from './delivery.js';
+import type { Connections } from './connections.js';
 import { destroy, type HttpResponse, isGone } from './http.js';
-import { Intake } from './intake.js';
-import type { Completion, Opening } from './opening.js';
+import { HandlerObserver } from './handler-observer.js';
+import type { NestObserver, OpenRequest } from './open-request.js';
 import { Outbox } from './outbox.js';
 
 const HEARTBEAT = encodeFrame({ comment: '' });
@@ -16,7 +16,7 @@ const HEARTBEAT = encodeFrame({ comment: '' });
  * One SSE response. It gives its reader a place to write to and says when there is room; it writes once a
  * turn; and it ends once, for one reason.
  */
-export class Connection implements Seat, Task {
+export class Connection implements ConnectionPort, Task {
   reader: Reader | undefined;
   #reason: EndReason | undefined;
   #isOpen = false;
@@ -24,33 +24,33 @@ export class Connection implements Seat, Task {
   #isRunning = false;
   readonly #outbox: Outbox;
   queued = false;
-  readonly #delivery: Delivery;
+  readonly #connections: Connections;
   /** When something was last seen to be written; while behind, when the client last took anything. */
   #lastWriteAt: number;
   /** Bytes that had been written then. */
   #sentBefore = 0;
   readonly id: number;
-  readonly intake = new Intake(this);
-  readonly #opening: Opening;
+  readonly handler = new HandlerObserver(this);
+  readonly #request: OpenRequest;
   readonly #since: number;
   readonly #endsAt: number | undefined;
-  #completion: Completion | undefined;
+  #nest: NestObserver | undefined;
 
-  constructor(id: number, opening: Opening, delivery: Delivery) {
+  constructor(id: number, opening: OpenRequest, delivery: Connections) {
     this.id = id;
-    this.#opening = opening;
-    this.#delivery = delivery;
+    this.#request = opening;
+    this.#connections = delivery;
     const { maxLifetime } = delivery.options;
     this.#outbox = new Outbox(opening.response, delivery.cache, delivery.options, this);
     this.#since = this.#lastWriteAt = delivery.now;
     // Clients that came together do not have to leave together.
     if (maxLifetime !== false)
       this.#endsAt = this.#since + Math.round(maxLifetime * (1 - Math.random() / 10));
-    opening.gate.divert(this.intake);
+    opening.gate.divert(this.handler);
   }
 
   get lastEventId(): string | undefined {
-    return this.#opening.lastEventId;
+    return this.#request.lastEventId;
   }
 
   get isEnded(): boolean {
@@ -67,18 +67,18 @@ export class Connection implements Seat, Task {
 
   /** Whether Nest has finished its part of the response. */
   get isOurs(): boolean {
-    return this.#isOpen && this.#completion === undefined;
+    return this.#isOpen && this.#nest === undefined;
   }
 
   get response(): HttpResponse {
-    return this.#opening.response;
+    return this.#request.response;
   }
 
   get info(): ConnectionInfo {
     return {
       id: this.id,
-      route: this.#opening.route,
-      remoteAddress: this.#opening.remoteAddress,
+      route: this.#request.route,
+      remoteAddress: this.#request.remoteAddress,
       topics: this.reader?.topics ?? [],
       since: new Date(performance.timeOrigin + this.#since),
       bytes: this.#outbox.sent,
@@ -86,16 +86,16 @@ export class Connection implements Seat, Task {
     };
   }
 
-  attach(completion: Completion): void {
-    this.#completion = completion;
+  attach(completion: NestObserver): void {
+    this.#nest = completion;
   }
 
-  behind(subscriber: object): Output | undefined {
-    return this.intake.behind(subscriber, this.#delivery.layers);
+  directOutputFor(subscriber: object): Output | undefined {
+    return this.handler.directOutputFor(subscriber, this.#connections.layers);
   }
 
   schedule(): void {
-    if (this.#reason === undefined) this.#delivery.turn.add(this);
+    if (this.#reason === undefined) this.#connections.turn.add(this);
   }
 
   run(): void {
@@ -143,10 +143,10 @@ export class Connection implements Seat, Task {
     this.reader?.end();
     if (!this.#isOpen && this.#outbox.isEmpty) {
       this.#finish('error');
-      this.#completion?.error(error);
+      this.#nest?.error(error);
       return;
     }
-    this.write(this.#delivery.exceptionFrame(error));
+    this.write(this.#connections.exceptionFrame(error));
     this.end('error');
   }
 
@@ -163,15 +163,15 @@ export class Connection implements Seat, Task {
     this.#finish(reason);
     if (isHopeless) destroy(this.response);
     if (this.isOurs) {
-      this.#opening.gate.end();
-      this.intake.close();
+      this.#request.gate.end();
+      this.handler.close();
     }
-    this.#completion?.complete();
+    this.#nest?.complete();
   }
 
   /** Looks at the clock, on behalf of all the timers that a connection would need. */
   tick(now: number): void {
-    const { openTimeout, stallTimeout, heartbeatInterval } = this.#delivery.options;
+    const { openTimeout, stallTimeout, heartbeatInterval } = this.#connections.options;
     const { sent } = this.#outbox;
     if (sent !== this.#sentBefore) this.#lastWriteAt = now;
     this.#sentBefore = sent;
@@ -191,19 +191,19 @@ export class Connection implements Seat, Task {
   }
 
   warn(message: string, error: unknown): void {
-    this.#delivery.warn(message, error);
+    this.#connections.warn(message, error);
   }
 
   #open(id: string | undefined, ending?: EndReason): void {
     try {
-      this.#opening.gate.commit();
+      this.#request.gate.commit();
     } catch (error) {
       this.#finish('error');
-      this.#completion?.error(error);
+      this.#nest?.error(error);
       return;
     }
     this.#isOpen = true;
-    const retry = this.#delivery.drawRetry(ending);
+    const retry = this.#connections.drawRetry(ending);
     if (retry === undefined && id === undefined) return;
     this.#outbox.pushFirst(encodeFrame({ retry, id }));
   }
@@ -224,22 +224,23 @@ export class Connection implements Seat, Task {
     }
     const isFirst = !this.#outbox.hasBegun;
     this.#outbox.flush();
-    if (isFirst && this.intake.isDirect && this.#opening.isOutermost) this.#takeOver();
+    if (isFirst && this.handler.isDirect && this.#request.isOutermost) this.#takeOver();
   }
 
   /** Nothing comes from Nest any more: it need not wait for the end. */
   #takeOver(): void {
-    const completion = this.#completion;
+    const completion = this.#nest;
     // A response that waits for its turn, or shares its socket, is looked after by Nest.
-    if (!this.#outbox.isPlain || !this.#delivery.takesOver || completion === undefined) return;
-    this.#completion = undefined;
-    this.#opening.gate.takeOver(() => completion.complete());
+    if (!this.#outbox.writesToSocket || !this.#connections.takesOver || completion === undefined)
+      return;
+    this.#nest = undefined;
+    this.#request.gate.takeOver(() => completion.complete());
     // Some other Nest that ends it all the same has cost this client a reconnect, and costs no other any.
-    if (this.response.writableEnded) this.#delivery.takesOver = false;
+    if (this.response.writableEnded) this.#connections.takesOver = false;
   }
 
   #finish(reason: EndReason): void {
     this.#reason = reason;
-    this.#delivery.onEnd(this, reason);
+    this.#connections.onEnd(this, reason);
   }
 }

@@ -11,7 +11,7 @@ interface NestStream {
 
 /** Takes what Nest would write. */
 interface Diversion {
-  takeFromOutside(message: unknown): void;
+  onOuterMessage(message: unknown): void;
 }
 
 const GATE = Symbol('HeaderGate');
@@ -106,7 +106,7 @@ export class HeaderGate {
   /** Takes a message from Nest, which would number it and so destroy the client's cursor. */
   takes(message: unknown): boolean {
     if (this.#diversion === undefined || isComment(message)) return false;
-    this.#diversion.takeFromOutside(
+    this.#diversion.onOuterMessage(
       isLateError(message) ? { ...message, type: 'exception' } : message,
     );
     return true;

@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http';
-import type { Outlet } from '../bus/sink.js';
+import type { Outlet } from '../reader/sink.js';
 import type { JoinedFrames, JoinedFramesCache } from '../wire/joined-frames.js';
-import { isPlain, queuedOf, type Target } from './body-writer.js';
+import { mayWriteToSocket, queuedOf, type Target } from './body-writer.js';
 import type { HttpResponse } from './http.js';
 
 /** Bounds of what waits for one client, in bytes. */
@@ -56,7 +56,7 @@ export class Outbox implements Outlet {
   }
 
   /** Whether bytes go to the socket, past the response. */
-  get isPlain(): boolean {
+  get writesToSocket(): boolean {
     return this.#isChunked;
   }
 
@@ -144,7 +144,7 @@ export class Outbox implements Outlet {
   /** Straight to the socket if nobody can notice, through the response otherwise. */
   #choose(): Target {
     const response = this.#response;
-    this.#isChunked = isPlain(response) && !response.writableEnded;
+    this.#isChunked = mayWriteToSocket(response) && !response.writableEnded;
     if (!this.#isChunked) return (this.#target = response as ServerResponse);
     // Told within the call that ends it, so that looking before each write can be spared.
     response.on('prefinish', () => this.#owner.end('complete'));

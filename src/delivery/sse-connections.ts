@@ -1,26 +1,26 @@
 import type { ConnectionInfo, EndReason } from './connection-info.js';
-import type { Delivery } from './delivery.js';
+import type { Connections } from './connections.js';
 
 /** The open SSE connections of this instance. */
 export class SseConnections {
-  readonly #delivery: Delivery;
+  readonly #connections: Connections;
 
   /** @internal Made by `SseModule`. */
-  constructor(delivery: Delivery) {
-    this.#delivery = delivery;
+  constructor(connections: Connections) {
+    this.#connections = connections;
   }
 
   get count(): number {
-    return this.#delivery.connections.size;
+    return this.#connections.connections.size;
   }
 
   /** How many connections have ended since the start, by reason. */
   get ended(): Readonly<Record<EndReason, number>> {
-    return { ...this.#delivery.ended };
+    return { ...this.#connections.ended };
   }
 
   list(): ConnectionInfo[] {
-    return [...this.#delivery.connections].map(({ info }) => info);
+    return [...this.#connections.connections].map(({ info }) => info);
   }
 
   /**
@@ -30,7 +30,7 @@ export class SseConnections {
    * @example connections.close(({ topics }) => topics.includes(`user.${id}`));
    */
   close(predicate: (connection: ConnectionInfo) => boolean = () => true): number {
-    const selected = [...this.#delivery.connections].filter(({ info }) => predicate(info));
+    const selected = [...this.#connections.connections].filter(({ info }) => predicate(info));
     for (const connection of selected) connection.end('closed');
     return selected.length;
   }

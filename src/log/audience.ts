@@ -1,5 +1,5 @@
 import type { Observable, Subscription } from 'rxjs';
-import type { TaskGroup, Turn, Work } from './turn.js';
+import type { TaskGroup, TurnScheduler, Work } from './turn-scheduler.js';
 
 /**
  * Those who read one index: one observer of its announcements for all of them, so that announcing costs the
@@ -9,10 +9,10 @@ export class Audience implements TaskGroup {
   queued = false;
   readonly members = new Set<Work>();
   readonly #announcements: Observable<void>;
-  readonly #turn: Turn;
+  readonly #turn: TurnScheduler;
   #subscription: Subscription | undefined;
 
-  constructor(announcements: Observable<void>, turn: Turn) {
+  constructor(announcements: Observable<void>, turn: TurnScheduler) {
     this.#announcements = announcements;
     this.#turn = turn;
   }

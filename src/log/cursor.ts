@@ -6,7 +6,7 @@
 export type Cursor = string;
 
 /** What a cursor says, once it is known to be well formed. */
-export interface Place {
+export interface StreamPosition {
   readonly epoch: string;
   readonly offset: number;
 }
@@ -14,7 +14,7 @@ export interface Place {
 const CURSOR = /^([A-Za-z0-9_-]{1,64})\.(0|[1-9][0-9]{0,15})$/;
 
 /** Reads a cursor, or gives undefined for anything that this package never issues. Never throws. */
-export function parseCursor(text: string): Place | undefined {
+export function parseCursor(text: string): StreamPosition | undefined {
   if (text.length > 81) return undefined;
   const [, epoch, digits] = CURSOR.exec(text) ?? [];
   const offset = Number(digits);
@@ -22,7 +22,7 @@ export function parseCursor(text: string): Place | undefined {
 }
 
 /** Whether one place comes before another: of a log that began before, or earlier in the same one. */
-export function isBefore(one: Place, other: Place): boolean {
+export function isBefore(one: StreamPosition, other: StreamPosition): boolean {
   return one.epoch < other.epoch || (one.epoch === other.epoch && one.offset < other.offset);
 }
 

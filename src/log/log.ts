@@ -1,11 +1,11 @@
 import { SseError } from '../errors.js';
-import { type History, LogSink } from './backplane.js';
+import { type History, LogSink } from './log-sink.js';
 import { type Cursor, formatCursor } from './cursor.js';
 import { Entry, type EventRecord } from './entry.js';
 import { EntryQueue } from './entry-queue.js';
 import type { TopicIndex } from './topic-index.js';
 import { type TopicRule, Topics } from './topics.js';
-import type { Turn } from './turn.js';
+import type { TurnScheduler } from './turn-scheduler.js';
 
 /** Events that are known to be missing from the middle of the log: those after `after`, up to `upTo`. */
 export interface Hole {
@@ -30,9 +30,9 @@ export class Log extends LogSink {
   readonly #entries = new EntryQueue();
   readonly #topics: Topics;
   readonly #history: History;
-  readonly #turn: Turn;
+  readonly #turn: TurnScheduler;
 
-  constructor(history: History, turn: Turn) {
+  constructor(history: History, turn: TurnScheduler) {
     super();
     this.#history = history;
     this.#turn = turn;

@@ -13,7 +13,7 @@ export class LostTopics {
   #elsewhere = 0;
 
   /** Gives the last offset that a topic lost, and forgets it. */
-  take(topic: string): number {
+  claim(topic: string): number {
     const lost = this.#recent.get(topic) ?? this.#older.get(topic) ?? this.#elsewhere;
     this.#recent.delete(topic);
     this.#older.delete(topic);

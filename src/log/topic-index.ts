@@ -2,7 +2,7 @@ import { Subject } from 'rxjs';
 import { Audience } from './audience.js';
 import type { Entry } from './entry.js';
 import { EntryQueue } from './entry-queue.js';
-import type { Turn } from './turn.js';
+import type { TurnScheduler } from './turn-scheduler.js';
 
 /** The entries of one topic (or of one matcher), so that reading it costs what is read. */
 export class TopicIndex {
@@ -15,7 +15,7 @@ export class TopicIndex {
   /** @param lost the last offset that may have been lost before the index was made */
   constructor(
     public lost: number,
-    turn: Turn,
+    turn: TurnScheduler,
   ) {
     this.audience = new Audience(this.announcements, turn);
   }

@@ -1,7 +1,7 @@
 import type { Entry } from './entry.js';
 import { LostTopics } from './lost-topics.js';
 import { TopicIndex } from './topic-index.js';
-import type { Turn } from './turn.js';
+import type { TurnScheduler } from './turn-scheduler.js';
 
 /** Selects topics by a rule. Two matchers with the same `pattern` are the same matcher. */
 export interface TopicRule {
@@ -19,9 +19,9 @@ export class Topics {
   /** Matchers without a reader, by pattern, the one that was used last at the end. */
   readonly #idlePatterns = new Set<string>();
   readonly #lostTopics = new LostTopics();
-  readonly #turn: Turn;
+  readonly #turn: TurnScheduler;
 
-  constructor(turn: Turn) {
+  constructor(turn: TurnScheduler) {
     this.#turn = turn;
   }
 
@@ -111,7 +111,7 @@ export class Topics {
   #open(topic: string): TopicIndex {
     let index = this.#byTopic.get(topic);
     if (index === undefined) {
-      index = new TopicIndex(this.#lostTopics.take(topic), this.#turn);
+      index = new TopicIndex(this.#lostTopics.claim(topic), this.#turn);
       this.#byTopic.set(topic, index);
     }
     return index;

@@ -1,6 +1,7 @@
 import { SseError, received } from '../errors.js';
-import { Backplane, type History } from '../log/backplane.js';
-import { MemoryBackplane } from '../log/memory.backplane.js';
+import { Backplane } from '../backplane/backplane.js';
+import { type History } from '../log/log-sink.js';
+import { MemoryBackplane } from '../backplane/memory.backplane.js';
 import type { DeliveryOptions } from '../delivery/options.js';
 
 /** Options of `SseModule`: times in milliseconds, sizes in bytes, `false` switches a thing off. */

@@ -8,7 +8,7 @@ import { ApplicationConfig } from '@nestjs/core';
 import { EMPTY, ignoreElements, Observable } from 'rxjs';
 import { EventBus } from '../bus/event-bus.js';
 import type { Connection } from '../delivery/connection.js';
-import { Delivery } from '../delivery/delivery.js';
+import { Connections } from '../delivery/connections.js';
 import { HeaderGate } from '../delivery/header-gate.js';
 import { isGone } from '../delivery/http.js';
 import {
@@ -19,7 +19,7 @@ import {
   responseOf,
   routeOf,
 } from './http-context.js';
-import { SILENT_SEAT } from './silent-seat.js';
+import { HEAD_CONNECTION } from './head-connection.js';
 
 /**
  * Delivers what `@Sse()` handlers emit through connections of our own. Nest subscribes to an Observable
@@ -29,7 +29,7 @@ import { SILENT_SEAT } from './silent-seat.js';
 export class SseInterceptor implements NestInterceptor {
   constructor(
     private readonly bus: EventBus,
-    private readonly delivery: Delivery,
+    private readonly connections: Connections,
     private readonly application: ApplicationConfig,
   ) {}
 
@@ -40,10 +40,10 @@ export class SseInterceptor implements NestInterceptor {
     const response = responseOf(context);
     if (isGone(response)) return EMPTY;
     if (request.method === 'HEAD') {
-      return this.#seated(SILENT_SEAT, next).pipe(ignoreElements());
+      return this.#runFor(HEAD_CONNECTION, next).pipe(ignoreElements());
     }
-    const isRefused = this.delivery.isFull;
-    const connection = this.delivery.open({
+    const isRefused = this.connections.isFull;
+    const connection = this.connections.open({
       response,
       gate: HeaderGate.of(response),
       route: routeOf(request),
@@ -54,16 +54,16 @@ export class SseInterceptor implements NestInterceptor {
     return new Observable<never>((observer) => {
       connection.attach(observer);
       if (isRefused) connection.end('refused');
-      else connection.intake.subscribeTo(this.#seated(connection, next));
-      return connection.intake;
+      else connection.handler.subscribeTo(this.#runFor(connection, next));
+      return connection.handler;
     });
   }
 
   /** Subscribing happens there too: that is when `defer`, timers and promises open their streams. */
-  #seated(seat: Connection | typeof SILENT_SEAT, next: CallHandler): Observable<unknown> {
+  #runFor(connection: Connection | typeof HEAD_CONNECTION, next: CallHandler): Observable<unknown> {
     return new Observable((observer) => {
-      if ('intake' in seat) seat.intake.expectFrom(observer);
-      return this.bus.seat(seat, () => next.handle().subscribe(observer));
+      if ('handler' in connection) connection.handler.expectFrom(observer);
+      return this.bus.runFor(connection, () => next.handle().subscribe(observer));
     });
   }
 }

@@ -8,13 +8,13 @@ import {
 } from '@nestjs/common';
 import { ApplicationConfig, ModulesContainer } from '@nestjs/core';
 import { EventBus } from '../bus/event-bus.js';
-import { Delivery } from '../delivery/delivery.js';
+import { Connections } from '../delivery/connections.js';
 import { SseConnections } from '../delivery/sse-connections.js';
 import { SseError } from '../errors.js';
-import { Backplane } from '../log/backplane.js';
+import { Backplane } from '../backplane/backplane.js';
 import { Log } from '../log/log.js';
-import { Turn } from '../log/turn.js';
-import { nestLayers } from './nest-layers.js';
+import { TurnScheduler } from '../log/turn-scheduler.js';
+import { nestLayers } from './internals/nest-layers.js';
 import { type ResolvedOptions, resolveOptions, type SseModuleOptions } from './options.js';
 import { SseGuard } from './sse.guard.js';
 import { SseInterceptor } from './sse.interceptor.js';
@@ -38,7 +38,7 @@ export interface SseOptionsFactory {
  */
 @Module({
   providers: [
-    Turn,
+    TurnScheduler,
     {
       provide: RESOLVED_OPTIONS,
       inject: [MODULE_OPTIONS_TOKEN],
@@ -51,8 +51,8 @@ export interface SseOptionsFactory {
     },
     {
       provide: Log,
-      inject: [RESOLVED_OPTIONS, Turn],
-      useFactory: async ({ history, backplane }: ResolvedOptions, turn: Turn) => {
+      inject: [RESOLVED_OPTIONS, TurnScheduler],
+      useFactory: async ({ history, backplane }: ResolvedOptions, turn: TurnScheduler) => {
         const log = new Log(history, turn);
         await backplane.open(log, history);
         return log;
@@ -60,20 +60,20 @@ export interface SseOptionsFactory {
     },
     {
       provide: EventBus,
-      inject: [Log, Turn, Backplane],
-      useFactory: (log: Log, turn: Turn, backplane: Backplane) =>
+      inject: [Log, TurnScheduler, Backplane],
+      useFactory: (log: Log, turn: TurnScheduler, backplane: Backplane) =>
         new EventBus(log, turn, backplane),
     },
     {
-      provide: Delivery,
-      inject: [RESOLVED_OPTIONS, Turn],
-      useFactory: async (options: ResolvedOptions, turn: Turn) =>
-        new Delivery(options, turn, await nestLayers()),
+      provide: Connections,
+      inject: [RESOLVED_OPTIONS, TurnScheduler],
+      useFactory: async (options: ResolvedOptions, turn: TurnScheduler) =>
+        new Connections(options, turn, await nestLayers()),
     },
     {
       provide: SseConnections,
-      inject: [Delivery],
-      useFactory: (delivery: Delivery) => new SseConnections(delivery),
+      inject: [Connections],
+      useFactory: (connections: Connections) => new SseConnections(connections),
     },
     SseGuard,
     SseInterceptor,
@@ -85,7 +85,7 @@ export class SseModule
   implements BeforeApplicationShutdown, OnApplicationShutdown
 {
   constructor(
-    private readonly delivery: Delivery,
+    private readonly connections: Connections,
     private readonly backplane: Backplane,
     private readonly log: Log,
     modules: ModulesContainer,
@@ -125,7 +125,7 @@ export class SseModule
 
   /** Late: clients reconnect at once, and until here the other modules may publish their goodbyes. */
   async beforeApplicationShutdown(): Promise<void> {
-    await this.delivery.drain();
+    await this.connections.drain();
   }
 
   async onApplicationShutdown(): Promise<void> {

@@ -1,11 +1,11 @@
 import { isBefore } from '../log/cursor.js';
-import type { StreamPlace } from './place.js';
+import type { RedisPosition } from './position.js';
 
 interface CatchUp {
   /** Looks that had begun when it was asked for: what they find may be too old. */
   readonly after: number;
   /** What has to be reached, once a later look has found it. */
-  end?: StreamPlace;
+  end?: RedisPosition;
   readonly resolve: () => void;
 }
 
@@ -29,12 +29,12 @@ export class CatchUps {
   }
 
   /** It has answered. */
-  endLook(look: number, end: StreamPlace): void {
+  endLook(look: number, end: RedisPosition): void {
     for (const each of this.#waiting) if (each.after < look) each.end ??= end;
   }
 
   /** This instance has read up to here. */
-  reach(place: StreamPlace): void {
+  reach(place: RedisPosition): void {
     if (this.#waiting.length === 0) return;
     const isOver = ({ end }: CatchUp) => end !== undefined && !isBefore(place, end);
     const over = this.#waiting.filter(isOver);

@@ -1,4 +1,4 @@
-import type { Backplane } from '../log/backplane.js';
+import type { Backplane } from '../backplane/backplane.js';
 import { type RedisBackplaneOptions, resolveRedisOptions } from './options.js';
 import { RedisBackplane } from './redis.backplane.js';
 

@@ -1,10 +1,10 @@
-import type { Connection } from './connection.js';
+import type { RedisClient } from './redis-client.js';
 
 /** Milliseconds before the first attempt to connect again, doubled up to the longest with each failure. */
 const SHORTEST_WAIT = 50;
 const LONGEST_WAIT = 2_000;
 /** How long, in milliseconds, closing waits for a connection to end. */
-const LONGEST_GOODBYE = 500;
+const CLOSE_TIMEOUT = 500;
 
 /** How a link tells of its connection. */
 export interface LinkEvents {
@@ -15,25 +15,25 @@ export interface LinkEvents {
 
 /** One connection at a time: when it is lost another takes its place, after a wait that varies. */
 export class Link {
-  readonly #connect: () => Connection;
+  readonly #connect: () => RedisClient;
   readonly #timeout: number;
   readonly #events: LinkEvents;
-  #candidate: Connection | undefined;
-  #connection: Connection | undefined;
+  #candidate: RedisClient | undefined;
+  #connection: RedisClient | undefined;
   #failures = 0;
   #timer: NodeJS.Timeout | undefined;
   #isClosed = false;
-  #waiting: ((connection: Connection | undefined) => void)[] = [];
+  #waiting: ((connection: RedisClient | undefined) => void)[] = [];
   readonly #ended = new Set<Promise<void>>();
 
   /** @param timeout milliseconds that an attempt to connect may take */
-  constructor(connect: () => Connection, timeout: number, events: LinkEvents) {
+  constructor(connect: () => RedisClient, timeout: number, events: LinkEvents) {
     this.#connect = connect;
     this.#timeout = timeout;
     this.#events = events;
   }
 
-  get connection(): Connection | undefined {
+  get connection(): RedisClient | undefined {
     return this.#connection;
   }
 
@@ -42,18 +42,18 @@ export class Link {
   }
 
   /** The connection, as soon as there is one; undefined when the link is closed. */
-  connected(): Promise<Connection | undefined> {
+  connected(): Promise<RedisClient | undefined> {
     if (this.#connection !== undefined || this.#isClosed) return Promise.resolve(this.#connection);
     return new Promise((resolve) => this.#waiting.push(resolve));
   }
 
   /** The connection was of use, so that the next attempt need not wait long. */
-  praise(): void {
+  resetBackoff(): void {
     this.#failures = 0;
   }
 
   /** Gives up a connection, if it is still the one in use. */
-  drop(connection: Connection, error: Error): void {
+  drop(connection: RedisClient, error: Error): void {
     if (connection !== this.#connection) return;
     this.#connection = undefined;
     connection.disconnect();
@@ -70,7 +70,7 @@ export class Link {
     this.#connection?.disconnect();
     this.#connection = undefined;
     this.#settle(undefined);
-    await within(Promise.all(this.#ended), LONGEST_GOODBYE, 'did not end').catch(() => {});
+    await within(Promise.all(this.#ended), CLOSE_TIMEOUT, 'did not end').catch(() => {});
   }
 
   async #attempt(): Promise<void> {
@@ -106,7 +106,7 @@ export class Link {
     this.#timer = setTimeout(() => void this.#attempt(), wait * (0.5 + Math.random() / 2));
   }
 
-  #settle(connection: Connection | undefined): void {
+  #settle(connection: RedisClient | undefined): void {
     const waiting = this.#waiting;
     this.#waiting = [];
     for (const resolve of waiting) resolve(connection);

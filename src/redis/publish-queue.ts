@@ -58,7 +58,7 @@ export class PublishQueue {
   }
 
   /** The next publishes to send. */
-  take(count: number): readonly Job[] {
+  claim(count: number): readonly Job[] {
     this.#sent = this.#waiting.splice(0, count);
     for (const job of this.#sent) job.isSent = true;
     return this.#sent;
@@ -76,7 +76,7 @@ export class PublishQueue {
   }
 
   /** What was sent is known not to have arrived: it is the next to be sent. */
-  unsend(): void {
+  requeue(): void {
     for (const job of this.#sent) job.isSent = false;
     this.repeat(() => true);
   }

@@ -1,13 +1,14 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import type { History, PublishOptions } from '../log/backplane.js';
+import type { PublishOptions } from '../backplane/backplane.js';
+import type { History } from '../log/log-sink.js';
 import type { Cursor } from '../log/cursor.js';
 import type { EventRecord } from '../log/entry.js';
 import { randomDigits } from '../log/epoch.js';
-import type { Connection } from './connection.js';
+import type { RedisClient } from './redis-client.js';
 import { asError, type Link, within } from './link.js';
 import type { RedisOptions } from './options.js';
-import type { KnownEnd } from './known-end.js';
-import { type LogState, parseState, type StreamPlace } from './place.js';
+import type { LogEnd } from './log-end.js';
+import { type LogState, parseState, type RedisPosition } from './position.js';
 import { closedError, refusedError, unknownError } from './publish-errors.js';
 import { type Job, PublishQueue } from './publish-queue.js';
 import { isPassing, isReply, isUnsent, runScript } from './script.js';
@@ -23,12 +24,12 @@ export class Publisher {
   readonly #options: RedisOptions;
   readonly #history: History;
   readonly #link: Link;
-  readonly #known: KnownEnd;
+  readonly #known: LogEnd;
   readonly #queue: PublishQueue;
   #isSending = false;
   #isScheduled = false;
 
-  constructor(options: RedisOptions, history: History, link: Link, known: KnownEnd) {
+  constructor(options: RedisOptions, history: History, link: Link, known: LogEnd) {
     this.#options = options;
     this.#history = history;
     this.#link = link;
@@ -46,7 +47,7 @@ export class Publisher {
    * Where the log ends, by the connection that publishes. A log begins if there is none, or if the one
    * there does not reach as far as `known`.
    */
-  async look(known: StreamPlace = this.#known.place): Promise<LogState> {
+  async look(known: RedisPosition = this.#known.place): Promise<LogState> {
     const connection = await this.#link.connected();
     if (connection === undefined) throw closedError();
     return this.#run(connection, [], known);
@@ -88,7 +89,7 @@ export class Publisher {
     while (this.#queue.length > 0) {
       const connection = await this.#link.connected();
       if (connection === undefined) break;
-      const jobs = this.#queue.take(BATCH);
+      const jobs = this.#queue.claim(BATCH);
       if (jobs.length === 0) continue;
       try {
         const { cursors } = await this.#run(connection, jobs, this.#known.place);
@@ -102,7 +103,7 @@ export class Publisher {
 
   #fail(error: Error): void {
     if (isUnsent(error) || isPassing(error)) {
-      this.#queue.unsend();
+      this.#queue.requeue();
     } else if (isReply(error)) {
       this.#queue.reject(refusedError(error));
     } else {
@@ -111,7 +112,11 @@ export class Publisher {
     }
   }
 
-  async #run(connection: Connection, jobs: readonly Job[], known: StreamPlace): Promise<LogState> {
+  async #run(
+    connection: RedisClient,
+    jobs: readonly Job[],
+    known: RedisPosition,
+  ): Promise<LogState> {
     const { key, maxLen, idempotencyWindow } = this.#options;
     const { maxEvents, maxAge, maxBytes } = this.#history;
     const names = jobs.flatMap(({ idempotencyKey }) => idempotencyKey ?? []);
@@ -134,10 +139,10 @@ export class Publisher {
   }
 
   /** A connection on which Redis does not answer, or refuses for now, is given up. */
-  async #bounded(connection: Connection, reply: Promise<unknown>): Promise<unknown> {
+  async #bounded(connection: RedisClient, reply: Promise<unknown>): Promise<unknown> {
     try {
       const answer = await within(reply, this.#options.publishTimeout, 'did not answer');
-      this.#link.praise();
+      this.#link.resetBackoff();
       return answer;
     } catch (cause) {
       const error = asError(cause);

@@ -1,18 +1,13 @@
 import { SseError } from '../errors.js';
-import {
-  Backplane,
-  type BackplaneHealth,
-  type History,
-  type LogSink,
-  type PublishOptions,
-} from '../log/backplane.js';
+import { Backplane, type BackplaneHealth, type PublishOptions } from '../backplane/backplane.js';
+import { type History, type LogSink } from '../log/log-sink.js';
 import type { Cursor } from '../log/cursor.js';
 import type { EventRecord } from '../log/entry.js';
-import { describeSource, newConnection, type Role } from './connection.js';
-import { KnownEnd } from './known-end.js';
+import { describeSource, newClient, type Role } from './redis-client.js';
+import { LogEnd } from './log-end.js';
 import { Link, within } from './link.js';
 import type { RedisOptions } from './options.js';
-import { Outages } from './outages.js';
+import { Availability } from './availability.js';
 import { closedError } from './publish-errors.js';
 import { Publisher } from './publisher.js';
 import { Tail } from './tail.js';
@@ -27,8 +22,8 @@ interface Parts {
   readonly tail: Tail;
   readonly links: readonly Link[];
   readonly watch: Watch;
-  readonly outages: Outages;
-  readonly known: KnownEnd;
+  readonly outages: Availability;
+  readonly known: LogEnd;
 }
 
 /** How opening goes on: there is one outcome, and what comes later changes nothing. */
@@ -114,9 +109,9 @@ export class RedisBackplane extends Backplane {
 
   #start(sink: LogSink, history: History, start: Start): Parts {
     const { source, publishTimeout, checkInterval } = this.#options;
-    const outages = new Outages(describeSource(source), this.#options.waitForRedis > 0);
-    const known = new KnownEnd();
-    const connect = (role: Role) => () => newConnection(source, role);
+    const outages = new Availability(describeSource(source), this.#options.waitForRedis > 0);
+    const known = new LogEnd();
+    const connect = (role: Role) => () => newClient(source, role);
     const writing = new Link(connect('publish'), publishTimeout, {
       onUp: () => outages.onWritable(),
       onDown: (error) => {

@@ -1,5 +1,5 @@
-import type { History } from '../log/backplane.js';
-import type { StreamPlace } from './place.js';
+import type { History } from '../log/log-sink.js';
+import type { RedisPosition } from './position.js';
 import type { Publisher } from './publisher.js';
 import { idOf, parseEntry, type StreamEntry } from './stream-entry.js';
 
@@ -22,7 +22,7 @@ export class RetainedTail {
    *
    * @param now Redis' clock, in milliseconds
    */
-  async load(end: StreamPlace, after: number | undefined, now: number): Promise<StreamEntry[]> {
+  async load(end: RedisPosition, after: number | undefined, now: number): Promise<StreamEntry[]> {
     const { maxEvents, maxBytes, maxAge } = this.#history;
     const oldest = after === undefined && maxAge !== false ? now - maxAge : 0;
     const count = Math.min(end.offset - (after ?? 0), maxEvents);

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { Connection } from './connection.js';
+import type { RedisClient } from './redis-client.js';
 
 /**
  * Everything that is written, in one step. KEYS: the log's state (a hash), the log (a stream), and one key
@@ -85,7 +85,7 @@ const PASSING =
 const SHA = createHash('sha1').update(SCRIPT).digest('hex');
 
 export async function runScript(
-  connection: Connection,
+  connection: RedisClient,
   keys: readonly string[],
   args: readonly (string | number)[],
 ): Promise<unknown> {

@@ -1,16 +1,16 @@
 import { parseCursor } from '../log/cursor.js';
 import type { EventRecord } from '../log/entry.js';
-import type { StreamPlace } from './place.js';
+import type { RedisPosition } from './position.js';
 
 /** An event as it lies in the stream. */
-export interface StreamEntry extends StreamPlace {
+export interface StreamEntry extends RedisPosition {
   /** The id of the entry before it. */
   readonly previous: string;
   readonly record: EventRecord;
 }
 
 /** What of an event is not its data: topics, type, key, and whether the data is a plain string. */
-interface Head {
+interface Header {
   readonly t: string[];
   readonly y?: string | undefined;
   readonly k?: string | undefined;
@@ -19,7 +19,7 @@ interface Head {
 
 /** The fields `h` and `d` of an entry. */
 export function toFields({ topics, type, key, text, isJson }: EventRecord): [string, string] {
-  const head: Head = { t: [...topics], y: type, k: key, s: isJson ? undefined : 1 };
+  const head: Header = { t: [...topics], y: type, k: key, s: isJson ? undefined : 1 };
   return [JSON.stringify(head), text];
 }
 
@@ -33,7 +33,7 @@ export function parseEntry(raw: unknown): StreamEntry | undefined {
     const value = fields[index + 1] as string;
     if (fields[index] === 'c') cursor = value;
     else if (fields[index] === 'p') previous = value;
-    else if (fields[index] === 'h') head = parseHead(value);
+    else if (fields[index] === 'h') head = parseHeader(value);
     else if (fields[index] === 'd') text = value;
   }
   const place = cursor === undefined ? undefined : parseCursor(cursor);
@@ -55,12 +55,12 @@ export function idOf(raw: unknown): string | undefined {
   return typeof id === 'string' ? id : undefined;
 }
 
-function parseHead(text: string): Head | undefined {
+function parseHeader(text: string): Header | undefined {
   try {
     const head: unknown = JSON.parse(text);
     const isHead =
       typeof head === 'object' && head !== null && 't' in head && Array.isArray(head.t);
-    return isHead ? (head as Head) : undefined;
+    return isHead ? (head as Header) : undefined;
   } catch {
     return undefined;
   }

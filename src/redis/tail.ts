@@ -1,9 +1,9 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import type { History, LogSink } from '../log/backplane.js';
-import type { Connection } from './connection.js';
+import type { History, LogSink } from '../log/log-sink.js';
+import type { RedisClient } from './redis-client.js';
 import { asError, type Link } from './link.js';
-import type { KnownEnd } from './known-end.js';
-import type { LogState, StreamPlace } from './place.js';
+import type { LogEnd } from './log-end.js';
+import type { LogState, RedisPosition } from './position.js';
 import type { Publisher } from './publisher.js';
 import { RetainedTail } from './retained-tail.js';
 import { entriesOf, idOf, parseEntry, type StreamEntry } from './stream-entry.js';
@@ -24,10 +24,10 @@ export class Tail {
   readonly #sink: LogSink;
   readonly #link: Link;
   readonly #publisher: Publisher;
-  readonly #known: KnownEnd;
+  readonly #known: LogEnd;
   readonly #retained: RetainedTail;
   readonly #onCaughtUp: () => void;
-  #at: StreamPlace | undefined;
+  #at: RedisPosition | undefined;
   /** Where the next read goes on: past entries that are not of this package, too. */
   #position = '';
   #readingSince: number | undefined;
@@ -38,7 +38,7 @@ export class Tail {
     history: History,
     link: Link,
     publisher: Publisher,
-    known: KnownEnd,
+    known: LogEnd,
     onCaughtUp: () => void,
   ) {
     this.#sink = sink;
@@ -50,7 +50,7 @@ export class Tail {
   }
 
   /** The last place that the sink has. */
-  get at(): StreamPlace | undefined {
+  get at(): RedisPosition | undefined {
     return this.#at;
   }
 
@@ -77,7 +77,7 @@ export class Tail {
     }
   }
 
-  async #follow(connection: Connection): Promise<never> {
+  async #follow(connection: RedisClient): Promise<never> {
     await this.#catchUp(false);
     for (;;) {
       this.#readingSince = performance.now();
@@ -87,7 +87,7 @@ export class Tail {
       );
       this.#readingSince = undefined;
       this.#lastReadAt = new Date();
-      const continuity = this.#takeRaw(entriesOf(reply));
+      const continuity = this.#appendAll(entriesOf(reply));
       this.#reached();
       if (continuity !== 'continued') await this.#catchUp(continuity === 'rewritten');
     }
@@ -101,12 +101,12 @@ export class Tail {
       const after = this.#at?.epoch === end.epoch ? this.#at : undefined;
       const entries = await this.#retained.load(end, after?.offset, now);
       if (after === undefined) this.#begin(end, entries[0]);
-      continuity = await this.#takeInSlices(entries);
+      continuity = await this.#appendInSlices(entries);
       if (continuity === 'continued') continuity = this.#reach(end);
     } while (continuity !== 'continued');
     this.#lastReadAt = new Date();
     this.#reached();
-    this.#link.praise();
+    this.#link.resetBackoff();
     this.#onCaughtUp();
   }
 
@@ -120,18 +120,18 @@ export class Tail {
   }
 
   /** Begins another log at its first retained entry. */
-  #begin(end: StreamPlace, first: StreamEntry | undefined): void {
+  #begin(end: RedisPosition, first: StreamEntry | undefined): void {
     const { epoch } = end;
     const at = first === undefined ? end : { epoch, offset: first.offset - 1, id: first.previous };
     this.#sink.reset(epoch, at.offset);
     this.#at = at;
   }
 
-  async #takeInSlices(entries: readonly StreamEntry[]): Promise<Continuity> {
+  async #appendInSlices(entries: readonly StreamEntry[]): Promise<Continuity> {
     for (let start = 0; start < entries.length; start += COUNT) {
       if (start > 0) await nextTurn();
       for (const entry of entries.slice(start, start + COUNT)) {
-        const continuity = this.#take(entry);
+        const continuity = this.#append(entry);
         if (continuity !== 'continued') return continuity;
       }
     }
@@ -139,7 +139,7 @@ export class Tail {
   }
 
   /** What the stream no longer has, up to its end, is lost. */
-  #reach(end: StreamPlace): Continuity {
+  #reach(end: RedisPosition): Continuity {
     const { offset } = this.#at ?? end;
     if (offset > end.offset) return 'rewritten';
     if (offset < end.offset) this.#sink.lose(end.offset);
@@ -152,17 +152,17 @@ export class Tail {
     if (this.#at !== undefined) this.#known.reach(this.#at);
   }
 
-  #takeRaw(raws: readonly unknown[]): Continuity {
+  #appendAll(raws: readonly unknown[]): Continuity {
     for (const raw of raws) {
       const entry = parseEntry(raw);
-      const continuity = entry === undefined ? 'continued' : this.#take(entry);
+      const continuity = entry === undefined ? 'continued' : this.#append(entry);
       if (continuity !== 'continued') return continuity;
       this.#position = idOf(raw) ?? this.#position;
     }
     return 'continued';
   }
 
-  #take(entry: StreamEntry): Continuity {
+  #append(entry: StreamEntry): Continuity {
     const at = this.#at;
     if (at === undefined || entry.epoch !== at.epoch) return 'another log';
     if (entry.offset <= at.offset) return 'rewritten';

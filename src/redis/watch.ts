@@ -1,5 +1,5 @@
 import { isBefore } from '../log/cursor.js';
-import type { StreamPlace } from './place.js';
+import type { RedisPosition } from './position.js';
 import type { Publisher } from './publisher.js';
 import { BLOCK, type Tail } from './tail.js';
 
@@ -14,7 +14,7 @@ export class Watch {
   readonly #restart: (why: string) => void;
   readonly #timer: NodeJS.Timeout;
   /** Where the tail stood when it was last found to be behind. */
-  #behindAt: StreamPlace | undefined;
+  #behindAt: RedisPosition | undefined;
   #isLooking = false;
 
   /** @param patience milliseconds after its own end that a read may take */
@@ -54,7 +54,7 @@ export class Watch {
     }
   }
 
-  #compare(end: StreamPlace): void {
+  #compare(end: RedisPosition): void {
     const { at, readingSince } = this.#tail;
     if (at === undefined || readingSince === undefined) return;
     const isBehind = isBefore(at, end);

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
-import type { Backplane, History, PublishOptions } from '../log/backplane.js';
-import { type Cursor, parseCursor, type Place } from '../log/cursor.js';
+import type { Backplane, PublishOptions } from '../backplane/backplane.js';
+import type { History } from '../log/log-sink.js';
+import { type Cursor, parseCursor, type StreamPosition } from '../log/cursor.js';
 import type { BackplaneUnderTest } from './conformance.js';
 import { RecordingSink } from './recording-sink.js';
 
@@ -82,7 +83,7 @@ export class ConformanceBench {
   }
 }
 
-export function placeOf(cursor: Cursor): Place {
+export function placeOf(cursor: Cursor): StreamPosition {
   const place = parseCursor(cursor);
   assert(place !== undefined, `a cursor is '<epoch>.<offset>': received ${JSON.stringify(cursor)}`);
   return place;

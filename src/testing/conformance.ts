@@ -1,4 +1,4 @@
-import type { Backplane } from '../log/backplane.js';
+import type { Backplane } from '../backplane/backplane.js';
 import { ConformanceBench, type ConformanceOptions } from './conformance-bench.js';
 import { CALL_CHECKS } from './conformance-call-checks.js';
 import { SINK_CHECKS } from './conformance-sink-checks.js';

@@ -91,13 +91,13 @@ export class SseTestClient<
   async next<Type extends keyof Events & string>(
     type?: Type,
   ): Promise<ReceivedEvent<Type, Events[Type]>> {
-    return (await this.#queue.take(type)) as ReceivedEvent<Type, Events[Type]>;
+    return (await this.#queue.next(type)) as ReceivedEvent<Type, Events[Type]>;
   }
 
   /** The next `count` events. */
   async take(count: number): Promise<Received<Events>[]> {
     const events: Received<Events>[] = [];
-    while (events.length < count) events.push((await this.#queue.take()) as Received<Events>);
+    while (events.length < count) events.push((await this.#queue.next()) as Received<Events>);
     return events;
   }
 
@@ -118,7 +118,7 @@ export class SseTestClient<
   async *[Symbol.asyncIterator](): AsyncGenerator<Received<Events>, void> {
     for (;;) {
       try {
-        yield (await this.#queue.take()) as Received<Events>;
+        yield (await this.#queue.next()) as Received<Events>;
       } catch (error) {
         if (this.#queue.isEnded) return;
         throw error;

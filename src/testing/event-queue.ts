@@ -44,7 +44,7 @@ export class EventQueue {
     this.#serve();
   }
 
-  take(type?: string): Promise<ReceivedEvent> {
+  next(type?: string): Promise<ReceivedEvent> {
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
         const index = this.#waiting.indexOf(waiting);

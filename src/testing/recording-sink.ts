@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { LogSink } from '../log/backplane.js';
+import { LogSink } from '../log/log-sink.js';
 import type { EventRecord } from '../log/entry.js';
 
 /** What a sink was told, in its order. */

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { map, NEVER, Observable, type Observer, type Subscription } from 'rxjs';
 import { layersBetween } from '../../src/delivery/layers.js';
-import { nestLayers } from '../../src/nest/nest-layers.js';
+import { nestLayers } from '../../src/nest/internals/nest-layers.js';
 
 /** The subscriber that an Observable gets when what `change` makes of it is subscribed to by `receiver`. */
 function subscriberOf(

@@ -2,11 +2,11 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { matching } from 'nestjs-event-stream';
-import type { History } from '../../src/log/backplane.js';
+import type { History } from '../../src/log/log-sink.js';
 import type { Entry, EventRecord } from '../../src/log/entry.js';
 import { Log } from '../../src/log/log.js';
 import type { TopicIndex } from '../../src/log/topic-index.js';
-import { Turn } from '../../src/log/turn.js';
+import { TurnScheduler } from '../../src/log/turn-scheduler.js';
 
 const OVERHEAD = 256;
 const SURELY_REMEMBERED = 5_000;
@@ -14,8 +14,8 @@ let log: Log;
 
 afterEach(() => log.close());
 
-function open(history: Partial<History> = {}): Turn {
-  const turn = new Turn();
+function open(history: Partial<History> = {}): TurnScheduler {
+  const turn = new TurnScheduler();
   log = new Log({ maxEvents: 1_000_000, maxBytes: 1e9, maxAge: false, ...history }, turn);
   log.reset('e', 0);
   return turn;

@@ -2,13 +2,19 @@
 export interface Core {
   readonly SseModule: typeof import('../../src/nest/sse.module.js').SseModule;
   readonly EventBus: typeof import('../../src/bus/event-bus.js').EventBus;
-  readonly matching: typeof import('../../src/bus/matching.js').matching;
-  readonly Backplane: typeof import('../../src/log/backplane.js').Backplane;
+  readonly matching: typeof import('../../src/log/matching.js').matching;
+  readonly Backplane: typeof import('../../src/backplane/backplane.js').Backplane;
   readonly Log: typeof import('../../src/log/log.js').Log;
-  readonly Turn: typeof import('../../src/log/turn.js').Turn;
+  readonly TurnScheduler: typeof import('../../src/log/turn-scheduler.js').TurnScheduler;
 }
 
-const PARTS = ['bus/event-bus', 'bus/matching', 'log/backplane', 'log/log', 'log/turn'];
+const PARTS = [
+  'bus/event-bus',
+  'log/matching',
+  'backplane/backplane',
+  'log/log',
+  'log/turn-scheduler',
+];
 
 /**
  * @param root the folder that holds the sources

@@ -1,7 +1,7 @@
 import type { MessageEvent } from '@nestjs/common';
 import { filter, map, merge, type Observable, type OperatorFunction, tap } from 'rxjs';
 import type { EventBus } from '../../src/bus/event-bus.js';
-import type { matching } from '../../src/bus/matching.js';
+import type { matching } from '../../src/log/matching.js';
 import type { SseEvent } from '../../src/log/event.js';
 import { admits, FILTERED, type Lane } from './lane.js';
 import type { SnapshotCall } from './witness.js';

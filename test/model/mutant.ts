@@ -21,7 +21,16 @@ export async function withMutant<T>(
   // Beside the tests, so that the copy finds the same packages; hidden, so that no tool takes it for ours.
   const root = mkdtempSync(join(process.cwd(), 'test', '.mutant-'));
   try {
-    for (const part of ['errors.ts', 'wire', 'log', 'bus', 'delivery', 'nest']) {
+    for (const part of [
+      'errors.ts',
+      'wire',
+      'log',
+      'backplane',
+      'reader',
+      'bus',
+      'delivery',
+      'nest',
+    ]) {
       cpSync(join('src', part), join(root, part), { recursive: true });
     }
     mutate(join(root, mutation.file), mutation);

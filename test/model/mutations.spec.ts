@@ -10,12 +10,12 @@ beforeAll(() => {
 /** Mistakes that the runs of the reader alone have to find. */
 const IN_THE_READER: Record<string, Mutation> = {
   'one event too few at the splice': {
-    file: 'bus/start.ts',
+    file: 'reader/start.ts',
     from: 'return { offset: place.offset, gap: undefined };',
     to: 'return { offset: place.offset + 1, gap: undefined };',
   },
   'one event too many at the splice': {
-    file: 'bus/start.ts',
+    file: 'reader/start.ts',
     from: 'return { offset: place.offset, gap: undefined };',
     to: 'return { offset: Math.max(place.offset - 1, 0), gap: undefined };',
   },
@@ -25,14 +25,14 @@ const IN_THE_READER: Record<string, Mutation> = {
     to: '?? Infinity) > offset + 1',
   },
   'a heartbeat that overtakes what operators hold': {
-    file: 'bus/message-ids.ts',
-    from: 'for (const { floor } of this.#reader.streams) if (floor.value < least) least = floor.value;',
+    file: 'reader/message-ids.ts',
+    from: 'for (const { held } of this.#reader.streams) if (held.value < least) least = held.value;',
     to: '',
   },
   'a heartbeat that overtakes what has not been read': {
-    file: 'bus/reader.ts',
-    from: 'if (nextAfter(this.streams, this.#cursor) === undefined) this.#cursor = this.#log.head;',
-    to: 'this.#cursor = this.#log.head;',
+    file: 'reader/reader.ts',
+    from: 'if (nextAfter(this.streams, this.#offset) === undefined) this.#offset = this.#log.head;',
+    to: 'this.#offset = this.#log.head;',
   },
   'a reader that nobody wakes': {
     file: 'log/topic-index.ts',
@@ -50,87 +50,87 @@ const IN_THE_READER: Record<string, Mutation> = {
     to: '',
   },
   'a gap for everybody, whatever was lost': {
-    file: 'bus/reader.ts',
-    from: 'if (haveLost(this.streams, this.#cursor)) return this.#cross(',
-    to: 'if (this.#log.lost > this.#cursor) return this.#cross(',
+    file: 'reader/reader.ts',
+    from: 'if (haveLost(this.streams, this.#offset)) return this.#cross(',
+    to: 'if (this.#log.lost > this.#offset) return this.#cross(',
   },
   'a hole that is crossed in silence': {
-    file: 'bus/reader.ts',
+    file: 'reader/reader.ts',
     from: "return this.#cross('trimmed', hole.upTo);",
-    to: 'this.#cursor = hole.upTo;',
+    to: 'this.#offset = hole.upTo;',
   },
   'another epoch that passes for the same': {
-    file: 'bus/start.ts',
+    file: 'reader/start.ts',
     from: "if (isGone) return { offset: log.lost, gap: 'epoch' };",
     to: '',
   },
   'a place that may yet come, taken for one of a log that is gone': {
-    file: 'bus/start.ts',
+    file: 'reader/start.ts',
     from: 'const place = isLocal ? undefined : parseCursor(requested);',
     to: 'const place = isLocal ? undefined : undefined;',
   },
   'a wait of which nobody hears that it is over': {
-    file: 'bus/waiting-room.ts',
+    file: 'reader/waiting-room.ts',
     from: '    this.#sink.schedule();\n',
     to: '',
   },
   'another epoch that is not noticed in mid-stream': {
-    file: 'bus/reader.ts',
+    file: 'reader/reader.ts',
     from: "if (this.#epoch !== this.#log.epoch) return this.#cross('epoch', this.#log.lost);",
     to: '',
   },
   'a place that was trimmed and is never left': {
-    file: 'bus/selection.ts',
+    file: 'reader/topic-cursor.ts',
     from: 'if (this.#position < entries.start) this.#position = entries.start;',
     to: '',
   },
   'an id while a snapshot is owed': {
-    file: 'bus/reader-stream.ts',
-    from: '    this.floor.pin();\n',
+    file: 'reader/reader-stream.ts',
+    from: '    this.held.pin();\n',
     to: '',
   },
   'a snapshot that misses what is published meanwhile': {
-    file: 'bus/reader-stream.ts',
+    file: 'reader/reader-stream.ts',
     from: "      if ('error' in answer)",
     to: "      this.after = Infinity;\n      if ('error' in answer)",
   },
   'an event that several streams hold, settled when the first of them emits it': {
-    file: 'bus/message-ids.ts',
+    file: 'reader/message-ids.ts',
     from: 'if (left > 0 && holders.length > 1) ',
     to: 'if (left < 0) ',
   },
   'an event of several topics that is sent for each of them': {
-    file: 'bus/message-ids.ts',
+    file: 'reader/message-ids.ts',
     from: 'if (isShared) (this.#sentOnce ??= new Set()).add(entry);',
     to: '',
   },
   'latestPerKey that skips what `where` keeps from being replaced': {
-    file: 'bus/reader-stream.ts',
-    from: 'return !this.selection.isReplaced(entry, (later) => this.#admits(later));',
-    to: 'return !this.selection.isReplaced(entry, () => true);',
+    file: 'reader/reader-stream.ts',
+    from: 'return !this.topics.isReplaced(entry, (later) => this.#admits(later));',
+    to: 'return !this.topics.isReplaced(entry, () => true);',
   },
   'a plain stream that reads on alone though its reader has not read everything': {
-    file: 'bus/reader.ts',
+    file: 'reader/reader.ts',
     from: 'this.#hasBegun && this.#sink.room > 0',
     to: 'this.#hasBegun',
   },
   'a plain stream that does not notice that the log has broken off': {
-    file: 'bus/selection.ts',
+    file: 'reader/topic-cursor.ts',
     from: ' || log.breaks !== this.#breaks',
     to: '',
   },
   'a reader that does not follow its plain stream': {
-    file: 'bus/reader.ts',
-    from: '    if (reached > this.#cursor) this.#cursor = this.#told = reached;\n',
+    file: 'reader/reader.ts',
+    from: '    if (reached > this.#offset) this.#offset = this.#told = reached;\n',
     to: '',
   },
   'a plain stream that skips what does not fit': {
-    file: 'bus/read-through.ts',
+    file: 'reader/read-through.ts',
     from: 'if (entry === undefined) break;',
     to: 'if (entry === undefined || (frames !== undefined && entry.offset % 7 === 0)) break;',
   },
   'a reader that is not told again what comes while others read': {
-    file: 'log/turn.ts',
+    file: 'log/turn-scheduler.ts',
     from: '    for (const group of groups) group.queued = false;\n',
     to: '    setImmediate(() => {\n      for (const group of groups) group.queued = false;\n    });\n',
   },
@@ -164,7 +164,7 @@ describe('The checker finds', () => {
   });
 
   it('nothing to test in a mutation whose text is gone', async () => {
-    const stale = { file: 'bus/start.ts', from: 'what is not there', to: '' };
+    const stale = { file: 'reader/start.ts', from: 'what is not there', to: '' };
     await expect(withMutant(stale, async () => {})).rejects.toThrow('the mutation is stale');
   });
 });

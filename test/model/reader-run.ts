@@ -1,13 +1,14 @@
 import type { MessageEvent } from '@nestjs/common';
 import { mergeAll, type Observable, type OperatorFunction, Subject, switchMap } from 'rxjs';
-import type { Outlet, Output, Seat } from '../../src/bus/sink.js';
+import type { Outlet, Output, ConnectionPort } from '../../src/reader/sink.js';
 import type { EventBus } from '../../src/bus/event-bus.js';
-import type { Reader } from '../../src/bus/reader.js';
-import type { BackplaneHealth, History } from '../../src/log/backplane.js';
+import type { Reader } from '../../src/reader/reader.js';
+import type { BackplaneHealth } from '../../src/backplane/backplane.js';
+import type { History } from '../../src/log/log-sink.js';
 import type { EventRecord } from '../../src/log/entry.js';
 import type { SseEvent } from '../../src/log/event.js';
 import type { Log } from '../../src/log/log.js';
-import type { Task, Turn } from '../../src/log/turn.js';
+import type { Task, TurnScheduler } from '../../src/log/turn-scheduler.js';
 import type { JoinedFrames } from '../../src/wire/joined-frames.js';
 import type { Core } from './core.js';
 import { FrameCutter } from './frames.js';
@@ -182,7 +183,7 @@ function turnOver(): Promise<void> {
 
 /** One instance: a replica of the log that is fed when the run says so. */
 class Instance {
-  readonly turn: Turn;
+  readonly turn: TurnScheduler;
   readonly log: Log;
   readonly bus: EventBus;
   readonly #run: ReaderRun;
@@ -191,7 +192,7 @@ class Instance {
 
   constructor(run: ReaderRun) {
     this.#run = run;
-    this.turn = new run.core.Turn();
+    this.turn = new run.core.TurnScheduler();
     this.log = new run.core.Log(run.history, this.turn);
     this.bus = new run.core.EventBus(this.log, this.turn, new (modelBackplane(run, this))());
   }
@@ -258,7 +259,7 @@ function modelBackplane(
 }
 
 /** A sink that is ready as long as little is on its way, and a client that takes it when the run says so. */
-class FakeSeat implements Seat, Task {
+class FakeSeat implements ConnectionPort, Task {
   queued = false;
   reader: Reader | undefined;
   readonly isSilent = false;
@@ -272,7 +273,7 @@ class FakeSeat implements Seat, Task {
   #written = 0;
 
   constructor(
-    readonly turn: Turn,
+    readonly turn: TurnScheduler,
     readonly lastEventId: string | undefined,
     readonly capacity: number,
   ) {}
@@ -294,12 +295,12 @@ class FakeSeat implements Seat, Task {
     return this;
   }
 
-  behind(): Output | undefined {
+  directOutputFor(): Output | undefined {
     if (!this.isTransparent) return undefined;
     const { reader } = this;
     return {
       closed: false,
-      next: (message) => reader?.take(message),
+      next: (message) => reader?.onMessage(message),
       error: (error) => {
         throw error;
       },
@@ -522,7 +523,7 @@ class Connection implements Surroundings {
 
   open(views: readonly LaneView[]): void {
     const subscription = this.#added.pipe(mergeAll()).subscribe({
-      next: (message) => this.seat.reader?.take(message),
+      next: (message) => this.seat.reader?.onMessage(message),
     });
     this.#close = () => subscription.unsubscribe();
     const [{ lane } = { lane: undefined }] = views;
@@ -609,6 +610,6 @@ class Connection implements Surroundings {
   }
 
   #streamsOf(lane: Lane, calls: SnapshotCall[]): Observable<MessageEvent> {
-    return this.bus.seat(this.seat, () => laneStreams(this, lane, calls));
+    return this.bus.runFor(this.seat, () => laneStreams(this, lane, calls));
   }
 }

@@ -1,13 +1,13 @@
 import { setTimeout as elapse } from 'node:timers/promises';
 import { describe, expect, it } from '@jest/globals';
-import { KnownEnd } from '../../src/redis/known-end.js';
+import { LogEnd } from '../../src/redis/log-end.js';
 
 function place(epoch: string, offset: number) {
   return { epoch, offset, id: `${offset}-0` };
 }
 
 /** Catching up that begins now. */
-function begin(known: KnownEnd): { hasEnded(): Promise<boolean> } {
+function begin(known: LogEnd): { hasEnded(): Promise<boolean> } {
   let hasEnded = false;
   void known.catchUps.wait().then(() => {
     hasEnded = true;
@@ -21,7 +21,7 @@ function begin(known: KnownEnd): { hasEnded(): Promise<boolean> } {
 
 describe('Catching up ends', () => {
   it('when this instance has read up to what a look found that began later', async () => {
-    const known = new KnownEnd();
+    const known = new LogEnd();
     known.reach(place('a', 1));
     const before = known.catchUps.beginLook();
     const catchUp = begin(known);
@@ -36,7 +36,7 @@ describe('Catching up ends', () => {
   });
 
   it('at once when the look finds nothing that it has not read', async () => {
-    const known = new KnownEnd();
+    const known = new LogEnd();
     known.reach(place('a', 1));
     const catchUp = begin(known);
     known.observe(place('a', 1), known.catchUps.beginLook());
@@ -44,7 +44,7 @@ describe('Catching up ends', () => {
   });
 
   it('when what the look found has gone with its log', async () => {
-    const known = new KnownEnd();
+    const known = new LogEnd();
     known.reach(place('a', 1));
     const catchUp = begin(known);
     known.observe(place('a', 9), known.catchUps.beginLook());
@@ -53,7 +53,7 @@ describe('Catching up ends', () => {
   });
 
   it('when the backplane is closed, also if it begins later', async () => {
-    const known = new KnownEnd();
+    const known = new LogEnd();
     const catchUp = begin(known);
     known.catchUps.close();
     expect(await catchUp.hasEnded()).toBe(true);
@@ -63,7 +63,7 @@ describe('Catching up ends', () => {
 
 describe('What an instance knows of', () => {
   it('never goes back, neither in a log nor to one before', () => {
-    const known = new KnownEnd();
+    const known = new LogEnd();
     for (const [epoch, offset] of [
       ['b', 2],
       ['b', 1],
@@ -77,7 +77,7 @@ describe('What an instance knows of', () => {
   });
 
   it('is reached when a later log is, however long the one before was', async () => {
-    const known = new KnownEnd();
+    const known = new LogEnd();
     known.observe(place('a', 9), known.catchUps.beginLook());
     await elapse(2);
     expect(known.lagMs).toBeGreaterThan(0);

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
-import type { Connection } from '../../src/redis/connection.js';
-import { KnownEnd } from '../../src/redis/known-end.js';
+import type { RedisClient } from '../../src/redis/redis-client.js';
+import { LogEnd } from '../../src/redis/log-end.js';
 import { Link } from '../../src/redis/link.js';
 import { resolveRedisOptions } from '../../src/redis/options.js';
 import { Publisher } from '../../src/redis/publisher.js';
@@ -23,7 +23,7 @@ class FakeRedis {
     this.#answers = answers;
   }
 
-  connect(): Connection {
+  connect(): RedisClient {
     this.connections++;
     return {
       status: 'ready',
@@ -49,7 +49,7 @@ function publisherOf(redis: FakeRedis): (text: string, idempotencyKey?: string) 
   const options = resolveRedisOptions({ url: 'redis://unused', publishTimeout: 1_000 });
   const link = new Link(() => redis.connect(), 1_000, { onDown: () => {} });
   const history = { maxEvents: 10, maxBytes: 1_000, maxAge: false as const };
-  const publisher = new Publisher(options, history, link, new KnownEnd());
+  const publisher = new Publisher(options, history, link, new LogEnd());
   link.open();
   return (text, idempotencyKey) =>
     publisher.publish({ topics: ['t'], text, isJson: false }, { idempotencyKey });

@@ -63,12 +63,12 @@ class Http2Client implements Client {
   }
 
   next(type?: string): Promise<ReceivedEvent> {
-    return this.#queue.take(type);
+    return this.#queue.next(type);
   }
 
   async take(count: number): Promise<ReceivedEvent[]> {
     const events: ReceivedEvent[] = [];
-    while (events.length < count) events.push(await this.#queue.take());
+    while (events.length < count) events.push(await this.#queue.next());
     return events;
   }
 

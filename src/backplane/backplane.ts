@@ -1,0 +1,54 @@
+import type { Cursor } from '../log/cursor.js';
+import type { EventRecord } from '../log/entry.js';
+import type { History, LogSink } from '../log/log-sink.js';
+
+/** How an instance stands with its backplane, for a readiness probe. */
+export interface BackplaneHealth {
+  readonly isConnected: boolean;
+  /** When the backplane last told this instance something, or undefined if it never has. */
+  readonly lastReadAt: Date | undefined;
+  /** Events that are ordered but have not reached this instance, as far as it knows. */
+  readonly lagEvents: number;
+  /** How long, in milliseconds, this instance has been behind; 0 when it is not. */
+  readonly lagMs: number;
+}
+
+export interface PublishOptions {
+  /**
+   * Names this publish: a second one of the same key, within the backplane's window, adds nothing and
+   * resolves with the cursor of the first.
+   */
+  readonly idempotencyKey?: string | undefined;
+}
+
+/**
+ * Orders events for every instance of the application and keeps the most recent of them.
+ *
+ * 1. Offsets grow by exactly one; two instances never disagree about an offset.
+ * 2. A published event comes back through the sink, on the instance that published it as well.
+ * 3. What was lost is announced to the sink before anything newer.
+ * 4. `open` resets the sink once, appends the retained tail, and resolves when the instance has caught up.
+ * 5. An epoch is never used for two logs: when events that were handed out are gone, a new epoch begins.
+ * 6. Epochs grow: compared as strings, that of a later log is greater.
+ * 7. `catchUp` resolves when the sink has everything that was ordered when it was called, and never rejects:
+ *    while the broker is away it stays pending, and `close` ends that.
+ * 8. `publish` resolves with the cursor once the event is ordered and kept, or rejects with an `SseError`
+ *    within a bound; it never throws.
+ * 9. Publishes of one caller keep their order.
+ * 10. A publish whose `idempotencyKey` was used before gives the first cursor and adds nothing.
+ * 11. `close` ends everything that `open` began, waits for nothing that may never come, and can be called
+ *     twice; afterwards `publish` rejects.
+ * 12. `health` can be read at any time and never throws.
+ *
+ * `backplaneConformance` in `nestjs-event-stream/testing` checks an implementation against this list.
+ */
+export abstract class Backplane {
+  /** Whether this instance orders the events itself, so that no cursor can be ahead of its log. */
+  readonly isLocal: boolean = false;
+
+  abstract open(sink: LogSink, history: History): Promise<void>;
+  abstract publish(record: EventRecord, options?: PublishOptions): Promise<Cursor>;
+  abstract catchUp(): Promise<void>;
+  abstract close(): Promise<void>;
+  abstract readonly health: BackplaneHealth;
+}

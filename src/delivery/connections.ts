@@ -1,0 +1,193 @@
+import type { Http2Session } from 'node:http2';
+import { Logger } from '@nestjs/common';
+import type { TurnScheduler } from '../log/turn-scheduler.js';
+import { JoinedFramesCache } from '../wire/joined-frames.js';
+import { Connection } from './connection.js';
+import { END_REASONS, type EndReason } from './connection-info.js';
+import { exceptionFrame } from './exception.js';
+import { destroy, type HttpResponse, isGone, onceReset, sessionOf } from './http.js';
+import type { OpenRequest } from './open-request.js';
+import type { DeliveryOptions } from './options.js';
+
+/** Milliseconds told to a client that is refused, before random doubling, where `retry` is off. */
+const LONG_RETRY = 30_000;
+/** What a refused client is told, as a multiple of `retry.max`. */
+const LONG_RETRY_FACTOR = 5;
+
+/** All connections of the application, their one timer, and their end. */
+export class Connections {
+  readonly cache = new JoinedFramesCache();
+  /** Whether Nest, when it finishes its part, lets the response live. */
+  takesOver = true;
+  readonly ended: Record<EndReason, number>;
+  readonly #connections = new Set<Connection>();
+  /** Ended, but the client has not taken the response to its end; since when, by {@link now}. */
+  readonly #leaving = new Map<Connection, number>();
+  readonly #logger = new Logger('SseConnections');
+  #count = 0;
+  #now = wholeMilliseconds();
+  #timer: NodeJS.Timeout | undefined;
+  #isDraining = false;
+  #isDrained = false;
+  /** Open ones of HTTP/2 clients, to be closed at the end of the drain. */
+  readonly #sessions = new Set<Http2Session>();
+  #onEmpty: (() => void) | undefined;
+
+  /** @param layers subscribers that only hand on, between what a handler returns and its connection */
+  constructor(
+    readonly options: DeliveryOptions,
+    readonly turn: TurnScheduler,
+    readonly layers: number | undefined,
+  ) {
+    this.ended = Object.fromEntries(END_REASONS.map((reason) => [reason, 0])) as typeof this.ended;
+    turn.onEnd(() => this.cache.clear());
+  }
+
+  /** Whole milliseconds, of the last tick: close enough for timeouts, and free. */
+  get now(): number {
+    return this.#now;
+  }
+
+  get connections(): ReadonlySet<Connection> {
+    return this.#connections;
+  }
+
+  /** Whether one more connection is welcome; if not, it is to be opened and ended as `refused`. */
+  get isFull(): boolean {
+    const { maxConnections } = this.options;
+    return (
+      this.#isDraining || (maxConnections !== false && this.#connections.size >= maxConnections)
+    );
+  }
+
+  open(opening: OpenRequest): Connection {
+    this.#startTimer();
+    const connection = new Connection(++this.#count, opening, this);
+    this.#connections.add(connection);
+    opening.response.on('close', () => this.#onClose(connection));
+    onceReset(opening.response, () => connection.end('client'));
+    this.#remember(opening.response);
+    return connection;
+  }
+
+  onEnd(connection: Connection, reason: EndReason): void {
+    this.ended[reason]++;
+    this.#connections.delete(connection);
+    if (!isGone(connection.response)) this.#leaving.set(connection, this.#now);
+    this.#logger.debug(`Connection ${describe(connection)} ended: ${reason}`);
+  }
+
+  /** Milliseconds for `retry:`, drawn at random so that a herd of clients spreads out. */
+  drawRetry(reason: EndReason | undefined): number | undefined {
+    const { retry } = this.options;
+    if (reason === 'refused') {
+      const long = retry === false ? LONG_RETRY : retry.max * LONG_RETRY_FACTOR;
+      return Math.round(long * (1 + Math.random()));
+    }
+    if (retry === false) return undefined;
+    return Math.round(retry.min + Math.random() * (retry.max - retry.min));
+  }
+
+  exceptionFrame(error: unknown): Buffer {
+    this.warn('A stream failed after its response had begun', error);
+    return exceptionFrame(error);
+  }
+
+  warn(message: string, error: unknown): void {
+    this.#logger.error(message, error instanceof Error ? error.stack : String(error));
+  }
+
+  /**
+   * Ends all connections, so that the process can stop. What was published before still goes out; who has
+   * not taken it within `drain.timeout` is cut off.
+   */
+  async drain(): Promise<void> {
+    this.#isDraining = true;
+    await new Promise((resolve) => setImmediate(resolve));
+    await new Promise((resolve) => setImmediate(resolve));
+    for (const connection of this.#connections) connection.end('drain');
+    if (this.#leaving.size > 0) await this.#left(this.options.drain.timeout);
+    this.#isDrained = true;
+    for (const session of this.#sessions) session.close();
+  }
+
+  /** Resolves when those who are leaving have left; who has not in time is cut off. */
+  #left(timeout: number): Promise<void> {
+    return new Promise((resolve) => {
+      this.#onEmpty = resolve;
+      setTimeout(() => {
+        for (const { response } of this.#leaving.keys()) {
+          sessionOf(response)?.destroy();
+          destroy(response);
+        }
+        resolve();
+      }, timeout).unref();
+    });
+  }
+
+  /**
+   * HTTP/2 clients keep their session when a stream has ended, and the server that closes waits for it. A
+   * session that is closed already can no longer be destroyed, so all are closed when everybody has left.
+   */
+  #remember(response: HttpResponse): void {
+    const session = sessionOf(response);
+    if (session === undefined) return;
+    if (this.#isDrained) response.once('close', () => session.close());
+    if (this.#sessions.has(session)) return;
+    this.#sessions.add(session);
+    session.once('close', () => this.#sessions.delete(session));
+  }
+
+  #onClose(connection: Connection): void {
+    connection.end('client');
+    this.#leaving.delete(connection);
+    this.#rest();
+  }
+
+  #rest(): void {
+    if (this.#leaving.size > 0) return;
+    this.#onEmpty?.();
+    if (this.#connections.size === 0) this.#stopTimer();
+  }
+
+  #startTimer(): void {
+    this.#now = wholeMilliseconds();
+    if (this.#timer !== undefined) return;
+    const { heartbeatInterval, stallTimeout, openTimeout, maxLifetime } = this.options;
+    const shortest = Math.min(
+      ...[heartbeatInterval, stallTimeout, openTimeout, maxLifetime].filter(
+        (time) => time !== false,
+      ),
+    );
+    const interval = Math.min(Math.max(shortest / 4, 5), 1_000);
+    this.#timer = setInterval(() => this.#tick(), interval).unref();
+  }
+
+  #stopTimer(): void {
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+  }
+
+  #tick(): void {
+    this.#now = wholeMilliseconds();
+    for (const connection of this.#connections) connection.tick(this.#now);
+    const { stallTimeout } = this.options;
+    for (const [connection, endedAt] of this.#leaving) {
+      const { response } = connection;
+      if (stallTimeout !== false && this.#now - endedAt >= stallTimeout) destroy(response);
+      if (isGone(response)) this.#leaving.delete(connection);
+    }
+    this.#rest();
+  }
+}
+
+/** On the monotonic clock; whole, because a connection keeps small integers without further memory. */
+function wholeMilliseconds(): number {
+  return Math.floor(performance.now());
+}
+
+function describe(connection: Connection): string {
+  const { id, route, remoteAddress, since, bytes } = connection.info;
+  const seconds = ((Date.now() - since.getTime()) / 1_000).toFixed(1);
+  return `${id} (${route}, ${remoteAddress}, ${seconds} s, ${bytes} bytes)`;
+}

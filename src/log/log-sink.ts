@@ -1,0 +1,23 @@
+import type { EventRecord } from './entry.js';
+
+/** How much of the log an instance keeps in memory. The first bound that is passed trims. */
+export interface History {
+  readonly maxEvents: number;
+  /** Bytes: the encoded events, and 256 for each. */
+  readonly maxBytes: number;
+  /** Milliseconds, or false for no bound. */
+  readonly maxAge: number | false;
+}
+
+/** Where a backplane puts what it has ordered: the log of one instance. */
+export abstract class LogSink {
+  abstract readonly epoch: string;
+  /** The offset of the last event that the log knows of. */
+  abstract readonly head: number;
+  /** Begins a log, or another one: nothing up to `offset` is held. Every reader of the one before has a gap. */
+  abstract reset(epoch: string, offset: number): void;
+  /** @throws SseError if `offset` is not the one after `head` */
+  abstract append(offset: number, record: EventRecord): void;
+  /** The events after `head` up to `offset` are gone. Every reader that crosses them has a gap. */
+  abstract lose(offset: number): void;
+}

@@ -1,0 +1,138 @@
+import { parseCursor } from '../log/cursor.js';
+import { Entry } from '../log/entry.js';
+import type { Log } from '../log/log.js';
+import type { ReaderStream } from './reader-stream.js';
+
+/** The streams of a reader, as they are now. */
+export interface StreamList {
+  readonly streams: readonly ReaderStream[];
+}
+
+/** Decides which id a message may carry, so that no id overtakes an event (rule 5). */
+export class MessageIds {
+  readonly #log: Log;
+  readonly #reader: StreamList;
+  /** Streams that have left while operators held events of theirs. */
+  #departed: ReaderStream[] = [];
+  /** The offset that the client knows; -1 when it knows none of this log. */
+  #told: number;
+  /** How far the reader is: no message can name a place beyond it. */
+  #reached: number;
+  /** Entries handed to several streams whose own frame has gone out, while one of them may yet emit it. */
+  #sentOnce: Set<Entry> | undefined;
+  /** How often an offset that several streams hold has still to come out before none of them does. */
+  #timesLeft: Map<number, number> | undefined;
+
+  constructor(log: Log, reader: StreamList, told: number) {
+    this.#log = log;
+    this.#told = this.#reached = told;
+    this.#reader = reader;
+  }
+
+  /** The client begins anew, or somewhere else. */
+  reset(told = -1): void {
+    this.#told = this.#reached = told;
+    this.#departed = [];
+    this.#sentOnce = this.#timesLeft = undefined;
+  }
+
+  /** The reader has come to `offset`. */
+  reach(offset: number): void {
+    if (offset > this.#reached) this.#reached = offset;
+  }
+
+  /** The furthest offset up to `offset` that can be told, if that tells the client anything new. */
+  upTo(offset: number): number | undefined {
+    let least = offset < this.#reached ? offset : this.#reached;
+    for (const { held } of this.#reader.streams) if (held.value < least) least = held.value;
+    for (const { held } of this.#departed) if (held.value < least) least = held.value;
+    return least > this.#told ? least : undefined;
+  }
+
+  /** The client has been told. */
+  tell(offset: number | undefined): void {
+    if (offset !== undefined) this.#told = offset;
+  }
+
+  /** The offset that a message names as its own, if it is one of this log's. */
+  offsetOf(message: unknown): number | undefined {
+    const entry = Entry.of(message);
+    if (entry !== undefined) return entry.epoch === this.#log.epoch ? entry.offset : undefined;
+    const id = idOf(message);
+    const place = id === undefined ? undefined : parseCursor(id);
+    return place?.epoch === this.#log.epoch ? place.offset : undefined;
+  }
+
+  /** A message of that offset has come out of the operators, while an event of `from` passed. */
+  settle(offset: number, from: ReaderStream): void {
+    from.held.settle(offset);
+    if (this.#departed.length > 0) this.#settleDeparted(offset, from);
+  }
+
+  /** A message of that offset has come out of the operators at some other time. */
+  settleLate(offset: number): void {
+    const holders = this.#holdersOf(offset);
+    // Out of which one it came cannot be seen; that it came out of all can.
+    const left = (this.#timesLeft?.get(offset) ?? holders.length) - 1;
+    if (left > 0 && holders.length > 1) (this.#timesLeft ??= new Map()).set(offset, left);
+    else for (const { held } of holders) held.settle(offset);
+    if (this.#departed.length > 0) {
+      this.#settleDeparted(offset, holders.length === 1 ? holders[0] : undefined);
+    }
+  }
+
+  /** Whether operators hold events, so that a message without an id may be one of them. */
+  get areHeld(): boolean {
+    return [...this.#reader.streams, ...this.#departed].some(({ held }) => held.holdsAny);
+  }
+
+  /** A stream has left; what its operators still hold may come out yet. */
+  depart(stream: ReaderStream): void {
+    if (stream.held.holdsAny) this.#departed.push(stream);
+  }
+
+  /** Whether the event itself, unchanged, has gone out already for another stream. */
+  isRepeated(entry: Entry, isShared: boolean): boolean {
+    if (this.#sentOnce?.has(entry)) return true;
+    if (isShared) (this.#sentOnce ??= new Set()).add(entry);
+    return false;
+  }
+
+  /** Whether operators of some stream hold the event of that offset. */
+  isHeld(offset: number): boolean {
+    return this.#holdersOf(offset).length > 0;
+  }
+
+  /** Forgets what no stream can repeat any more. */
+  forgetSettled(): void {
+    for (const entry of this.#sentOnce ?? []) {
+      if (!this.isHeld(entry.offset)) this.#sentOnce?.delete(entry);
+    }
+    for (const offset of this.#timesLeft?.keys() ?? []) {
+      if (!this.isHeld(offset)) this.#timesLeft?.delete(offset);
+    }
+  }
+
+  #holdersOf(offset: number): ReaderStream[] {
+    return [...this.#reader.streams, ...this.#departed].filter(({ held }) => held.holds(offset));
+  }
+
+  #settleDeparted(offset: number, from: ReaderStream | undefined): void {
+    // A stream that joined later took the place of the one that left (switchMap): those events are dropped.
+    for (const departed of this.#departed) {
+      if (from !== undefined && from.joinedAs > (departed.leftAs ?? Infinity))
+        departed.held.settle(offset);
+    }
+    this.#departed = this.#departed.filter(({ held }) => held.holdsAny);
+  }
+}
+
+/** The id that a message brings; one whose getter throws brings none. */
+function idOf(message: unknown): string | undefined {
+  try {
+    const { id } = (message ?? {}) as { id?: unknown };
+    return typeof id === 'string' ? id : undefined;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,168 @@
+import { encodeFrame } from '../wire/frame.js';
+import { toFields } from '../wire/message.js';
+import { Entry, looseEvent } from '../log/entry.js';
+import type { Log } from '../log/log.js';
+import { MessageIds, type StreamList } from './message-ids.js';
+import type { ReaderStream } from './reader-stream.js';
+import type { Sink } from './sink.js';
+
+type Warn = (message: string, error?: unknown) => void;
+
+/** Stands for no message: undefined can be one. */
+const NOTHING = Symbol();
+
+/**
+ * The way of events through the user's operators. A message that comes out while an event passes
+ * inherits the event's id, the last one if there are several; one that comes out later has to bring it.
+ */
+export class Operators {
+  readonly #log: Log;
+  readonly #sink: Sink;
+  readonly #ids: MessageIds;
+  readonly #warn: Warn;
+  #hasWarned = false;
+  /** The stream whose event passes now; the place that is reached when it has passed, if any. */
+  #passing: ReaderStream | undefined;
+  #offset: number | undefined;
+  #isShared = false;
+  /** What came out last, and the place that it names or inherits. */
+  #last: unknown = NOTHING;
+  #lastOffset: number | undefined;
+
+  /** @param told the offset that the client knows; -1 if it knows none */
+  constructor(log: Log, sink: Sink, reader: StreamList, warn: Warn, told: number) {
+    this.#log = log;
+    this.#sink = sink;
+    this.#ids = new MessageIds(log, reader, told);
+    this.#warn = warn;
+  }
+
+  /** Hands an event of the log to the streams that take it. */
+  pass(entry: Entry, takers: readonly ReaderStream[]): void {
+    this.#isShared = takers.length > 1;
+    this.#ids.reach(entry.offset);
+    for (const { held } of takers) held.hand(entry.offset);
+    this.#offset = entry.offset;
+    for (const stream of takers) {
+      this.#passing = stream;
+      stream.next(entry.event);
+    }
+    this.#endPass();
+  }
+
+  /** Hands out one event of a stream's snapshot, if there is any; with the last one the client is at `offset`. */
+  passSnapshot(stream: ReaderStream, offset: number): void {
+    const record = stream.snapshot?.pop();
+    const isLast = stream.snapshot?.length === 0;
+    if (isLast) {
+      stream.snapshot = undefined;
+      stream.held.pin(offset);
+    }
+    if (record === undefined) {
+      stream.held.settle(offset);
+      this.#writeId(offset);
+      return;
+    }
+    if (isLast) this.#ids.reach(offset);
+    this.#offset = isLast ? offset : undefined;
+    this.#passing = stream;
+    stream.next(looseEvent(record, isLast ? this.#log.cursorAt(offset) : undefined));
+    this.#endPass();
+  }
+
+  /** Something came out of the operators. */
+  onMessage(message: unknown): void {
+    const own = this.#ids.offsetOf(message);
+    if (this.#passing === undefined) {
+      this.#onLateMessage(message, own);
+      return;
+    }
+    const offset = own ?? this.#offset;
+    if (offset !== undefined) this.#ids.settle(offset, this.#passing);
+    if (this.#isShared && message === this.#last) return;
+    this.flush(false);
+    this.#last = message;
+    this.#lastOffset = offset;
+  }
+
+  /** Writes what came out last. Of a pass, only the last message carries the id of what passed. */
+  flush(isLast: boolean): void {
+    if (this.#last === NOTHING) return;
+    const message = this.#last;
+    this.#last = NOTHING;
+    const isPlaced = isLast || this.#lastOffset !== this.#offset;
+    this.#write(message, isPlaced ? this.#lastOffset : undefined, this.#isShared);
+  }
+
+  /** The cursor to tell the client for having reached `offset`; undefined if that is nothing new or not safe. */
+  tell(offset: number): string | undefined {
+    this.#ids.reach(offset);
+    const told = this.#ids.upTo(offset);
+    this.#ids.tell(told);
+    return told === undefined ? undefined : this.#log.cursorAt(told);
+  }
+
+  /** The client goes on somewhere else: no id that it knows counts. */
+  reset(): void {
+    this.#ids.reset();
+  }
+
+  depart(stream: ReaderStream): void {
+    this.#ids.depart(stream);
+  }
+
+  #endPass(): void {
+    this.flush(true);
+    this.#passing = undefined;
+    const offset = this.#offset;
+    this.#offset = undefined;
+    if (!this.#isShared) return;
+    this.#isShared = false;
+    this.#ids.forgetSettled();
+    if (offset !== undefined) this.#writeId(offset);
+  }
+
+  #writeId(offset: number): void {
+    const id = this.tell(offset);
+    if (id !== undefined) this.#sink.write(encodeFrame({ id }));
+  }
+
+  #onLateMessage(message: unknown, offset: number | undefined): void {
+    if (offset !== undefined) {
+      this.#ids.settleLate(offset);
+    } else if (!this.#hasWarned && this.#ids.areHeld) {
+      this.#hasWarned = true;
+      this.#warn(
+        'A message came out of an asynchronous operator without the id of its event, so a client that ' +
+          'loses its connection gets it again. Pass the id on: map to { ...event, data }.',
+      );
+    }
+    const entry = Entry.of(message);
+    this.#write(message, offset, entry !== undefined && this.#ids.isHeld(entry.offset));
+    this.#ids.forgetSettled();
+  }
+
+  /** @param isShared whether it may come out of another stream as well */
+  #write(message: unknown, offset: number | undefined, isShared: boolean): void {
+    const entry = Entry.of(message);
+    if (entry !== undefined && this.#ids.isRepeated(entry, isShared)) return;
+    const told = offset === undefined ? undefined : this.#ids.upTo(offset);
+    this.#ids.tell(told);
+    if (entry !== undefined && entry.offset === told && entry.epoch === this.#log.epoch) {
+      this.#sink.write(entry.frame);
+      return;
+    }
+    const id = told === undefined ? undefined : this.#log.cursorAt(told);
+    const frame = this.#encode(message, id);
+    if (frame !== undefined) this.#sink.write(frame);
+  }
+
+  #encode(message: unknown, id: string | undefined): Buffer | undefined {
+    try {
+      return encodeFrame({ ...toFields(message), id });
+    } catch (error) {
+      this.#warn('A message was dropped: its data is not what JSON can hold', error);
+      return undefined;
+    }
+  }
+}

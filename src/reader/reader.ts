@@ -1,0 +1,249 @@
+import { AsyncResource } from 'node:async_hooks';
+import type { Entry } from '../log/entry.js';
+import type { GapReason } from '../log/event.js';
+import type { Log } from '../log/log.js';
+import { makeGap } from './gap.js';
+import { Operators } from './operators.js';
+import type { ReaderContext } from './reader-context.js';
+import { areOwed, haveLost, nextAfter, type ReaderStream, takersOf } from './reader-stream.js';
+import type { TopicCursor } from './topic-cursor.js';
+import type { Sink } from './sink.js';
+import { findStart, mayCome, placeByCode } from './start.js';
+import { Wait } from './waiting-room.js';
+
+/**
+ * Walks the log for one connection and all of its streams. It owns a cursor and nothing else: replay,
+ * catching up and live are the loop in {@link read}, and a client that is behind is only a cursor that is.
+ */
+export class Reader {
+  /** What the only stream selects, while it is unmodified: that reads alone where it can, past the operators. */
+  #unmodified: TopicCursor | undefined;
+  readonly #context: ReaderContext;
+  readonly #log: Log;
+  #epoch: string;
+  /** Until reading begins, the place of a client that comes now. */
+  #offset: number;
+  /** Without operators, the offset that the client knows; -1 when it knows none. */
+  #told = -1;
+  readonly #sink: Sink;
+  #hasBegun = false;
+  /** Copied when it changes: most readers have one stream, and grow no array for it. */
+  streams: readonly ReaderStream[] = [];
+  #isBehind = false;
+  /** Events up to here were in the log before the reader could take them: they are not live. */
+  #catchUpTo = 0;
+  #operators: Operators | undefined;
+  /** Of whoever opened the stream, not of who publishes: operators look there for their connection. */
+  #scope: AsyncResource | undefined;
+  #joined = 0;
+  /** What the client, or else the code, asks to go on from; and the wait for it, if it had to come first. */
+  #requested: string | undefined;
+  #wait: Wait | undefined;
+
+  constructor(context: ReaderContext, sink: Sink, lastEventId: string | undefined) {
+    this.#context = context;
+    this.#log = context.log;
+    this.#sink = sink;
+    this.#requested = lastEventId;
+    this.#epoch = context.log.epoch;
+    this.#offset = context.log.head;
+  }
+
+  /** What the streams select: topics, and the patterns of matchers. */
+  get topics(): string[] {
+    return [...new Set(this.streams.flatMap(({ topics }) => topics.names))];
+  }
+
+  join(stream: ReaderStream): void {
+    stream.joinedAs = ++this.#joined;
+    this.streams = [...this.streams, stream];
+    if (this.#joined === 1 && stream.isUnmodified) {
+      this.#unmodified = stream.topics;
+    } else {
+      this.#throughOperators();
+      this.#scope ??= new AsyncResource('SseReader');
+    }
+    if (this.#hasBegun) {
+      this.#advance();
+      stream.after = this.#offset;
+      stream.topics.seek(this.#offset);
+      stream.askForSnapshot('new', this.#log.head, this.#sink);
+    } else {
+      stream.after = stream.plan.from === 'earliest' ? this.#log.lost : this.#offset;
+    }
+    this.#sink.schedule();
+  }
+
+  leave(stream: ReaderStream): void {
+    stream.topics.release();
+    if (!this.streams.includes(stream)) return;
+    this.streams = this.streams.filter((other) => other !== stream);
+    this.#follow();
+    this.#unmodified = undefined;
+    stream.leftAs = this.#joined;
+    this.#operators?.depart(stream);
+    if (stream.isOwed) this.#sink.schedule();
+    if (this.streams.length === 0) this.#context.waitingRoom.leave(this.#wait);
+  }
+
+  /** Reads on while there is something to read and room for it. Called in a turn of its own. */
+  read(): void {
+    this.#follow();
+    if (this.#scope === undefined) this.#readOn();
+    else this.#scope.runInAsyncScope(this.#readOn, this);
+    const hasReadAll = this.#hasBegun && this.#sink.room > 0;
+    this.#unmodified?.readAlone(this.#offset, hasReadAll ? this.#sink.outlet : undefined);
+  }
+
+  /** Is where an unmodified stream has come to alone. */
+  #follow(): void {
+    const reached = this.#unmodified?.reached ?? -1;
+    if (reached > this.#offset) this.#offset = this.#told = reached;
+  }
+
+  #readOn(): void {
+    if (this.streams.length === 0 || (!this.#hasBegun && !this.#begin())) return;
+    if (this.#isBehind && this.#sink.room > 0) {
+      this.#isBehind = false;
+      this.#catchUpTo = this.#log.head;
+    }
+    while (this.streams.length > 0 && !areOwed(this.streams)) {
+      if (this.#sink.room <= 0) {
+        this.#isBehind = true;
+        return;
+      }
+      if (!this.#readOne()) return;
+    }
+  }
+
+  /** The id to tell the client in silence; undefined if it knows its place, or has none yet. */
+  heartbeat(): string | undefined {
+    if (!this.#hasBegun) return undefined;
+    this.#follow();
+    this.#advance();
+    return this.#tell(this.#offset);
+  }
+
+  /** Takes what came out of the user's operators. */
+  onMessage(message: unknown): void {
+    this.#throughOperators().onMessage(message);
+  }
+
+  /** The operators have ended: what came out last is the last. */
+  end(): void {
+    this.#operators?.flush(true);
+  }
+
+  /** The connection is gone: streams that somebody kept end, for nothing would ever be read for them. */
+  close(): void {
+    if (this.streams.length === 0) return;
+    this.#context.warn(
+      `A stream of ${this.topics.join(', ')} outlived the connection that it was opened for, and was ` +
+        'completed: what several clients or the background share has to be opened outside of @Sse() handlers',
+    );
+    for (const stream of this.streams) stream.complete();
+  }
+
+  /** False while the place to begin at may yet come: until then the client is told of no other. */
+  #begin(): boolean {
+    const requested = (this.#requested ??= placeByCode(this.streams));
+    const isOver = this.#wait?.isOver === true;
+    if (requested !== undefined && !isOver && mayCome(this.#context, requested)) {
+      this.#wait ??= new Wait(this.#sink, this.#joined, requested);
+      this.#context.waitingRoom.enter(this.#wait);
+      return false;
+    }
+    const isReplaced = this.#epoch !== this.#log.epoch;
+    const { offset, gap } = findStart(this.#context, this.streams, requested, isReplaced);
+    this.#hasBegun = true;
+    this.#epoch = this.#log.epoch;
+    this.#catchUpTo = this.#log.head;
+    this.#offset = offset;
+    for (const stream of this.streams) {
+      const isNew = requested === undefined || this.#wait?.precedes(stream) === true;
+      if (isNew && gap === undefined) stream.askForSnapshot('new', this.#log.head, this.#sink);
+    }
+    const id = gap === undefined ? this.#tell(offset) : undefined;
+    if (this.#wait === undefined) this.#sink.begin(id);
+    if (gap !== undefined) this.#cross(gap, offset, requested);
+    return true;
+  }
+
+  /** Crosses a gap or hands out one event, of a snapshot or of the log; false if there is nothing. */
+  #readOne(): boolean {
+    if (this.#epoch !== this.#log.epoch) return this.#cross('epoch', this.#log.lost);
+    const answered = this.streams.find(({ snapshot }) => snapshot !== undefined);
+    if (answered !== undefined) {
+      this.#throughOperators().passSnapshot(answered, this.#offset);
+      return true;
+    }
+    if (this.#offset >= this.#log.head) return false;
+    if (haveLost(this.streams, this.#offset)) return this.#cross('trimmed', this.#log.lost);
+    const entry = nextAfter(this.streams, this.#offset);
+    const hole = this.#log.holeAfter(this.#offset);
+    if (hole !== undefined && (entry === undefined || entry.offset > hole.after)) {
+      return this.#cross('trimmed', hole.upTo);
+    }
+    if (entry === undefined) return false;
+    this.#handOut(entry);
+    return true;
+  }
+
+  #handOut(entry: Entry): void {
+    const before = this.#offset;
+    this.#offset = entry.offset;
+    if (this.#unmodified === undefined) {
+      const takers = takersOf(this.streams, entry, before, this.#catchUpTo);
+      if (takers.length > 0) this.#throughOperators().pass(entry, takers);
+    } else {
+      this.#told = entry.offset;
+      this.#sink.write(entry.frame);
+    }
+  }
+
+  /** Announces a gap and goes on at `offset`, or at the head if snapshots are the way on. */
+  #cross(reason: GapReason, offset: number, from = `${this.#epoch}.${this.#offset}`): true {
+    const isCoveredBySnapshots = this.streams.every(({ plan }) => plan.snapshot !== undefined);
+    this.#epoch = this.#log.epoch;
+    this.#offset = isCoveredBySnapshots ? this.#log.head : offset;
+    this.#catchUpTo = this.#log.head;
+    this.#told = -1;
+    this.#operators?.reset();
+    for (const stream of this.streams) {
+      stream.held.clear();
+      stream.snapshot = undefined;
+      if (reason === 'epoch') stream.after = this.#offset;
+      stream.topics.seek(this.#offset);
+      stream.askForSnapshot('gap', this.#log.head, this.#sink);
+    }
+    const resumedAt = this.#log.cursorAt(this.#offset);
+    const { event, frame } = makeGap(reason, from, resumedAt, this.#tell(this.#offset));
+    this.#sink.announce(event, frame);
+    return true;
+  }
+
+  /** The cursor to tell the client for having reached `offset`; undefined if that is nothing new or not safe. */
+  #tell(offset: number): string | undefined {
+    if (this.#operators !== undefined) return this.#operators.tell(offset);
+    if (offset <= this.#told) return undefined;
+    this.#told = offset;
+    return this.#log.cursorAt(offset);
+  }
+
+  /** From now on operators may hold what they are handed. */
+  #throughOperators(): Operators {
+    this.#follow();
+    this.#unmodified?.readAlone(this.#offset, undefined);
+    this.#unmodified = undefined;
+    const { warn } = this.#context;
+    return (this.#operators ??= new Operators(this.#log, this.#sink, this, warn, this.#told));
+  }
+
+  /** A reader that has read everything there is stands at the head. */
+  #advance(): void {
+    if (this.#epoch !== this.#log.epoch || this.#offset >= this.#log.head) return;
+    if (areOwed(this.streams) || haveLost(this.streams, this.#offset)) return;
+    if (this.#log.holeAfter(this.#offset) !== undefined) return;
+    if (nextAfter(this.streams, this.#offset) === undefined) this.#offset = this.#log.head;
+  }
+}

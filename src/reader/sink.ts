@@ -1,0 +1,51 @@
+import type { SseEvent } from '../log/event.js';
+import type { Work } from '../log/turn-scheduler.js';
+import type { JoinedFrames } from '../wire/joined-frames.js';
+import type { Reader } from './reader.js';
+
+/** Takes frames, at once. */
+export interface Outlet {
+  /** Whether it may be used: nothing waits that has to go before, and there is room. */
+  isClear(): boolean;
+  /** Bytes that may be read for it. */
+  readonly room: number;
+  /** Writes what was read while there was room, all of it. */
+  send(frames: JoinedFrames): void;
+}
+
+/** Where a reader's events go in the end, as the reader sees it: a connection, or a subscriber. */
+export interface Sink extends Work {
+  /** Bytes that may be read for it. A reader that finds none is called again when there is some. */
+  readonly room: number;
+  /** Calls the reader's `read` in the next turn of the event loop. */
+  schedule(): void;
+  /** Tells the client its place before anything else; undefined: none yet. Called once, when reading begins. */
+  begin(id: string | undefined): void;
+  write(frame: Buffer): void;
+  /** What can be used in the place of the sink by who has nothing to say but frames. */
+  readonly outlet?: Outlet | undefined;
+  /** Delivers a gap, past the user's operators. */
+  announce(gap: SseEvent, frame: Buffer): void;
+}
+
+/** Where what comes out of a stream goes: the user's operators, a subscriber, or the connection itself. */
+export interface Output {
+  readonly closed: boolean;
+  next(message: unknown): void;
+  error(error: unknown): void;
+  complete(): void;
+}
+
+/** A connection as a stream finds it: where it sends, where it goes on from, and its one reader. */
+export interface ConnectionPort extends Sink {
+  readonly lastEventId: string | undefined;
+  readonly isEnded: boolean;
+  /** Whether the request asks for nothing but headers (HEAD), so that nothing is read for it. */
+  readonly isSilent?: boolean;
+  reader: Reader | undefined;
+  /**
+   * The connection's own end, if whatever this subscriber is given comes out there as it is, so that there
+   * is no need to go through it.
+   */
+  directOutputFor(subscriber: object): Output | undefined;
+}

@@ -1,0 +1,38 @@
+import type { Subscriber } from 'rxjs';
+import type { SseEvent } from '../log/event.js';
+import type { Task, TurnScheduler } from '../log/turn-scheduler.js';
+import type { Reader } from './reader.js';
+import type { Sink } from './sink.js';
+
+/** The sink of a stream that was opened outside a connection: an ordinary, live Observable. */
+export class SubscriberSink implements Sink, Task {
+  queued = false;
+  reader: Reader | undefined;
+  readonly #turn: TurnScheduler;
+  readonly #subscriber: Subscriber<SseEvent>;
+
+  constructor(turn: TurnScheduler, subscriber: Subscriber<SseEvent>) {
+    this.#turn = turn;
+    this.#subscriber = subscriber;
+  }
+
+  get room(): number {
+    return this.#subscriber.closed ? 0 : Infinity;
+  }
+
+  schedule(): void {
+    this.#turn.add(this);
+  }
+
+  run(): void {
+    this.reader?.read();
+  }
+
+  begin(): void {}
+
+  write(): void {}
+
+  announce(gap: SseEvent): void {
+    this.#subscriber.next(gap);
+  }
+}

@@ -1,0 +1,155 @@
+import { describe, expect, it } from '@jest/globals';
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, posix, relative, sep } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import ts from 'typescript';
+
+const src = join(dirname(fileURLToPath(import.meta.url)), '../../src');
+
+interface Import {
+  readonly from: string;
+  readonly to: string;
+  /** Whether it is gone when the code runs. */
+  readonly isType: boolean;
+}
+
+const files = readdirSync(src, { recursive: true, encoding: 'utf8' })
+  .filter((file) => file.endsWith('.ts'))
+  .map((file) => {
+    const text = readFileSync(join(src, file), 'utf8');
+    const path = relative(src, join(src, file)).split(sep).join('/');
+    return { path, text, tree: ts.createSourceFile(path, text, ts.ScriptTarget.Latest, true) };
+  });
+
+function visit(node: ts.Node, look: (node: ts.Node) => void): void {
+  look(node);
+  ts.forEachChild(node, (child) => visit(child, look));
+}
+
+/** All imports and re-exports, relative ones resolved to files of `src`. */
+const imports: readonly Import[] = files.flatMap(({ path, tree }) => {
+  const found: Import[] = [];
+  visit(tree, (node) => {
+    const specifier =
+      ts.isImportDeclaration(node) || ts.isExportDeclaration(node)
+        ? node.moduleSpecifier
+        : ts.isCallExpression(node) && node.expression.kind === ts.SyntaxKind.ImportKeyword
+          ? node.arguments[0]
+          : undefined;
+    if (specifier === undefined || !ts.isStringLiteral(specifier)) return;
+    const to = specifier.text.startsWith('.')
+      ? posix.join(posix.dirname(path), specifier.text.replace(/\.js$/, '.ts'))
+      : specifier.text;
+    const isType =
+      ts.isImportDeclaration(node) &&
+      node.importClause?.phaseModifier === ts.SyntaxKind.TypeKeyword;
+    found.push({ from: path, to, isType });
+  });
+  return found;
+});
+
+const layerOf = (path: string) => path.split('/')[0] ?? path;
+
+/** What a layer may import of the others. */
+const LAYERS: Readonly<Record<string, readonly string[]>> = {
+  'errors.ts': [],
+  wire: ['errors.ts'],
+  log: ['wire', 'errors.ts'],
+  backplane: ['log', 'errors.ts'],
+  reader: ['log', 'wire', 'errors.ts'],
+  bus: ['reader', 'backplane', 'log', 'wire', 'errors.ts'],
+  delivery: ['reader', 'log', 'wire', 'errors.ts'],
+  nest: ['delivery', 'bus', 'reader', 'backplane', 'log', 'wire', 'errors.ts'],
+  'index.ts': ['nest', 'delivery', 'bus', 'reader', 'backplane', 'log', 'wire', 'errors.ts'],
+  redis: ['backplane', 'log', 'wire', 'errors.ts'],
+  testing: ['backplane', 'wire', 'log', 'errors.ts'],
+};
+
+/** What a layer may import of packages and of Node. */
+const PACKAGES: Readonly<Record<string, RegExp>> = {
+  'errors.ts': /^$/,
+  wire: /^$/,
+  log: /^(rxjs|node:crypto)$/,
+  backplane: /^$/,
+  reader: /^(rxjs|node:async_hooks)$/,
+  bus: /^(rxjs|node:async_hooks|@nestjs\/common)$/,
+  delivery: /^(rxjs|node:(http|http2|net)|@nestjs\/common)$/,
+  nest: /^(rxjs|node:.*|@nestjs\/(common|core)(\/.*)?)$/,
+  'index.ts': /^$/,
+  redis: /^(ioredis|rxjs|node:.*|@nestjs\/common)$/,
+  testing: /^(eventsource-parser|rxjs|node:.*|@nestjs\/common|@jest\/globals)$/,
+};
+
+describe('the sources', () => {
+  it('are small: the median file has at most 80 lines, and none more than 250', () => {
+    const lines = files
+      .map(({ path, text }) => ({ path, lines: text.trimEnd().split('\n').length }))
+      .sort((a, b) => a.lines - b.lines);
+    expect(lines.filter((file) => file.lines > 250)).toEqual([]);
+    expect(lines[Math.floor(lines.length / 2)]?.lines).toBeLessThanOrEqual(80);
+  });
+
+  it('import one way, layer by layer', () => {
+    const wrong = imports
+      .filter(({ to }) => to.endsWith('.ts'))
+      .filter(({ from, to }) => {
+        const [own, other] = [layerOf(from), layerOf(to)];
+        return own !== other && !LAYERS[own]?.includes(other);
+      });
+    expect(wrong).toEqual([]);
+  });
+
+  it('belong to a known layer', () => {
+    expect([...new Set(files.map(({ path }) => layerOf(path)))].sort()).toEqual(
+      Object.keys(LAYERS).sort(),
+    );
+  });
+
+  it('know of packages only what their layer may know', () => {
+    const wrong = imports
+      .filter(({ to }) => !to.endsWith('.ts'))
+      .filter(({ from, to }) => !PACKAGES[layerOf(from)]?.test(to));
+    expect(wrong).toEqual([]);
+  });
+
+  it('deliver without knowing topics or the bus: the sink and the type of its reader are all that crosses', () => {
+    const crossing = imports.filter(
+      ({ from, to }) => from.startsWith('delivery/') && to.startsWith('reader/'),
+    );
+    expect([...new Set(crossing.map(({ to }) => to))].sort()).toEqual([
+      'reader/reader.ts',
+      'reader/sink.ts',
+    ]);
+  });
+
+  it('have no import cycle when they run', () => {
+    const next = new Map<string, string[]>();
+    for (const { from, to, isType } of imports) {
+      if (!isType) next.set(from, [...(next.get(from) ?? []), to]);
+    }
+    const cycles: string[] = [];
+    const done = new Set<string>();
+    const walk = (file: string, path: readonly string[]): void => {
+      if (path.includes(file)) cycles.push([...path.slice(path.indexOf(file)), file].join(' → '));
+      if (path.includes(file) || done.has(file)) return;
+      for (const to of next.get(file) ?? []) walk(to, [...path, file]);
+      done.add(file);
+    };
+    for (const { path } of files) walk(path, []);
+    expect(cycles).toEqual([]);
+  });
+
+  it('are strict: no any, no suppressed check, no barrel but the entries', () => {
+    const wrong: string[] = [];
+    for (const { path, text, tree } of files) {
+      visit(tree, (node) => {
+        if (node.kind === ts.SyntaxKind.AnyKeyword) wrong.push(`${path}: any`);
+      });
+      if (/@ts-|eslint-disable|\bTODO\b|\bFIXME\b/.test(text)) wrong.push(`${path}: suppressed`);
+      if (path.endsWith('/index.ts') && !/^(testing|redis)\//.test(path)) {
+        wrong.push(`${path}: barrel`);
+      }
+    }
+    expect(wrong).toEqual([]);
+  });
+});

@@ -1,0 +1,340 @@
+import { afterEach, describe, expect, it, jest } from '@jest/globals';
+import { Logger } from '@nestjs/common';
+import {
+  bufferCount,
+  concatMap,
+  delay,
+  delayWhen,
+  filter,
+  map,
+  merge,
+  of,
+  Subject,
+  switchMap,
+} from 'rxjs';
+import type { SseEvent } from 'nestjs-event-stream';
+import { HeldOffsets } from '../../src/reader/held-offsets.js';
+import { Desk, turns } from './recording-connection.js';
+
+afterEach(() => {
+  jest.restoreAllMocks();
+});
+
+function isData(wanted: unknown): (event: SseEvent) => boolean {
+  return ({ data }) => data === wanted;
+}
+
+describe('A reader with several streams', () => {
+  it('sends an event of two of them once, held by one operator or by two', async () => {
+    const { bus, ...desk } = await open();
+    const one = desk.seat(() => merge(bus.stream('a'), bus.stream('b')).pipe(delay(1)));
+    const two = desk.seat(() =>
+      merge(bus.stream('a').pipe(delay(1)), bus.stream('b').pipe(delay(5))),
+    );
+    await turns();
+    await bus.publish(['a', 'b'], { data: 'once' });
+    await new Promise((resolve) => setTimeout(resolve, 30));
+    expect([one.data, two.data]).toEqual([['once'], ['once']]);
+    one.beat();
+    two.beat();
+    expect([one.told, two.told]).toEqual([1, 1]);
+  });
+
+  it('tells no id past what one of them holds, when another emits the same event', async () => {
+    const { bus, ...desk } = await open();
+    const gate = new Subject<void>();
+    const seat = desk.seat(() =>
+      merge(bus.stream('b').pipe(delayWhen(() => gate)), bus.stream('a').pipe(delay(1))),
+    );
+    await turns();
+    await bus.publish('b', { data: 'held' });
+    await bus.publish(['a', 'b'], { data: 'both' });
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    seat.beat();
+    expect([seat.data, seat.told]).toEqual([['both'], 0]);
+    gate.next();
+    seat.beat();
+    expect([seat.data, seat.told]).toEqual([['both', 'held'], 2]);
+  });
+
+  it('reads on at the same place when one takes the place of another, also before it has begun', async () => {
+    const { bus, ...desk } = await open();
+    const switching = new Subject<void>();
+    const seat = desk.seat(() => {
+      const stream = bus.stream('a');
+      return switching.pipe(switchMap(() => stream));
+    });
+    switching.next();
+    void bus.publish('a', { data: 1 });
+    switching.next();
+    await turns();
+    void bus.publish('a', { data: 2 });
+    switching.next();
+    await turns();
+    expect(seat.data).toEqual(['1', '2']);
+  });
+
+  it('reads on from its cursor in a topic whose older events are gone', async () => {
+    const { bus, log, ...desk } = await open({ maxEvents: 3 });
+    const switching = new Subject<number>();
+    for (let count = 0; count < 3; count++) await bus.publish('b', { data: 'old' });
+    const seat = desk.seat(() => {
+      const streams = [bus.stream('a'), bus.stream('b')];
+      return switching.pipe(switchMap((index) => streams[index] ?? []));
+    });
+    switching.next(0);
+    await turns();
+    seat.isReady = false;
+    for (const data of [1, 2]) await bus.publish('b', { data });
+    await turns();
+    expect(log.lost).toBe(2);
+    seat.isReady = true;
+    switching.next(1);
+    await turns();
+    expect(seat.data).toEqual(['1', '2']);
+  });
+
+  it('goes on with one that began at the head, when what came before it is trimmed', async () => {
+    const { bus, ...desk } = await open({ maxEvents: 3 });
+    for (const data of [1, 2]) await bus.publish('b', { data });
+    const seat = desk.seat(() => merge(bus.stream('a', { from: 'earliest' }), bus.stream('b')));
+    seat.isReady = false;
+    await turns();
+    for (const data of [3, 4, 5]) await bus.publish('b', { data });
+    await turns();
+    seat.isReady = true;
+    seat.schedule();
+    await turns();
+    expect(seat.data).toEqual(['3', '4', '5']);
+  });
+});
+
+describe('A floor', () => {
+  it('settles everything before what comes out, and is held by what a filter drops', async () => {
+    const { bus, ...desk } = await open();
+    const seat = desk.seat(() => bus.stream('a').pipe(filter(isData('yes'))));
+    await turns();
+    await bus.publish('a', { data: 'no' });
+    await turns();
+    seat.beat();
+    expect(seat.told).toBe(0);
+    await bus.publish('a', { data: 'yes' });
+    await turns();
+    expect([seat.data, seat.told]).toEqual([['yes'], 2]);
+  });
+
+  it('does not grow with what is never seen again', () => {
+    const floor = new HeldOffsets();
+    for (let offset = 10; offset <= 1_000_000; offset += 2) floor.hand(offset);
+    expect([floor.value, floor.holds(10), floor.holds(1_000_000), floor.holds(9)]).toEqual([
+      9,
+      true,
+      true,
+      false,
+    ]);
+    floor.settle(500);
+    expect(floor.value).toBe(500);
+    floor.settle(1_000_000);
+    expect([floor.value, floor.holdsAny]).toEqual([Infinity, false]);
+    floor.hand(1_000_001);
+    expect(floor.value).toBe(1_000_000);
+  });
+
+  it.each([
+    ['concatMap', concatMap((event: SseEvent) => of({ ...event, data: 'x' }).pipe(delay(1)))],
+    ['delay', delay<SseEvent>(1)],
+  ])('is settled by what an asynchronous %s passes on with its id', async (_, operator) => {
+    const { bus, ...desk } = await open();
+    const seat = desk.seat(() => bus.stream('a').pipe(operator));
+    await turns();
+    for (const data of [1, 2]) await bus.publish('a', { data });
+    await new Promise((resolve) => setTimeout(resolve, 30));
+    expect([seat.data.length, seat.told]).toEqual([2, 2]);
+  });
+
+  it('is not settled by messages without an id, of which one warning tells', async () => {
+    const warn = jest.spyOn(Logger.prototype, 'warn').mockImplementation(() => {});
+    const { bus, ...desk } = await open();
+    const seat = desk.seat(() =>
+      bus.stream('a').pipe(
+        delay(1),
+        bufferCount(1),
+        map((list) => ({ data: list.length })),
+      ),
+    );
+    await turns();
+    for (const data of [1, 2]) await bus.publish('a', { data });
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    seat.beat();
+    expect([seat.data, seat.told, warn.mock.calls.length]).toEqual([['1', '1'], 0, 1]);
+    expect(String(warn.mock.calls[0]?.[0])).toContain('{ ...event, data }');
+  });
+
+  it('is not passed by an id that a message brings from beyond the reader', async () => {
+    const { bus, ...desk } = await open();
+    const start = bus.head;
+    for (const data of [1, 2, 3]) await bus.publish('a', { data });
+    const seat = desk.seat(
+      () => merge(bus.stream('a'), of({ id: bus.head, data: 'state' })),
+      start,
+    );
+    seat.isReady = false;
+    await turns();
+    expect([seat.data, seat.told]).toEqual([['state'], 0]);
+  });
+});
+
+describe('A snapshot', () => {
+  it('respects back-pressure, and is whole before anything else follows', async () => {
+    const { bus, ...desk } = await open();
+    const events = Array.from({ length: 50 }, (_, index) => ({ data: `s${index}` }));
+    const seat = desk.seat(() => bus.stream('a', { snapshot: () => events }));
+    await turns();
+    expect(seat.data).toHaveLength(50);
+    const slow = desk.seat(() => bus.stream('a', { snapshot: () => events }));
+    slow.write = (frame) => {
+      slow.frames.push(frame.toString());
+      slow.isReady = slow.data.length % 10 !== 0;
+    };
+    await turns();
+    await bus.publish('a', { data: 'live' });
+    await turns();
+    expect([slow.data.length, slow.told]).toEqual([10, undefined]);
+    for (let count = 0; count < 6; count++) {
+      slow.isReady = true;
+      slow.schedule();
+      await turns();
+    }
+    expect([slow.data.length, slow.data.at(-1), slow.told]).toEqual([51, 'live', 1]);
+  });
+
+  it('that is empty gives the client its place all the same', async () => {
+    const { bus, ...desk } = await open();
+    const seat = desk.seat(() => bus.stream('a', { snapshot: () => [] }));
+    await turns();
+    expect([seat.data, seat.told]).toEqual([[], 0]);
+  });
+
+  it.each([
+    ['rejects', () => Promise.reject(new Error('no state'))],
+    [
+      'throws',
+      () => {
+        throw new Error('no state');
+      },
+    ],
+  ])('that %s ends the stream with that error', async (_, snapshot) => {
+    const { bus, ...desk } = await open();
+    const seat = desk.seat(() => bus.stream('a', { snapshot }));
+    await turns();
+    expect(seat.error).toEqual(new Error('no state'));
+    expect(seat.told).toBeUndefined();
+  });
+
+  it('is asked for again when the log changes while it is owed', async () => {
+    const { bus, log, ...desk } = await open();
+    const asked: string[] = [];
+    const answers: ((events: { data: string }[]) => void)[] = [];
+    const seat = desk.seat(() =>
+      bus.stream('a', {
+        snapshot: ({ reason }) => {
+          asked.push(reason);
+          return new Promise((resolve) => answers.push(resolve));
+        },
+      }),
+    );
+    await turns();
+    log.reset('other', 0);
+    answers.shift()?.([{ data: 'of the log that is gone' }]);
+    await turns();
+    answers.shift()?.([{ data: 'new' }]);
+    await turns();
+    expect(asked).toEqual(['new', 'gap']);
+    expect(seat.data.slice(1)).toEqual(['new']);
+    expect(seat.frames.at(-1)).toContain('id: other.0\n');
+  });
+});
+
+describe('latestPerKey', () => {
+  it('skips what is replaced, while catching up only', async () => {
+    const { bus, ...desk } = await open();
+    const start = bus.head;
+    for (const data of [1, 2, 3]) await bus.publish('a', { data, key: 'k' });
+    await bus.publish('a', { data: 'no key' });
+    await bus.publish('b', { data: 'other topic', key: 'k' });
+    const seat = desk.seat(() => bus.stream(['a', 'b'], { latestPerKey: true }), start);
+    await turns();
+    expect(seat.data).toEqual(['3', 'no key', 'other topic']);
+    for (const data of [4, 5]) void bus.publish('a', { data, key: 'k' });
+    await turns();
+    expect(seat.data.slice(3)).toEqual(['4', '5']);
+  });
+
+  it('does not skip for an event that `where` drops', async () => {
+    const { bus, ...desk } = await open();
+    const start = bus.head;
+    for (const data of [1, 2]) await bus.publish('a', { data, key: 'k' });
+    const seat = desk.seat(
+      () => bus.stream('a', { latestPerKey: true, where: ({ data }) => (data as unknown) !== 2 }),
+      start,
+    );
+    await turns();
+    expect(seat.data).toEqual(['1']);
+  });
+
+  it('skips for a slow client as well', async () => {
+    const { bus, ...desk } = await open();
+    const seat = desk.seat(() => bus.stream('a', { latestPerKey: true }));
+    await turns();
+    seat.isReady = false;
+    for (const data of [1, 2]) await bus.publish('a', { data, key: 'k' });
+    await turns();
+    seat.isReady = true;
+    seat.schedule();
+    await turns();
+    expect(seat.data).toEqual(['2']);
+  });
+});
+
+describe('`where`', () => {
+  it('that throws is logged once for a stream', async () => {
+    const error = jest.spyOn(Logger.prototype, 'error').mockImplementation(() => {});
+    const { bus, ...desk } = await open();
+    const seat = desk.seat(() =>
+      bus.stream('a', {
+        where: ({ data }) => {
+          if (data === 'bad') throw new Error('where');
+          return true;
+        },
+      }),
+    );
+    await turns();
+    for (const data of ['bad', 'bad', 'good']) await bus.publish('a', { data });
+    await turns();
+    expect([seat.data, seat.told, error.mock.calls.length]).toEqual([['good'], 3, 1]);
+  });
+});
+
+describe('A stream outside of any connection', () => {
+  it('is an ordinary live Observable, on which a gap is an event', async () => {
+    const { bus, log } = await open({ maxEvents: 1 });
+    await bus.publish('a', { data: 'before' });
+    const seen: unknown[] = [];
+    const subscription = bus.stream('a').subscribe(({ type, data }) => seen.push(type ?? data));
+    await turns();
+    await bus.publish('a', { data: 'live' });
+    await turns();
+    log.lose(log.head + 3);
+    await turns();
+    expect(seen).toEqual(['live', 'gap']);
+    subscription.unsubscribe();
+    expect(log.indexOf('a').announcements.observed).toBe(false);
+  });
+});
+
+async function open(history: Parameters<typeof Desk.open>[0] = {}) {
+  const desk = await Desk.open(history);
+  const { bus, log } = desk;
+  const seat: Desk['seat'] = (streams, lastEventId) => desk.seat(streams, lastEventId);
+  return { bus, log, seat };
+}
