@@ -4,7 +4,12 @@ export type { SnapshotReason, StreamOptions } from './reader/stream-options.js';
 export type { ConnectionInfo, EndReason } from './delivery/connection-info.js';
 export { SseConnections } from './delivery/sse-connections.js';
 export { SseError, type SseErrorCode } from './errors.js';
-export { Backplane, type BackplaneHealth, type PublishOptions } from './backplane/backplane.js';
+export {
+  Backplane,
+  type BackplaneHealth,
+  type CatchUpOptions,
+  type PublishOptions,
+} from './backplane/backplane.js';
 export { type History, LogSink } from './log/log-sink.js';
 export type { Cursor } from './log/cursor.js';
 export type { EventRecord } from './log/entry.js';

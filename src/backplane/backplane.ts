@@ -21,6 +21,16 @@ export interface PublishOptions {
   readonly idempotencyKey?: string | undefined;
 }
 
+export interface CatchUpOptions {
+  /**
+   * Whether to ask the broker now rather than when the instance asks it anyway: for shutting down, not for
+   * each client that comes back.
+   *
+   * @defaultValue false
+   */
+  readonly atOnce?: boolean | undefined;
+}
+
 /**
  * Orders events for every instance of the application and keeps the most recent of them.
  *
@@ -31,9 +41,11 @@ export interface PublishOptions {
  * 5. An epoch is never used for two logs: when events that were handed out are gone, a new epoch begins.
  * 6. Epochs grow: compared as strings, that of a later log is greater.
  * 7. `catchUp` resolves when the sink has everything that was ordered when it was called, and never rejects:
- *    while the broker is away it stays pending, and `close` ends that.
- * 8. `publish` resolves with the cursor once the event is ordered and kept, or rejects with an `SseError`
- *    within a bound; it never throws.
+ *    while the broker is away it stays pending, and `close` ends that. With `atOnce` it also counts what this
+ *    instance had begun to publish, and does not wait for an occasion to ask the broker.
+ * 8. `publish` resolves with the cursor once the event is ordered and kept, or rejects within a bound with an
+ *    `SseError`: `PUBLISH_OUTCOME_UNKNOWN` if the event may have been kept, any other if it was not; it never
+ *    throws.
  * 9. Publishes of one caller keep their order.
  * 10. A publish whose `idempotencyKey` was used before gives the first cursor and adds nothing.
  * 11. `close` ends everything that `open` began, waits for nothing that may never come, and can be called
@@ -48,7 +60,7 @@ export abstract class Backplane {
 
   abstract open(sink: LogSink, history: History): Promise<void>;
   abstract publish(record: EventRecord, options?: PublishOptions): Promise<Cursor>;
-  abstract catchUp(): Promise<void>;
+  abstract catchUp(options?: CatchUpOptions): Promise<void>;
   abstract close(): Promise<void>;
   abstract readonly health: BackplaneHealth;
 }

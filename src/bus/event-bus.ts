@@ -66,7 +66,8 @@ export class EventBus<Events extends object = object> {
    * is logged and is never an unhandled rejection.
    *
    * Rejects with an `SseError`: `BAD_TOPIC`; `BAD_EVENT` for a line break in `type`, the reserved types
-   * `gap` and `exception`, or data that JSON cannot hold; `BACKPLANE_UNAVAILABLE`; `BACKPLANE_CLOSED`.
+   * `gap` and `exception`, or data that JSON cannot hold; `BACKPLANE_UNAVAILABLE` and
+   * `BACKPLANE_CLOSED`, when it was not published; `PUBLISH_OUTCOME_UNKNOWN`, when it may have been.
    *
    * @example await bus.publish(`user.${id}`, { type: 'notification', data: { text: 'Hello' } });
    */

@@ -1,5 +1,8 @@
 import { Logger } from '@nestjs/common';
 
+/** Milliseconds in which what cannot be read is one line in the log. */
+const QUIET = 60_000;
+
 /** Whether both connections serve; logs when that changes, once for each outage. */
 export class Availability {
   readonly #logger = new Logger('RedisBackplane');
@@ -8,6 +11,9 @@ export class Availability {
   #isWritable = false;
   #since: number | undefined;
   #isLogged: boolean;
+  #trouble: string | undefined;
+  #unreadable = 0;
+  #quietUntil = 0;
 
   /**
    * @param where Redis, for messages
@@ -40,6 +46,26 @@ export class Availability {
   onUnwritable(error: Error): void {
     this.#isWritable = false;
     this.#onDown(error);
+  }
+
+  /** Events are kept, and the log cannot be trimmed, for the reason given; undefined: it can. */
+  onTrouble(reason: string | undefined): void {
+    if (reason === this.#trouble) return;
+    this.#trouble = reason;
+    if (reason === undefined) this.#logger.log(`${this.#where} trims the log again`);
+    else this.#logger.warn(`${this.#where} keeps events but does not trim the log: ${reason}`);
+  }
+
+  /** An entry of the log was passed over: its readers get a gap. */
+  onUnreadableEntry(id: string, reason: string): void {
+    this.#unreadable++;
+    const now = performance.now();
+    if (now < this.#quietUntil) return;
+    this.#quietUntil = now + QUIET;
+    this.#logger.error(
+      `${this.#where}: entry ${id} of the log cannot be read (${reason}), so it is a gap for whoever reads ` +
+        `the log; ${this.#unreadable} so far. Does another program, or another version, write to the same key?`,
+    );
   }
 
   #onDown(error: Error): void {

@@ -7,15 +7,28 @@ export interface RedisPosition {
   readonly id: string;
 }
 
-/** What the script answers: where the log ends, and the cursors of the events that it was given. */
+/** What became of one event: its cursor, or Redis' words why it was not taken. */
+export type PublishAnswer = Cursor | { readonly refusal: string };
+
+/** What the script answers: where the log ends, and what became of the events that it was given. */
 export interface LogState {
   readonly end: RedisPosition;
   /** Redis' clock, in milliseconds. */
   readonly now: number;
-  readonly cursors: readonly Cursor[];
+  readonly answers: readonly PublishAnswer[];
+  /** What Redis refused after the events were kept: the log could not be trimmed. */
+  readonly trouble: string | undefined;
 }
 
 export function parseState(reply: unknown): LogState {
-  const [epoch, offset, id, now, cursors] = reply as [string, string, string, string, Cursor[]];
-  return { end: { epoch, offset: Number(offset), id }, now: Number(now), cursors };
+  const [epoch, offset, id, now, answers, trouble] = reply as [
+    ...[epoch: string, offset: string, id: string, now: string],
+    ...[answers: (Cursor | [refusal: string])[], trouble: string | null],
+  ];
+  return {
+    end: { epoch, offset: Number(offset), id },
+    now: Number(now),
+    answers: answers.map((each) => (typeof each === 'string' ? each : { refusal: each[0] })),
+    trouble: trouble ?? undefined,
+  };
 }

@@ -19,7 +19,7 @@ export function awayError(timeout: number): SseError {
 /** The event was sent, and no answer came. */
 export function unknownError(cause: Error): SseError {
   return new SseError(
-    'BACKPLANE_UNAVAILABLE',
+    'PUBLISH_OUTCOME_UNKNOWN',
     `Whether the event was published is not known: ${cause.message}. Publish with an idempotencyKey, then ` +
       'publishing it again cannot add it twice',
     { cause },
@@ -27,10 +27,10 @@ export function unknownError(cause: Error): SseError {
 }
 
 /** Redis answered that it does not take the event. */
-export function refusedError(cause: Error): SseError {
+export function refusedError(cause: string | Error): SseError {
   return new SseError(
     'BACKPLANE_UNAVAILABLE',
-    `Redis refused the event, so it was not published: ${cause.message}`,
+    `Redis refused the event, so it was not published: ${typeof cause === 'string' ? cause : cause.message}`,
     { cause },
   );
 }

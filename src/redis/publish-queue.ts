@@ -1,7 +1,8 @@
 import type { SseError } from '../errors.js';
 import type { Cursor } from '../log/cursor.js';
 import type { EventRecord } from '../log/entry.js';
-import { awayError, tooManyError, unknownError } from './publish-errors.js';
+import type { PublishAnswer } from './position.js';
+import { awayError, refusedError, tooManyError, unknownError } from './publish-errors.js';
 import { toFields } from './stream-entry.js';
 
 /** Publishes that may wait for Redis at a time. */
@@ -57,20 +58,30 @@ export class PublishQueue {
     });
   }
 
-  /** The next publishes to send. */
-  claim(count: number): readonly Job[] {
-    this.#sent = this.#waiting.splice(0, count);
+  /** The next publishes to send: the first, and as many more as stay within `count` and `bytes`. */
+  claim(count: number, bytes: number): readonly Job[] {
+    let size = 0;
+    const isTooMuch = ({ fields: [header, data] }: Job, index: number) => {
+      size += header.length + data.length;
+      return index > 0 && (index >= count || size > bytes);
+    };
+    const end = this.#waiting.findIndex(isTooMuch);
+    this.#sent = this.#waiting.splice(0, end < 0 ? this.#waiting.length : end);
     for (const job of this.#sent) job.isSent = true;
     return this.#sent;
   }
 
-  /** What was sent is in the log. */
-  settle(cursors: readonly Cursor[]): void {
-    for (const [index, cursor] of cursors.entries()) {
+  /** What became of what was sent. */
+  settle(answers: readonly PublishAnswer[]): void {
+    for (const [index, answer] of answers.entries()) {
       const job = this.#sent[index];
       if (job === undefined || job.isSettled) continue;
+      if (typeof answer !== 'string') {
+        fail(job, refusedError(answer.refusal));
+        continue;
+      }
       job.isSettled = true;
-      job.resolve(cursor);
+      job.resolve(answer);
     }
     this.#sent = [];
   }

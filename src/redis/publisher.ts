@@ -1,9 +1,9 @@
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { PublishOptions } from '../backplane/backplane.js';
 import type { History } from '../log/log-sink.js';
 import type { Cursor } from '../log/cursor.js';
 import type { EventRecord } from '../log/entry.js';
 import { randomDigits } from '../log/epoch.js';
+import type { Availability } from './availability.js';
 import type { RedisClient } from './redis-client.js';
 import { asError, type Link, within } from './link.js';
 import type { RedisOptions } from './options.js';
@@ -13,8 +13,17 @@ import { closedError, refusedError, unknownError } from './publish-errors.js';
 import { type Job, PublishQueue } from './publish-queue.js';
 import { isPassing, isReply, isUnsent, runScript } from './script.js';
 
-/** Events that go to Redis in one step, which nobody else can interrupt. */
+/** What goes to Redis in one step, which nobody else can interrupt: so many events, and characters. */
 const BATCH = 256;
+const BATCH_LENGTH = 1_048_576;
+
+/** One call of the script. */
+interface Run {
+  readonly jobs?: readonly Job[];
+  /** The place that the caller knows of. */
+  readonly known: RedisPosition;
+  readonly isWriting?: boolean;
+}
 
 /**
  * Sends events to Redis in the order of the calls, one batch at a time: what is published meanwhile is the
@@ -25,15 +34,24 @@ export class Publisher {
   readonly #history: History;
   readonly #link: Link;
   readonly #known: LogEnd;
+  readonly #availability: Availability;
   readonly #queue: PublishQueue;
   #isSending = false;
   #isScheduled = false;
+  #idle: (() => void)[] = [];
 
-  constructor(options: RedisOptions, history: History, link: Link, known: LogEnd) {
+  constructor(
+    options: RedisOptions,
+    history: History,
+    link: Link,
+    known: LogEnd,
+    availability: Availability,
+  ) {
     this.#options = options;
     this.#history = history;
     this.#link = link;
     this.#known = known;
+    this.#availability = availability;
     this.#queue = new PublishQueue(options.publishTimeout);
   }
 
@@ -47,10 +65,17 @@ export class Publisher {
    * Where the log ends, by the connection that publishes. A log begins if there is none, or if the one
    * there does not reach as far as `known`.
    */
-  async look(known: RedisPosition = this.#known.place): Promise<LogState> {
+  async look(): Promise<LogState> {
     const connection = await this.#link.connected();
     if (connection === undefined) throw closedError();
-    return this.#run(connection, [], known);
+    return this.#run(connection, { known: this.#known.place });
+  }
+
+  /** The same, and whether Redis lets itself be written to: a replica does not, and answers looks. */
+  async verify(known: RedisPosition = this.#known.place): Promise<LogState> {
+    const connection = await this.#link.connected();
+    if (connection === undefined) throw closedError();
+    return this.#run(connection, { known, isWriting: true });
   }
 
   /** A command for the log that is neither written to nor waits. */
@@ -64,13 +89,15 @@ export class Publisher {
     return `{${this.#options.key}}:log`;
   }
 
-  /** When nothing is on its way. */
-  async idle(): Promise<void> {
-    while (this.#queue.length > 0 || this.#isSending) await nextTurn();
+  /** Resolves when nothing is on its way. */
+  idle(): Promise<void> {
+    if (this.#queue.length === 0 && !this.#isSending) return Promise.resolve();
+    return new Promise((resolve) => this.#idle.push(resolve));
   }
 
   close(): void {
     this.#queue.close(closedError());
+    this.#onIdle();
   }
 
   /** Collects what is published in one turn of the event loop. */
@@ -89,16 +116,28 @@ export class Publisher {
     while (this.#queue.length > 0) {
       const connection = await this.#link.connected();
       if (connection === undefined) break;
-      const jobs = this.#queue.claim(BATCH);
+      const jobs = this.#queue.claim(BATCH, BATCH_LENGTH);
       if (jobs.length === 0) continue;
       try {
-        const { cursors } = await this.#run(connection, jobs, this.#known.place);
-        this.#queue.settle(cursors);
+        const { answers, trouble } = await this.#run(connection, {
+          jobs,
+          known: this.#known.place,
+          isWriting: true,
+        });
+        this.#queue.settle(answers);
+        this.#availability.onTrouble(trouble);
       } catch (cause) {
         this.#fail(asError(cause));
       }
     }
     this.#isSending = false;
+    this.#onIdle();
+  }
+
+  #onIdle(): void {
+    const idle = this.#idle;
+    this.#idle = [];
+    for (const resolve of idle) resolve();
   }
 
   #fail(error: Error): void {
@@ -114,8 +153,7 @@ export class Publisher {
 
   async #run(
     connection: RedisClient,
-    jobs: readonly Job[],
-    known: RedisPosition,
+    { jobs = [], known, isWriting = false }: Run,
   ): Promise<LogState> {
     const { key, maxLen, idempotencyWindow } = this.#options;
     const { maxEvents, maxAge, maxBytes } = this.#history;
@@ -123,7 +161,7 @@ export class Publisher {
     const keys = [`{${key}}:meta`, this.logKey, ...names.map((name) => `{${key}}:once:${name}`)];
     const bounds = [maxLen ?? maxEvents, maxAge === false ? 0 : maxAge, maxBytes];
     const place = [known.epoch, known.offset, known.id];
-    const args = [randomDigits(), ...place, ...bounds, idempotencyWindow];
+    const args = [randomDigits(), ...place, ...bounds, idempotencyWindow, isWriting ? 1 : 0];
     const events = jobs.flatMap(({ fields, idempotencyKey }) => [
       idempotencyKey === undefined ? 0 : 1,
       ...fields,
@@ -135,15 +173,17 @@ export class Publisher {
     );
     const state = parseState(reply);
     this.#known.observe(state.end, look);
+    if (isWriting) {
+      this.#link.resetBackoff();
+      this.#availability.onWritable();
+    }
     return state;
   }
 
   /** A connection on which Redis does not answer, or refuses for now, is given up. */
   async #bounded(connection: RedisClient, reply: Promise<unknown>): Promise<unknown> {
     try {
-      const answer = await within(reply, this.#options.publishTimeout, 'did not answer');
-      this.#link.resetBackoff();
-      return answer;
+      return await within(reply, this.#options.publishTimeout, 'did not answer');
     } catch (cause) {
       const error = asError(cause);
       if (!isReply(error) || isPassing(error)) this.#link.drop(connection, error);

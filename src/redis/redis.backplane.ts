@@ -1,5 +1,10 @@
 import { SseError } from '../errors.js';
-import { Backplane, type BackplaneHealth, type PublishOptions } from '../backplane/backplane.js';
+import {
+  Backplane,
+  type BackplaneHealth,
+  type CatchUpOptions,
+  type PublishOptions,
+} from '../backplane/backplane.js';
 import { type History, type LogSink } from '../log/log-sink.js';
 import type { Cursor } from '../log/cursor.js';
 import type { EventRecord } from '../log/entry.js';
@@ -22,7 +27,7 @@ interface Parts {
   readonly tail: Tail;
   readonly links: readonly Link[];
   readonly watch: Watch;
-  readonly outages: Availability;
+  readonly availability: Availability;
   readonly known: LogEnd;
 }
 
@@ -44,9 +49,9 @@ export class RedisBackplane extends Backplane {
   }
 
   override get health(): BackplaneHealth {
-    const { outages, tail, known } = this.#parts ?? {};
+    const { availability, tail, known } = this.#parts ?? {};
     return {
-      isConnected: outages?.isConnected ?? false,
+      isConnected: availability?.isConnected ?? false,
       lastReadAt: tail?.lastReadAt,
       lagEvents: known?.lagEvents ?? 0,
       lagMs: known?.lagMs ?? 0,
@@ -90,8 +95,14 @@ export class RedisBackplane extends Backplane {
     return this.#parts.publisher.publish(record, options);
   }
 
-  override async catchUp(): Promise<void> {
-    await this.#parts?.known.catchUps.wait();
+  override async catchUp({ atOnce = false }: CatchUpOptions = {}): Promise<void> {
+    const parts = this.#parts;
+    if (parts === undefined) return;
+    if (atOnce) await parts.publisher.idle();
+    const isCaughtUp = parts.known.catchUps.wait();
+    // If it fails, the watch looks again when Redis is back.
+    if (atOnce) void parts.publisher.look().catch(() => {});
+    await isCaughtUp;
   }
 
   override async close(): Promise<void> {
@@ -100,7 +111,7 @@ export class RedisBackplane extends Backplane {
     this.#parts = undefined;
     parts.watch.close();
     parts.known.catchUps.close();
-    if (parts.outages.isConnected) {
+    if (parts.availability.isConnected) {
       await within(parts.publisher.idle(), LAST_PUBLISHES, '').catch(() => {});
     }
     parts.publisher.close();
@@ -109,26 +120,29 @@ export class RedisBackplane extends Backplane {
 
   #start(sink: LogSink, history: History, start: Start): Parts {
     const { source, publishTimeout, checkInterval } = this.#options;
-    const outages = new Availability(describeSource(source), this.#options.waitForRedis > 0);
+    const availability = new Availability(describeSource(source), this.#options.waitForRedis > 0);
     const known = new LogEnd();
     const connect = (role: Role) => () => newClient(source, role);
     const writing = new Link(connect('publish'), publishTimeout, {
-      onUp: () => outages.onWritable(),
+      onUp: () => void publisher.verify().catch(() => {}),
       onDown: (error) => {
-        outages.onUnwritable(error);
+        availability.onUnwritable(error);
         start.onFailure(error);
       },
     });
     const reading = new Link(connect('read'), publishTimeout, {
       onDown: (error) => {
-        outages.onUnreadable(error);
+        availability.onUnreadable(error);
         start.onFailure(error);
       },
     });
-    const publisher = new Publisher(this.#options, history, writing, known);
-    const tail = new Tail(sink, history, reading, publisher, known, () => {
-      outages.onReadable();
-      start.onCaughtUp();
+    const publisher = new Publisher(this.#options, history, writing, known, availability);
+    const tail = new Tail(sink, history, reading, publisher, known, {
+      onCaughtUp: () => {
+        availability.onReadable();
+        start.onCaughtUp();
+      },
+      onUnreadableEntry: (id, reason) => availability.onUnreadableEntry(id, reason),
     });
     const times = { interval: checkInterval, patience: publishTimeout };
     const watch = new Watch(tail, publisher, times, (why) => {
@@ -137,6 +151,6 @@ export class RedisBackplane extends Backplane {
     writing.open();
     reading.open();
     void tail.run();
-    return { publisher, tail, links: [writing, reading], watch, outages, known };
+    return { publisher, tail, links: [writing, reading], watch, availability, known };
   }
 }

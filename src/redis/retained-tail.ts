@@ -36,7 +36,7 @@ export class RetainedTail {
         from = `(${idOf(raw) ?? '0-0'}`;
         const entry = parseEntry(raw);
         if (entry === undefined) continue;
-        bytes += entry.record.text.length;
+        bytes += typeof entry.record === 'string' ? 0 : entry.record.text.length;
         const isWanted = entry.epoch === end.epoch && entry.offset > (after ?? 0);
         if (!isWanted || bytes > maxBytes || timeOf(entry) < oldest) return entries.reverse();
         entries.push(entry);

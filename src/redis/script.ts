@@ -5,8 +5,8 @@ import type { RedisClient } from './redis-client.js';
  * Everything that is written, in one step. KEYS: the log's state (a hash), the log (a stream), and one key
  * for each event that is named by an idempotency key. ARGV: the random digits of an epoch; the place
  * (epoch, offset, id) that the caller knows; how many events, milliseconds (0: any) and bytes to keep; the
- * idempotency window; then for each event whether it is named, its head and its data. Without events it
- * only looks.
+ * idempotency window; whether to find out if Redis lets itself be written to; then for each event whether it
+ * is named, its header and its data. Without events it only looks.
  *
  * A new epoch begins when there is none, or when the state is behind what the caller knows, or differs:
  * then events that were handed out are gone. It is greater than both epochs, whatever the clock says, so
@@ -15,8 +15,13 @@ import type { RedisClient } from './redis-client.js';
  *
  * Epochs are compared as strings, which any collation orders alike: digits before letters, of one length.
  * Their time is put together from two numbers, because Lua's %x has 32 bits on some servers. Offsets are
- * formatted with %.0f: Lua's own conversion loses digits from 1e14 on. The state is written last, so that a
- * write that Redis refuses in the middle leaves no offset without its event.
+ * formatted with %.0f: Lua's own conversion loses digits from 1e14 on.
+ *
+ * A script that fails in the middle has written: Redis takes nothing back. So what can be refused is tried
+ * first, with a write of the state as it is. An idempotency key is kept before its event, because an event
+ * without it could be published twice; a refusal of either is the answer for this event alone. The state
+ * follows right after the events, and nothing that comes later (trimming) can fail the publish: it is
+ * reported beside it.
  */
 const SCRIPT = `
 local meta, log = KEYS[1], KEYS[2]
@@ -36,51 +41,70 @@ local function time_after(epoch)
   return high and tonumber(high, 16) * 0x1000000 + tonumber(low, 16) + 1 or 0
 end
 
-if not (e and n and i) or is_behind() then
+if not (e and n and i) or n >= 2^53 - #ARGV or is_behind() then
   redis.call('XTRIM', log, 'MAXLEN', 0)
   local begun = math.max(now, time_after(known_e), time_after(e))
   e = string.format('%05x%06x', math.floor(begun / 0x1000000), begun % 0x1000000) .. ARGV[1]
   n, i, b = 0, i or '0-0', 0
   redis.call('HSET', meta, 'e', e, 'n', 0, 'i', i, 'b', 0)
 end
-local cursors, key, before = {}, 3, n
-for a = 9, #ARGV, 3 do
-  local cursor = false
-  local named = ARGV[a] == '1'
-  if named then
-    cursor = redis.call('GET', KEYS[key])
-  end
-  if not cursor then
-    n = n + 1
-    cursor = e .. '.' .. string.format('%.0f', n)
-    i = redis.call('XADD', log, '*', 'c', cursor, 'p', i, 'h', ARGV[a + 1], 'd', ARGV[a + 2])
-    b = (b or 0) + #ARGV[a + 1] + #ARGV[a + 2]
-    if named then redis.call('SET', KEYS[key], cursor, 'PX', ARGV[8]) end
-  end
-  if named then key = key + 1 end
-  cursors[#cursors + 1] = cursor
+if ARGV[9] == '1' or #ARGV > 9 then redis.call('HSET', meta, 'n', string.format('%.0f', n)) end
+
+local function failure(reply)
+  return type(reply) == 'table' and reply.err
 end
+
+local function add(next_cursor, once, header, data)
+  if once then
+    local first = redis.pcall('GET', once)
+    if failure(first) then return nil, first.err end
+    if first then return first end
+    local kept = redis.pcall('SET', once, next_cursor, 'PX', ARGV[8])
+    if failure(kept) then return nil, kept.err end
+  end
+  local id = redis.pcall('XADD', log, '*', 'c', next_cursor, 'p', i, 'h', header, 'd', data)
+  if failure(id) then
+    if once then redis.pcall('DEL', once) end
+    return nil, id.err
+  end
+  n, i, b = n + 1, id, (b or 0) + #header + #data
+  return next_cursor
+end
+
+local answers, key, before, trouble = {}, 3, n, false
+for a = 10, #ARGV, 3 do
+  local once = ARGV[a] == '1' and KEYS[key]
+  if once then key = key + 1 end
+  local cursor, refusal = add(e .. '.' .. string.format('%.0f', n + 1), once, ARGV[a + 1], ARGV[a + 2])
+  answers[#answers + 1] = cursor or { refusal }
+end
+
+local function try(...)
+  local reply = redis.pcall(...)
+  if failure(reply) then trouble = reply.err end
+  return reply
+end
+
 if n > before then
-  redis.call('XTRIM', log, 'MAXLEN', '~', ARGV[5])
-  if ARGV[6] ~= '0' then
-    redis.call('XTRIM', log, 'MINID', '~', string.format('%.0f', now - ARGV[6]))
-  end
-  local max_bytes = tonumber(ARGV[7])
-  if b > max_bytes / 16 then
-    b = 0
-    local used = redis.pcall('MEMORY', 'USAGE', log, 'SAMPLES', 0)
-    if type(used) == 'number' and used > max_bytes then
-      local keep = math.floor(redis.call('XLEN', log) * max_bytes / used * 15 / 16)
-      redis.call('XTRIM', log, 'MAXLEN', math.max(keep, 1))
-    end
-  end
+  local max_bytes, measure = tonumber(ARGV[7]), false
+  if b > max_bytes / 16 then b, measure = 0, true end
   redis.call('HSET', meta, 'n', string.format('%.0f', n), 'i', i, 'b', b)
+  try('XTRIM', log, 'MAXLEN', '~', ARGV[5])
+  if ARGV[6] ~= '0' then
+    try('XTRIM', log, 'MINID', '~', string.format('%.0f', now - ARGV[6]))
+  end
+  local used = measure and redis.pcall('MEMORY', 'USAGE', log, 'SAMPLES', 0)
+  local length = type(used) == 'number' and used > max_bytes and try('XLEN', log)
+  if type(length) == 'number' then
+    try('XTRIM', log, 'MAXLEN', math.max(math.floor(length * max_bytes / used * 15 / 16), 1))
+  end
 end
-return { e, string.format('%.0f', n), i, string.format('%.0f', now), cursors }
+return { e, string.format('%.0f', n), i, string.format('%.0f', now), answers, trouble }
 `;
 
+/** Redis 6.2 puts where a script was before what it says. */
 const PASSING =
-  /^(READONLY|LOADING|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|MOVED|ASK|BUSY|UNBLOCKED|NOREPLICAS)\b/;
+  /(?:^|: -)(READONLY|LOADING|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|MOVED|ASK|BUSY|UNBLOCKED|NOREPLICAS)\b/;
 
 const SHA = createHash('sha1').update(SCRIPT).digest('hex');
 

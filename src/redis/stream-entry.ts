@@ -6,7 +6,8 @@ import type { RedisPosition } from './position.js';
 export interface StreamEntry extends RedisPosition {
   /** The id of the entry before it. */
   readonly previous: string;
-  readonly record: EventRecord;
+  /** The event; or why it cannot be read. */
+  readonly record: EventRecord | string;
 }
 
 /** What of an event is not its data: topics, type, key, and whether the data is a plain string. */
@@ -23,24 +24,36 @@ export function toFields({ topics, type, key, text, isJson }: EventRecord): [str
   return [JSON.stringify(head), text];
 }
 
-/** Reads one entry of an XREAD or XREVRANGE reply; undefined for one that is not of this package. */
+/**
+ * Reads one entry of an XREAD or XREVRANGE reply; undefined for one that has no place in the log, and so is
+ * not of this package. Who else can write to Redis can write anything.
+ */
 export function parseEntry(raw: unknown): StreamEntry | undefined {
   if (!Array.isArray(raw)) return undefined;
   const [id, fields] = raw as [unknown, unknown];
   if (typeof id !== 'string' || !Array.isArray(fields)) return undefined;
-  let cursor, previous, head, text;
+  let cursor, previous, header, text;
   for (let index = 0; index + 1 < fields.length; index += 2) {
     const value = fields[index + 1] as string;
     if (fields[index] === 'c') cursor = value;
     else if (fields[index] === 'p') previous = value;
-    else if (fields[index] === 'h') head = parseHeader(value);
+    else if (fields[index] === 'h') header = value;
     else if (fields[index] === 'd') text = value;
   }
   const place = cursor === undefined ? undefined : parseCursor(cursor);
-  if (!place || previous === undefined || head === undefined || text === undefined)
-    return undefined;
-  const { t: topics, y: type, k: key, s } = head;
-  return { ...place, id, previous, record: { topics, type, key, text, isJson: s !== 1 } };
+  if (!place || previous === undefined) return undefined;
+  return { ...place, id, previous, record: recordOf(header, text) };
+}
+
+function recordOf(header: string | undefined, text: string | undefined): EventRecord | string {
+  if (header === undefined || text === undefined) return 'a field is missing';
+  const { t: topics, y: type, k: key, s } = (parseJson(header) ?? {}) as Record<string, unknown>;
+  if (!isTopics(topics)) return 'its topics are not those of an event';
+  if (!isText(type) || /[\r\n]/.test(type ?? '')) return 'its type is not that of an event';
+  if (!isText(key)) return 'its key is not that of an event';
+  const isJson = s !== 1;
+  if (isJson && parseJson(text) === undefined) return 'its data is not JSON';
+  return { topics, type, key, text, isJson };
 }
 
 /** The entries of an XREAD reply for one stream, raw. */
@@ -55,12 +68,22 @@ export function idOf(raw: unknown): string | undefined {
   return typeof id === 'string' ? id : undefined;
 }
 
-function parseHeader(text: string): Header | undefined {
+function isTopics(topics: unknown): topics is string[] {
+  return (
+    Array.isArray(topics) &&
+    topics.length > 0 &&
+    topics.every((topic) => typeof topic === 'string' && topic !== '')
+  );
+}
+
+function isText(value: unknown): value is string | undefined {
+  return value === undefined || typeof value === 'string';
+}
+
+/** Undefined for what is not JSON. */
+function parseJson(text: string): unknown {
   try {
-    const head: unknown = JSON.parse(text);
-    const isHead =
-      typeof head === 'object' && head !== null && 't' in head && Array.isArray(head.t);
-    return isHead ? (head as Header) : undefined;
+    return JSON.parse(text);
   } catch {
     return undefined;
   }

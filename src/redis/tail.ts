@@ -13,6 +13,13 @@ export const BLOCK = 5_000;
 /** Entries of one read: what is appended in one turn of the event loop. */
 const COUNT = 500;
 
+/** How a tail tells of itself. */
+export interface TailEvents {
+  /** The sink has everything, and Redis lets the connection read on. */
+  onCaughtUp(): void;
+  onUnreadableEntry(id: string, reason: string): void;
+}
+
 /** What a batch of entries says about the log that it continues. */
 type Continuity = 'continued' | 'another log' | 'rewritten';
 
@@ -26,7 +33,7 @@ export class Tail {
   readonly #publisher: Publisher;
   readonly #known: LogEnd;
   readonly #retained: RetainedTail;
-  readonly #onCaughtUp: () => void;
+  readonly #events: TailEvents;
   #at: RedisPosition | undefined;
   /** Where the next read goes on: past entries that are not of this package, too. */
   #position = '';
@@ -39,14 +46,14 @@ export class Tail {
     link: Link,
     publisher: Publisher,
     known: LogEnd,
-    onCaughtUp: () => void,
+    events: TailEvents,
   ) {
     this.#sink = sink;
     this.#link = link;
     this.#publisher = publisher;
     this.#known = known;
     this.#retained = new RetainedTail(history, publisher);
-    this.#onCaughtUp = onCaughtUp;
+    this.#events = events;
   }
 
   /** The last place that the sink has. */
@@ -79,18 +86,24 @@ export class Tail {
 
   async #follow(connection: RedisClient): Promise<never> {
     await this.#catchUp(false);
-    for (;;) {
-      this.#readingSince = performance.now();
-      const reply = await connection.call(
-        'xread',
-        ...['COUNT', COUNT, 'BLOCK', BLOCK, 'STREAMS', this.#publisher.logKey, this.#position],
-      );
-      this.#readingSince = undefined;
-      this.#lastReadAt = new Date();
-      const continuity = this.#appendAll(entriesOf(reply));
-      this.#reached();
-      if (continuity !== 'continued') await this.#catchUp(continuity === 'rewritten');
-    }
+    // Redis may refuse what it is asked for next: only what it has answered has shown that reading works.
+    await this.#read(connection, []);
+    this.#link.resetBackoff();
+    this.#events.onCaughtUp();
+    for (;;) await this.#read(connection, ['BLOCK', BLOCK]);
+  }
+
+  async #read(connection: RedisClient, wait: readonly (string | number)[]): Promise<void> {
+    this.#readingSince = performance.now();
+    const reply = await connection.call(
+      'xread',
+      ...['COUNT', COUNT, ...wait, 'STREAMS', this.#publisher.logKey, this.#position],
+    );
+    this.#readingSince = undefined;
+    this.#lastReadAt = new Date();
+    const continuity = this.#appendAll(entriesOf(reply));
+    this.#reached();
+    if (continuity !== 'continued') await this.#catchUp(continuity === 'rewritten');
   }
 
   /** Brings the sink to where the log ends, whatever has happened to the log. */
@@ -106,17 +119,15 @@ export class Tail {
     } while (continuity !== 'continued');
     this.#lastReadAt = new Date();
     this.#reached();
-    this.#link.resetBackoff();
-    this.#onCaughtUp();
   }
 
   /** A log that was rewritten under the same epoch has to become another one, unless a later one is known. */
   #look(continuity: Continuity): Promise<LogState> {
     const at = this.#at;
     if (continuity !== 'rewritten' || at?.epoch !== this.#known.place.epoch) {
-      return this.#publisher.look();
+      return this.#publisher.verify();
     }
-    return this.#publisher.look({ ...at, offset: Number.MAX_SAFE_INTEGER });
+    return this.#publisher.verify({ ...at, offset: Number.MAX_SAFE_INTEGER });
   }
 
   /** Begins another log at its first retained entry. */
@@ -168,7 +179,13 @@ export class Tail {
     if (entry.offset <= at.offset) return 'rewritten';
     if (entry.offset === at.offset + 1 && entry.previous !== at.id) return 'rewritten';
     if (entry.offset > at.offset + 1) this.#sink.lose(entry.offset - 1);
-    this.#sink.append(entry.offset, entry.record);
+    if (typeof entry.record !== 'string') {
+      this.#sink.append(entry.offset, entry.record);
+    } else {
+      // The next attempt would read it again, for ever.
+      this.#sink.lose(entry.offset);
+      this.#events.onUnreadableEntry(entry.id, entry.record);
+    }
     this.#at = entry;
     return 'continued';
   }

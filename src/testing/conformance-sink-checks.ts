@@ -162,9 +162,16 @@ export const SINK_CHECKS: readonly Check[] = [
   {
     name:
       '7. `catchUp` resolves when the sink has everything that was ordered when it was called, and never rejects: ' +
-      'while the broker is away it stays pending, and `close` ends that.',
+      'while the broker is away it stays pending, and `close` ends that. With `atOnce` it also counts what this ' +
+      'instance had begun to publish, and does not wait for an occasion to ask the broker.',
     async check(bench) {
       const instances = await bench.openAll();
+      for (const { backplane, publish, sink } of instances) {
+        const publishing = publish('on its way');
+        await bench.within('catchUp at once', backplane.catchUp({ atOnce: true }));
+        const { offset } = placeOf(await publishing);
+        assert(sink.head >= offset, 'catchUp() at once resolved before what was on its way');
+      }
       for (const { publish } of instances) {
         const { offset } = placeOf(await publish('ordered'));
         for (const { backplane, sink } of instances) {

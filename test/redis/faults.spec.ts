@@ -204,7 +204,7 @@ describeWith(REDIS_SERVER, 'the Redis backplane', (path) => {
     const one = await open({ publishTimeout: 300 });
     redis.pause();
     await expect(one.publish('event', { idempotencyKey: 'a' })).rejects.toMatchObject({
-      code: 'BACKPLANE_UNAVAILABLE',
+      code: 'PUBLISH_OUTCOME_UNKNOWN',
       message: expect.stringContaining('idempotencyKey'),
     });
     await until('health says so', () => !one.backplane.health.isConnected);

@@ -118,7 +118,7 @@ describeWith(REDIS_SERVER, 'instances that share a Redis', (path) => {
     await client.next();
     redis.pause();
     const publishing = two.get(EventBus).publish('news', { data: 'lost' });
-    await expect(publishing).rejects.toMatchObject({ code: 'BACKPLANE_UNAVAILABLE' });
+    await expect(publishing).rejects.toMatchObject({ code: 'PUBLISH_OUTCOME_UNKNOWN' });
     const { length } = client.text;
     await until('a heartbeat arrives', () => client.text.length > length);
     redis.resume();

@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import type { RedisClient } from '../../src/redis/redis-client.js';
 import { LogEnd } from '../../src/redis/log-end.js';
+import { Availability } from '../../src/redis/availability.js';
 import { Link } from '../../src/redis/link.js';
 import { resolveRedisOptions } from '../../src/redis/options.js';
 import { Publisher } from '../../src/redis/publisher.js';
@@ -49,7 +50,13 @@ function publisherOf(redis: FakeRedis): (text: string, idempotencyKey?: string) 
   const options = resolveRedisOptions({ url: 'redis://unused', publishTimeout: 1_000 });
   const link = new Link(() => redis.connect(), 1_000, { onDown: () => {} });
   const history = { maxEvents: 10, maxBytes: 1_000, maxAge: false as const };
-  const publisher = new Publisher(options, history, link, new LogEnd());
+  const publisher = new Publisher(
+    options,
+    history,
+    link,
+    new LogEnd(),
+    new Availability('Redis', false),
+  );
   link.open();
   return (text, idempotencyKey) =>
     publisher.publish({ topics: ['t'], text, isJson: false }, { idempotencyKey });
@@ -65,6 +72,15 @@ describe('a publish', () => {
     await Promise.all([publish('event 1'), publish('event 2'), publish('event 3')]);
     expect(redis.taken).toEqual(['event 1', 'event 2', 'event 3']);
     expect(redis.commands).toHaveLength(1);
+  });
+
+  it('goes with no more than about a megabyte of others', async () => {
+    const redis = new FakeRedis([]);
+    const publish = publisherOf(redis);
+    const text = `event ${'x'.repeat(600_000)}`;
+    await Promise.all([publish(text), publish(text), publish('event'), publish(text)]);
+    expect(redis.taken).toHaveLength(4);
+    expect(redis.commands).toHaveLength(3);
   });
 
   it('brings the script along when Redis does not know it', async () => {
@@ -92,7 +108,7 @@ describe('a publish', () => {
     const publish = publisherOf(redis);
     const outcomes = await Promise.allSettled([publish('event 1'), publish('event 2', 'k')]);
     expect(outcomes).toMatchObject([
-      { status: 'rejected', reason: { code: 'BACKPLANE_UNAVAILABLE' } },
+      { status: 'rejected', reason: { code: 'PUBLISH_OUTCOME_UNKNOWN' } },
       { status: 'fulfilled' },
     ]);
     expect(redis.taken).toEqual(['event 2']);
