@@ -10,7 +10,8 @@ import type { RedisClient } from './redis-client.js';
  *
  * A new epoch begins when there is none, or when the state is behind what the caller knows, or differs:
  * then events that were handed out are gone. It is greater than both epochs, whatever the clock says, so
- * that nobody ever goes back. The stream is emptied rather than deleted, so that its ids go on growing.
+ * that nobody ever goes back. The stream is emptied rather than deleted, so that its ids go on growing; only
+ * one whose ids are used up, because somebody wrote the last one, is deleted.
  * Each entry names the one before it, so that no reader can take another history for its own.
  *
  * Epochs are compared as strings, which any collation orders alike: digits before letters, of one length.
@@ -41,20 +42,32 @@ local function time_after(epoch)
   return high and tonumber(high, 16) * 0x1000000 + tonumber(low, 16) + 1 or 0
 end
 
-if not (e and n and i) or n >= 2^53 - #ARGV or is_behind() then
-  redis.call('XTRIM', log, 'MAXLEN', 0)
+local function begin()
   local begun = math.max(now, time_after(known_e), time_after(e))
   e = string.format('%05x%06x', math.floor(begun / 0x1000000), begun % 0x1000000) .. ARGV[1]
   n, i, b = 0, i or '0-0', 0
   redis.call('HSET', meta, 'e', e, 'n', 0, 'i', i, 'b', 0)
 end
+
+if not (e and n and i) or n >= 2^53 - #ARGV or is_behind() then
+  redis.call('XTRIM', log, 'MAXLEN', 0)
+  begin()
+end
 if ARGV[9] == '1' or #ARGV > 9 then redis.call('HSET', meta, 'n', string.format('%.0f', n)) end
+
+local added = false
 
 local function failure(reply)
   return type(reply) == 'table' and reply.err
 end
 
-local function add(next_cursor, once, header, data)
+local function append(header, data)
+  local cursor = e .. '.' .. string.format('%.0f', n + 1)
+  return redis.pcall('XADD', log, '*', 'c', cursor, 'p', i, 'h', header, 'd', data), cursor
+end
+
+local function add(once, header, data)
+  local next_cursor = e .. '.' .. string.format('%.0f', n + 1)
   if once then
     local first = redis.pcall('GET', once)
     if failure(first) then return nil, first.err end
@@ -62,20 +75,27 @@ local function add(next_cursor, once, header, data)
     local kept = redis.pcall('SET', once, next_cursor, 'PX', ARGV[8])
     if failure(kept) then return nil, kept.err end
   end
-  local id = redis.pcall('XADD', log, '*', 'c', next_cursor, 'p', i, 'h', header, 'd', data)
+  local id, cursor = append(header, data)
+  local is_used_up = failure(id) and string.find(id.err, 'exhausted', 1, true)
+  if is_used_up and not failure(redis.pcall('DEL', log)) then
+    i = nil
+    begin()
+    id, cursor = append(header, data)
+  end
   if failure(id) then
     if once then redis.pcall('DEL', once) end
     return nil, id.err
   end
-  n, i, b = n + 1, id, (b or 0) + #header + #data
-  return next_cursor
+  if once and cursor ~= next_cursor then redis.pcall('SET', once, cursor, 'PX', ARGV[8]) end
+  n, i, b, added = n + 1, id, (b or 0) + #header + #data, true
+  return cursor
 end
 
-local answers, key, before, trouble = {}, 3, n, false
+local answers, key, trouble = {}, 3, false
 for a = 10, #ARGV, 3 do
   local once = ARGV[a] == '1' and KEYS[key]
   if once then key = key + 1 end
-  local cursor, refusal = add(e .. '.' .. string.format('%.0f', n + 1), once, ARGV[a + 1], ARGV[a + 2])
+  local cursor, refusal = add(once, ARGV[a + 1], ARGV[a + 2])
   answers[#answers + 1] = cursor or { refusal }
 end
 
@@ -85,7 +105,7 @@ local function try(...)
   return reply
 end
 
-if n > before then
+if added then
   local max_bytes, measure = tonumber(ARGV[7]), false
   if b > max_bytes / 16 then b, measure = 0, true end
   redis.call('HSET', meta, 'n', string.format('%.0f', n), 'i', i, 'b', b)

@@ -80,4 +80,19 @@ describeWith(REDIS_SERVER, 'an entry that nobody can read', (path) => {
     expect(replica.losses).toBe(0);
     await replica.backplane.close();
   });
+
+  it('and uses up the ids of the stream begins another log, and nothing is lost after it', async () => {
+    const replica = await Replica.open({ url: redis.url, key: 'k' });
+    await replica.publish('before', { idempotencyKey: 'before' });
+    const last = '18446744073709551615-18446744073709551615';
+    await redis.control.xadd('{k}:log', last, 'foo', 'bar');
+    const cursor = await replica.publish('after', { idempotencyKey: 'after' });
+    expect(await replica.publish('again', { idempotencyKey: 'after' })).toBe(cursor);
+    await replica.received('after');
+    await replica.publish('more');
+    await replica.received('more');
+    expect(replica.texts).toEqual(['after', 'more']);
+    expect(replica.losses).toBe(1);
+    await replica.backplane.close();
+  });
 });
