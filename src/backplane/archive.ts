@@ -1,0 +1,66 @@
+import type { EventRecord } from '../log/entry.js';
+import type { TopicRule } from '../log/topics.js';
+
+/** An event that outlived the tail. */
+export interface ArchivedEvent {
+  readonly offset: number;
+  readonly record: EventRecord;
+}
+
+/** What an {@link Archive} is asked about: topics, or a rule that selects them, in one epoch. */
+export interface ArchiveTopics {
+  readonly topics: readonly string[] | TopicRule;
+  readonly epoch: string;
+}
+
+/** A part of what the archive has of some topics. */
+export interface ArchiveQuery extends ArchiveTopics {
+  /** The offset that is read already. */
+  readonly after: number;
+  /** The last offset that is of interest. */
+  readonly upTo: number;
+  /** Events at most, and bytes of their data, roughly; the first event comes whatever its size. */
+  readonly maxEvents: number;
+  readonly maxBytes: number;
+}
+
+/** The events of some topics between two offsets. Offsets that are not there are of other topics. */
+export interface ArchivePage {
+  /** In the order of the log, each once. */
+  readonly events: readonly ArchivedEvent[];
+  /** The page is complete up to here: what follows is to be asked for with this as `after`. */
+  readonly upTo: number;
+  /** The last offset up to which one of the topics may have lost events; 0 if none has. */
+  readonly lost: number;
+}
+
+/** Where a stream may begin that is given no place: at its last events, or at a time. */
+export type ArchiveStart =
+  | { readonly last: number; readonly since?: undefined }
+  | {
+      readonly last?: undefined;
+      /** Milliseconds since the Unix epoch. */
+      readonly since: number;
+    };
+
+/**
+ * Keeps the events of topics for which a retention rule says so, beyond the tail that every instance has in
+ * memory, under the same offsets.
+ *
+ * 1. It has what `publish` acknowledged, until a bound of the topic's rule, or `archive.maxBytes`, removes it.
+ * 2. `read` gives the events of the topics in their order, each once, after one offset and up to another, and
+ *    how far the page is complete.
+ * 3. What is gone is told: `lost` is the last offset that one of the topics lost. An event that
+ *    `keepLatestPerKey` replaced by a later one of its key is not lost.
+ * 4. `seek` gives the offset after which the last events, or those since a time, begin.
+ * 5. `latest` gives the last event at or before an offset.
+ * 6. Each of them rejects, with an `SseError` and within a bound, when the store cannot be asked.
+ */
+export abstract class Archive {
+  /** Whether it can be asked for a rule (`matching()`), and not for topics alone. */
+  readonly knowsRules: boolean = true;
+
+  abstract read(query: ArchiveQuery): Promise<ArchivePage>;
+  abstract seek(topics: ArchiveTopics, start: ArchiveStart): Promise<number>;
+  abstract latest(topics: ArchiveTopics, upTo: number): Promise<ArchivedEvent | undefined>;
+}

@@ -1,0 +1,126 @@
+import type { Retention } from '../log/retention.js';
+import type { ArchivedEvent } from './archive.js';
+
+interface Kept {
+  readonly event: ArchivedEvent;
+  /** Milliseconds on the monotonic clock. */
+  readonly since: number;
+}
+
+/** How long a topic without events remembers what it lost, as a multiple of how long it kept them. */
+const REMEMBERED = 2;
+/** The least of that, in milliseconds. */
+const REMEMBERED_AT_LEAST = 3_600_000;
+
+/** The events of one topic that a rule keeps, the oldest first. */
+export class KeptTopic {
+  /** The last offset that it lost; what a later event of its key replaced is not lost. */
+  lost = 0;
+  #kept: Kept[] = [];
+  #lastAt = 0;
+  readonly #latestByKey = new Map<string, ArchivedEvent>();
+
+  constructor(
+    readonly name: string,
+    private readonly retention: Retention,
+  ) {}
+
+  get offsets(): number[] {
+    return this.#kept.map(({ event }) => event.offset);
+  }
+
+  /** @returns bytes that what it replaced or pushed out had counted for */
+  add(event: ArchivedEvent, now: number, costOf: (event: ArchivedEvent) => number): number {
+    const { keepEvents, keepLatestPerKey } = this.retention;
+    const { key } = event.record;
+    let freed = 0;
+    if (keepLatestPerKey && key !== undefined) {
+      const replaced = this.#latestByKey.get(key);
+      if (replaced !== undefined && this.#remove(replaced)) freed += costOf(replaced);
+      this.#latestByKey.set(key, event);
+    }
+    this.#kept.push({ event, since: now });
+    this.#lastAt = now;
+    while (keepEvents !== false && this.#kept.length > keepEvents) freed += this.#lose(costOf);
+    return freed + this.expire(now, costOf);
+  }
+
+  /** Drops what is older than the rule allows. */
+  expire(now: number, costOf: (event: ArchivedEvent) => number): number {
+    const { keepFor } = this.retention;
+    let freed = 0;
+    if (keepFor === false) return freed;
+    while (this.#kept[0] !== undefined && this.#kept[0].since <= now - keepFor) {
+      freed += this.#lose(costOf);
+    }
+    return freed;
+  }
+
+  /** Drops an event because there is no room; false if it has gone already. */
+  drop(event: ArchivedEvent): boolean {
+    if (!this.#remove(event)) return false;
+    this.#forgetKey(event);
+    if (event.offset > this.lost) this.lost = event.offset;
+    return true;
+  }
+
+  between(after: number, upTo: number, count: number): ArchivedEvent[] {
+    const start = this.#seek(after);
+    const events: ArchivedEvent[] = [];
+    for (let index = start; index < this.#kept.length && events.length < count; index++) {
+      const event = this.#kept[index]?.event;
+      if (event === undefined || event.offset > upTo) break;
+      events.push(event);
+    }
+    return events;
+  }
+
+  latest(upTo: number): ArchivedEvent | undefined {
+    return this.#kept[this.#seek(upTo) - 1]?.event;
+  }
+
+  /** The offset of the last event that was published before a time; 0 if none was. */
+  beforeTime(time: number): number {
+    return this.#kept.findLast(({ event }) => (event.record.at ?? 0) < time)?.event.offset ?? 0;
+  }
+
+  /** Whether it has nothing, and what it lost was so long ago that nobody is likely to ask. */
+  isForgettable(now: number): boolean {
+    const { keepFor } = this.retention;
+    if (this.#kept.length > 0) return false;
+    const remembered = Math.max((keepFor === false ? 0 : keepFor) * REMEMBERED, REMEMBERED_AT_LEAST);
+    return now - this.#lastAt > remembered;
+  }
+
+  #lose(costOf: (event: ArchivedEvent) => number): number {
+    const oldest = this.#kept.shift();
+    if (oldest === undefined) return 0;
+    this.#forgetKey(oldest.event);
+    this.lost = Math.max(this.lost, oldest.event.offset);
+    return costOf(oldest.event);
+  }
+
+  #remove(event: ArchivedEvent): boolean {
+    const index = this.#seek(event.offset - 1);
+    if (this.#kept[index]?.event !== event) return false;
+    this.#kept.splice(index, 1);
+    return true;
+  }
+
+  #forgetKey(event: ArchivedEvent): void {
+    const { key } = event.record;
+    if (key !== undefined && this.#latestByKey.get(key) === event) this.#latestByKey.delete(key);
+  }
+
+  /** The index of the first event after an offset. */
+  #seek(offset: number): number {
+    let low = 0;
+    let high = this.#kept.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if ((this.#kept[middle]?.event.offset ?? Infinity) > offset) high = middle;
+      else low = middle + 1;
+    }
+    return low;
+  }
+}

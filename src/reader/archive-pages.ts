@@ -1,0 +1,178 @@
+import type { Archive, ArchivedEvent } from '../backplane/archive.js';
+import type { Entry } from '../log/entry.js';
+import type { TopicRule } from '../log/topics.js';
+
+/** What one question to the archive may bring: events, and bytes of their data, roughly. */
+const PAGE_EVENTS = 256;
+const PAGE_BYTES = 262_144;
+/** Bytes of pages that are kept for other readers, roughly. */
+const CACHE_BYTES = 8 * 1024 * 1024;
+/** Milliseconds before the archive is asked again after a failure, doubled up to the longest. */
+const SHORTEST_WAIT = 100;
+const LONGEST_WAIT = 2_000;
+
+/** A page of one topic, or of what one rule selects. */
+export interface Page {
+  readonly after: number;
+  readonly upTo: number;
+  readonly lost: number;
+  readonly entries: readonly Entry[];
+}
+
+/** Told when a page has come. */
+export interface PageReader {
+  schedule(): void;
+}
+
+interface Request {
+  readonly after: number;
+  readonly readers: Set<PageReader>;
+}
+
+/** The pages of one topic that this instance holds, and those that it has asked for. */
+interface Shelf {
+  readonly topics: readonly [string] | TopicRule;
+  pages: Page[];
+  requests: Request[];
+}
+
+interface Context {
+  readonly archive: Archive;
+  /** Of the log, as it is now. */
+  readonly epoch: () => string;
+  readonly toEntry: (event: ArchivedEvent) => Entry;
+  readonly warn: (message: string, error?: unknown) => void;
+}
+
+/**
+ * What readers need of the archive, read once for all of them: however many clients come back to a topic,
+ * and wherever they are in it, each page is asked for once.
+ */
+export class ArchivePages {
+  readonly #context: Context;
+  readonly #shelves = new Map<string, Shelf>();
+  /** The one that was used last at the end, with what it counts for. */
+  readonly #recent = new Map<Page, { readonly shelf: string; readonly bytes: number }>();
+  #bytes = 0;
+  #epoch = '';
+  #isFailing = false;
+
+  constructor(context: Context) {
+    this.#context = context;
+  }
+
+  get canAskForRules(): boolean {
+    return this.#context.archive.knowsRules;
+  }
+
+  /**
+   * The page that has what comes after `after`, or says that nothing does up to `upTo`; undefined while it
+   * is being read: then `reader` is told when it is there.
+   */
+  find(
+    topics: readonly [string] | TopicRule,
+    after: number,
+    upTo: number,
+    reader: PageReader,
+  ): Page | undefined {
+    this.#followEpoch();
+    const name = 'matches' in topics ? `matching ${topics.pattern}` : `topic ${topics[0]}`;
+    let shelf = this.#shelves.get(name);
+    if (shelf === undefined) this.#shelves.set(name, (shelf = { topics, pages: [], requests: [] }));
+    const page = shelf.pages.find((each) => each.after <= after && after < each.upTo);
+    if (page === undefined) {
+      this.#request(name, shelf, after, upTo, reader);
+      return undefined;
+    }
+    this.#use(page);
+    return page;
+  }
+
+  #followEpoch(): void {
+    const epoch = this.#context.epoch();
+    if (epoch === this.#epoch) return;
+    this.#epoch = epoch;
+    this.#shelves.clear();
+    this.#recent.clear();
+    this.#bytes = 0;
+  }
+
+  #request(name: string, shelf: Shelf, after: number, upTo: number, reader: PageReader): void {
+    // One that was asked for before, for a place before this one, may bring it.
+    const pending = shelf.requests.find((each) => each.after <= after);
+    if (pending !== undefined) {
+      pending.readers.add(reader);
+      return;
+    }
+    const request: Request = { after, readers: new Set([reader]) };
+    shelf.requests.push(request);
+    // What another page has need not come again.
+    const next = shelf.pages.filter((page) => page.after > after).map((page) => page.after);
+    void this.#read(name, shelf, request, Math.min(upTo, ...next));
+  }
+
+  async #read(name: string, shelf: Shelf, request: Request, upTo: number): Promise<void> {
+    const epoch = this.#epoch;
+    const { after } = request;
+    for (let wait = SHORTEST_WAIT; ; wait = Math.min(wait * 2, LONGEST_WAIT)) {
+      try {
+        const { archive } = this.#context;
+        const bounds = { maxEvents: PAGE_EVENTS, maxBytes: PAGE_BYTES };
+        const found = await archive.read({ topics: shelf.topics, epoch, after, upTo, ...bounds });
+        this.#succeed();
+        if (epoch !== this.#epoch) break;
+        const entries = found.events.map((event) => this.#context.toEntry(event));
+        this.#keep(name, shelf, { after, upTo: found.upTo, lost: found.lost, entries });
+        break;
+      } catch (error) {
+        this.#fail(error);
+        await new Promise((resolve) => setTimeout(resolve, wait).unref());
+        if (epoch !== this.#epoch || request.readers.size === 0) break;
+      }
+    }
+    shelf.requests = shelf.requests.filter((each) => each !== request);
+    for (const reader of request.readers) reader.schedule();
+  }
+
+  #keep(name: string, shelf: Shelf, page: Page): void {
+    const bytes = page.entries.reduce((sum, { cost }) => sum + cost, 256);
+    shelf.pages = [...shelf.pages, page].sort((a, b) => a.after - b.after);
+    this.#recent.set(page, { shelf: name, bytes });
+    this.#bytes += bytes;
+    for (const [oldest] of this.#recent) {
+      if (this.#bytes <= CACHE_BYTES || oldest === page) return;
+      this.#drop(oldest);
+    }
+  }
+
+  #use(page: Page): void {
+    const use = this.#recent.get(page);
+    if (use === undefined) return;
+    this.#recent.delete(page);
+    this.#recent.set(page, use);
+  }
+
+  #drop(page: Page): void {
+    const use = this.#recent.get(page);
+    if (use === undefined) return;
+    this.#recent.delete(page);
+    this.#bytes -= use.bytes;
+    const shelf = this.#shelves.get(use.shelf);
+    if (shelf === undefined) return;
+    shelf.pages = shelf.pages.filter((each) => each !== page);
+    if (shelf.pages.length === 0 && shelf.requests.length === 0) this.#shelves.delete(use.shelf);
+  }
+
+  #succeed(): void {
+    this.#isFailing = false;
+  }
+
+  #fail(error: unknown): void {
+    if (this.#isFailing) return;
+    this.#isFailing = true;
+    this.#context.warn(
+      'The archive cannot be read: clients whose place is older than the tail wait until it can',
+      error,
+    );
+  }
+}
