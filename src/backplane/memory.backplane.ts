@@ -4,14 +4,12 @@ import { type LogSink } from '../log/log-sink.js';
 import { type Cursor, formatCursor } from '../log/cursor.js';
 import type { EventRecord } from '../log/entry.js';
 import { newEpoch } from '../log/epoch.js';
-
-/** How long, in milliseconds, an idempotency key is remembered. */
-const IDEMPOTENCY_WINDOW = 300_000;
+import { UsedKeys } from './used-keys.js';
 
 /** The backplane of a single instance: it numbers the events itself, and they go when the process goes. */
 export class MemoryBackplane extends Backplane {
   override readonly isLocal = true;
-  readonly #cursors = new Map<string, { cursor: Cursor; at: number }>();
+  readonly #usedKeys = new UsedKeys();
   #sink: LogSink | undefined;
   #lastReadAt: Date | undefined;
 
@@ -35,28 +33,19 @@ export class MemoryBackplane extends Backplane {
       );
     }
     const { idempotencyKey } = options;
-    const first = idempotencyKey === undefined ? undefined : this.#cursorOf(idempotencyKey);
-    if (first !== undefined) return first;
+    const first =
+      idempotencyKey === undefined ? undefined : this.#usedKeys.offsetOf(idempotencyKey);
+    if (first !== undefined) return formatCursor(sink.epoch, first);
     const offset = sink.head + 1;
     sink.append(offset, record);
-    const cursor = formatCursor(sink.epoch, offset);
-    if (idempotencyKey !== undefined) this.#cursors.set(idempotencyKey, { cursor, at: Date.now() });
-    return cursor;
+    if (idempotencyKey !== undefined) this.#usedKeys.remember(idempotencyKey, offset);
+    return formatCursor(sink.epoch, offset);
   }
 
   override async catchUp(): Promise<void> {}
 
   override async close(): Promise<void> {
     this.#sink = undefined;
-    this.#cursors.clear();
-  }
-
-  #cursorOf(idempotencyKey: string): Cursor | undefined {
-    const expired = Date.now() - IDEMPOTENCY_WINDOW;
-    for (const [key, { at }] of this.#cursors) {
-      if (at > expired) break;
-      this.#cursors.delete(key);
-    }
-    return this.#cursors.get(idempotencyKey)?.cursor;
+    this.#usedKeys.clear();
   }
 }

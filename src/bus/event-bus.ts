@@ -7,7 +7,7 @@ import type { AnyEvents, NewEvent, SseEvent } from '../log/event.js';
 import type { Log } from '../log/log.js';
 import type { TurnScheduler } from '../log/turn-scheduler.js';
 import { JoinedFramesCache } from '../wire/joined-frames.js';
-import { checkTopics, toRecord } from '../log/event-record.js';
+import { checkTopics, MAX_EVENT_BYTES, toRecord } from '../log/event-record.js';
 import { TopicMatcher } from '../log/matching.js';
 import { SubscriberSink } from '../reader/subscriber-sink.js';
 import { Publication } from './publication.js';
@@ -15,6 +15,7 @@ import { Reader } from '../reader/reader.js';
 import type { ReaderContext } from '../reader/reader-context.js';
 import { ReaderStream } from '../reader/reader-stream.js';
 import { TopicCursor } from '../reader/topic-cursor.js';
+import { TopicSubjects } from '../reader/topic-subjects.js';
 import type { ConnectionPort } from '../reader/sink.js';
 import { planStream, type StreamOptions, type StreamPlan } from '../reader/stream-options.js';
 import { WaitingRoom } from '../reader/waiting-room.js';
@@ -38,9 +39,16 @@ export class EventBus<Events extends object = object> {
   readonly #backplane: Backplane;
   readonly #logger = new Logger('EventBus');
   readonly #context: ReaderContext;
+  readonly #maxEventBytes: number;
 
   /** @internal Made by `SseModule`. */
-  constructor(log: Log, turn: TurnScheduler, backplane: Backplane) {
+  constructor(
+    log: Log,
+    turn: TurnScheduler,
+    backplane: Backplane,
+    maxEventBytes = MAX_EVENT_BYTES,
+  ) {
+    this.#maxEventBytes = maxEventBytes;
     this.#log = log;
     this.#turn = turn;
     this.#backplane = backplane;
@@ -50,6 +58,7 @@ export class EventBus<Events extends object = object> {
       log,
       frames,
       isLocal: backplane.isLocal,
+      subjects: new TopicSubjects(turn),
       waitingRoom: new WaitingRoom(() => backplane.catchUp()),
       warn: (message, error) => this.#warn(message, error),
     };
@@ -66,8 +75,9 @@ export class EventBus<Events extends object = object> {
    * is logged and is never an unhandled rejection.
    *
    * Rejects with an `SseError`: `BAD_TOPIC`; `BAD_EVENT` for a line break in `type`, the reserved types
-   * `gap` and `exception`, or data that JSON cannot hold; `BACKPLANE_UNAVAILABLE` and
-   * `BACKPLANE_CLOSED`, when it was not published; `PUBLISH_OUTCOME_UNKNOWN`, when it may have been.
+   * `gap` and `exception`, data that JSON cannot hold, or more of it than `maxEventBytes`;
+   * `BACKPLANE_UNAVAILABLE` and `BACKPLANE_CLOSED`, when it was not published; `PUBLISH_OUTCOME_UNKNOWN`, when
+   * it may have been.
    *
    * @example await bus.publish(`user.${id}`, { type: 'notification', data: { text: 'Hello' } });
    */
@@ -154,7 +164,7 @@ export class EventBus<Events extends object = object> {
   }
 
   async #publish(topics: unknown, event: unknown, options?: PublishOptions): Promise<Cursor> {
-    const record = toRecord(checkTopics(topics), event);
+    const record = toRecord(checkTopics(topics), event, this.#maxEventBytes);
     return this.#backplane.publish(record, options);
   }
 

@@ -14,13 +14,19 @@ export class EntryQueue {
     return this.#entries[this.#dropped];
   }
 
+  get newest(): Entry | undefined {
+    return this.#entries.at(-1);
+  }
+
   /** The position of the oldest entry: what was before it is gone. */
   get start(): number {
     return this.#base + this.#dropped;
   }
 
   push(entry: Entry): void {
-    this.#entries.push(entry);
+    // An array that grows takes room for sixteen more, and most topics have one event.
+    if (this.#entries.length === 0) this.#entries = [entry];
+    else this.#entries.push(entry);
   }
 
   shift(): void {

@@ -1,6 +1,9 @@
-import { encodeFrame } from '../wire/frame.js';
+import { frameText } from '../wire/frame.js';
 import { formatCursor, type Cursor } from './cursor.js';
 import type { SseEvent } from './event.js';
+import type { FrameSlab } from './frame-slab.js';
+import { bytesOf, ownCopy } from './own-copy.js';
+import type { Looked, RecentEvents } from './recent-events.js';
 
 /** An event as publishers hand it to the backplane and as the backplane hands it to the log. */
 export interface EventRecord {
@@ -13,34 +16,93 @@ export interface EventRecord {
   readonly key?: string | undefined;
 }
 
-/** What an entry costs beside its frame, in bytes: the objects that hold it, roughly. */
+/** What an entry costs beside its frame, in bytes, as measured: its objects and its slot in the queue. */
 const OVERHEAD = 256;
 
+const LINE_FEED = 0x0a;
+const EVENT_FIELD = 'event: ';
+const DATA_FIELD = 'data: ';
+
 /** One event in its place in the log, with the bytes that every connection shares. */
-export class Entry {
+export class Entry implements Looked {
   readonly topics: readonly string[];
   readonly key: string | undefined;
   readonly frame: Buffer;
-  /** For subscribers; the same object for all of them. */
-  readonly event: SseEvent;
-  /** Milliseconds since the Unix epoch. */
-  readonly at = Date.now();
+  readonly isJson: boolean;
+  /** Undefined where the frame gives it back: not what has carriage returns, which go out as line feeds. */
+  readonly #text: string | undefined;
+  readonly #recent: RecentEvents;
+  #event: SseEvent | undefined;
+  /** Whole milliseconds on the monotonic clock. */
+  readonly at = Math.floor(performance.now());
 
+  /** @param recent told when the event is made, and tells when it may go */
   constructor(
     readonly epoch: string,
     readonly offset: number,
-    record: EventRecord,
+    { topics, type, text, isJson, key }: EventRecord,
+    slab: FrameSlab,
+    recent: RecentEvents,
   ) {
     const id = formatCursor(epoch, offset);
-    this.topics = record.topics;
-    this.key = record.key;
-    this.frame = encodeFrame({ id, type: record.type, data: record.text });
-    this.event = new LoggedEvent(id, record, this);
+    this.topics = topics;
+    this.key = key;
+    this.frame = slab.encode(frameText({ id, type, data: text }));
+    this.isJson = isJson;
+    this.#text = !isJson && text.includes('\r') ? ownCopy(text) : undefined;
+    this.#recent = recent;
   }
 
-  /** Bytes of memory that the entry counts for; what subscribers look at is parsed, and comes on top. */
+  /** Bytes of memory that the entry counts for, without what its topics and its key do. */
   get cost(): number {
-    return this.frame.length + OVERHEAD;
+    const text = this.#text === undefined ? 0 : bytesOf(this.#text);
+    return this.frame.length + OVERHEAD + text;
+  }
+
+  /** For subscribers; the same object for all that look at it in one round. */
+  get event(): SseEvent {
+    if (this.#event === undefined) {
+      this.#event = new LoggedEvent(
+        formatCursor(this.epoch, this.offset),
+        this.#type,
+        this.topics,
+        this,
+        this,
+      );
+      this.#recent.add(this);
+    }
+    return this.#event;
+  }
+
+  forgetEvent(): void {
+    this.#event = undefined;
+  }
+
+  /** The data as it was published. */
+  get text(): string {
+    if (this.#text !== undefined) return this.#text;
+    const { frame } = this;
+    const start = (this.#endOfType ?? this.#endOfId) + DATA_FIELD.length;
+    const lines = frame.toString('utf8', start, frame.length - '\n\n'.length);
+    return this.isJson ? lines : lines.replaceAll(`\n${DATA_FIELD}`, '\n');
+  }
+
+  get #type(): string | undefined {
+    const end = this.#endOfType;
+    if (end === undefined) return undefined;
+    return this.frame.toString('utf8', this.#endOfId + EVENT_FIELD.length, end - 1);
+  }
+
+  /** Where the line after the id begins. */
+  get #endOfId(): number {
+    return this.frame.indexOf(LINE_FEED) + 1;
+  }
+
+  /** Where the line after the type begins, if there is a type. */
+  get #endOfType(): number | undefined {
+    const start = this.#endOfId;
+    if (this.frame[start] !== EVENT_FIELD.charCodeAt(0)) return undefined;
+    return this.frame.indexOf(LINE_FEED, start) + 1;
   }
 
   /** The entry whose event this very object is; undefined for a copy or anything else. */
@@ -51,7 +113,7 @@ export class Entry {
 
 /** An event that is not in the log: of a snapshot, or the announcement of a gap. */
 export function looseEvent(record: EventRecord, id?: Cursor): SseEvent {
-  return new LoggedEvent(id, record);
+  return new LoggedEvent(id, record.type, record.topics, record, undefined);
 }
 
 /**
@@ -63,9 +125,7 @@ class LoggedEvent implements SseEvent {
   declare readonly type?: string;
   declare readonly data: string | object;
   readonly topics: readonly string[];
-  readonly #isJson: boolean;
-  /** Undefined where the frame has it, so that it is not kept twice. */
-  readonly #text: string | undefined;
+  readonly #source: Pick<EventRecord, 'text' | 'isJson'>;
   readonly #entry: Entry | undefined;
   #data: unknown;
 
@@ -76,34 +136,32 @@ class LoggedEvent implements SseEvent {
     },
   };
 
-  constructor(id: Cursor | undefined, record: EventRecord, entry?: Entry) {
+  constructor(
+    id: Cursor | undefined,
+    type: string | undefined,
+    topics: readonly string[],
+    source: Pick<EventRecord, 'text' | 'isJson'>,
+    entry: Entry | undefined,
+  ) {
     if (id !== undefined) this.id = id;
-    if (record.type !== undefined) this.type = record.type;
+    if (type !== undefined) this.type = type;
     Object.defineProperty(this, 'data', LoggedEvent.#dataProperty);
-    this.topics = record.topics;
-    this.#isJson = record.isJson;
-    const isWholeInFrame = entry !== undefined && (record.isJson || !/[\r\n]/.test(record.text));
-    this.#text = isWholeInFrame ? undefined : record.text;
+    this.topics = topics;
+    this.#source = source;
     this.#entry = entry;
     Object.freeze(this);
   }
 
   #read(): unknown {
-    const text = this.#text ?? (this.#entry === undefined ? '' : dataOf(this.#entry.frame));
-    return this.#isJson ? deepFreeze(JSON.parse(text)) : text;
+    const { text, isJson } = this.#source;
+    return isJson ? deepFreeze(JSON.parse(text)) : text;
   }
 
   static entryOf(message: unknown): Entry | undefined {
-    return typeof message === 'object' && message !== null && #isJson in message
+    return typeof message === 'object' && message !== null && #entry in message
       ? message.#entry
       : undefined;
   }
-}
-
-/** The data of a frame that has it in its last line. */
-function dataOf(frame: Buffer): string {
-  const end = frame.length - '\n\n'.length;
-  return frame.toString('utf8', frame.lastIndexOf('\ndata: ', end) + '\ndata: '.length, end);
 }
 
 function deepFreeze(value: unknown): unknown {

@@ -4,6 +4,11 @@ import type { EventRecord } from './entry.js';
 /** Types that this package uses itself: a client has to be able to trust them. */
 const RESERVED_TYPES = new Set(['gap', 'exception']);
 
+/** Characters (UTF-16 units) of a topic, a pattern, a key and a type: each is kept beside the event. */
+export const MAX_NAME_LENGTH = 1_024;
+/** Bytes of an event's data, where the module is not told otherwise. */
+export const MAX_EVENT_BYTES = 1_048_576;
+
 /** @throws SseError `BAD_TOPIC` */
 export function checkTopics(topics: unknown): readonly string[] {
   const list: readonly unknown[] = Array.isArray(topics) ? topics : [topics];
@@ -14,22 +19,28 @@ export function checkTopics(topics: unknown): readonly string[] {
     const bad = list.find((topic) => !isTopic(topic));
     throw new SseError(
       'BAD_TOPIC',
-      `A topic is a non-empty, well-formed string: received ${received(bad)}`,
+      `A topic is a non-empty, well-formed string of at most ${MAX_NAME_LENGTH} characters: received ${received(bad)}`,
     );
   }
   return Object.freeze([...new Set(checked)]);
 }
 
 function isTopic(topic: unknown): topic is string {
-  return typeof topic === 'string' && topic !== '' && topic.isWellFormed();
+  if (typeof topic !== 'string' || topic === '' || topic.length > MAX_NAME_LENGTH) return false;
+  return topic.isWellFormed();
 }
 
 /**
  * Reads an event as it was published and encodes its data, once for everybody.
  *
+ * @param maxBytes of its data, as UTF-8
  * @throws SseError `BAD_EVENT`
  */
-export function toRecord(topics: readonly string[], event: unknown): EventRecord {
+export function toRecord(
+  topics: readonly string[],
+  event: unknown,
+  maxBytes = Infinity,
+): EventRecord {
   if (typeof event !== 'object' || event === null) {
     throw bad(`An event is an object { type?, data, key? }: received ${received(event)}`);
   }
@@ -37,9 +48,28 @@ export function toRecord(topics: readonly string[], event: unknown): EventRecord
   return {
     topics,
     type: checkType(type),
-    ...toText(data),
+    ...checkSize(toText(data), maxBytes),
     key: checkKey(key),
   };
+}
+
+function checkSize<Data extends { readonly text: string }>(data: Data, maxBytes: number): Data {
+  // Three bytes are the most that a UTF-16 unit takes: small events are not counted.
+  if (data.text.length * 3 <= maxBytes) return data;
+  const size = Buffer.byteLength(data.text);
+  if (size <= maxBytes) return data;
+  throw bad(
+    `An event's data has at most maxEventBytes (${maxBytes}) bytes, as every instance keeps it in memory: ` +
+      `received ${size}; publish where it can be fetched, or raise SseModule's maxEventBytes`,
+  );
+}
+
+/** Of a type and a key. */
+function checkLength(name: string, text: string): string {
+  if (text.length <= MAX_NAME_LENGTH) return text.toWellFormed();
+  throw bad(
+    `An event's ${name} has at most ${MAX_NAME_LENGTH} characters: received ${received(text)}, which has ${text.length}`,
+  );
 }
 
 function checkType(type: unknown): string | undefined {
@@ -56,11 +86,12 @@ function checkType(type: unknown): string | undefined {
       `The event type '${type}' is reserved: clients get it from nestjs-event-stream itself`,
     );
   }
-  return type.toWellFormed();
+  return checkLength('type', type);
 }
 
 function checkKey(key: unknown): string | undefined {
-  if (key === undefined || typeof key === 'string') return key?.toWellFormed();
+  if (key === undefined) return undefined;
+  if (typeof key === 'string') return checkLength('key', key);
   throw bad(`An event's key is a string: received ${received(key)}`);
 }
 

@@ -3,9 +3,9 @@ import type { EventRecord } from './entry.js';
 /** How much of the log an instance keeps in memory. The first bound that is passed trims. */
 export interface History {
   readonly maxEvents: number;
-  /** Bytes: the encoded events, and 256 for each. */
+  /** Bytes of memory: the encoded events and, roughly, the objects, topics, keys and indexes that hold them. */
   readonly maxBytes: number;
-  /** Milliseconds, or false for no bound. */
+  /** Milliseconds on the monotonic clock, or false for no bound. */
   readonly maxAge: number | false;
 }
 

@@ -3,6 +3,8 @@ import { type History, LogSink } from './log-sink.js';
 import { type Cursor, formatCursor } from './cursor.js';
 import { Entry, type EventRecord } from './entry.js';
 import { EntryQueue } from './entry-queue.js';
+import { FrameSlab } from './frame-slab.js';
+import { RecentEvents } from './recent-events.js';
 import type { TopicIndex } from './topic-index.js';
 import { type TopicRule, Topics } from './topics.js';
 import type { TurnScheduler } from './turn-scheduler.js';
@@ -14,8 +16,8 @@ export interface Hole {
 }
 
 /**
- * The ordered, bounded tail of events that an instance holds. It trims at the end of the turn, so that a
- * burst within one turn, however long, reaches every reader that keeps up.
+ * The ordered, bounded tail of events that an instance holds. It trims at the end of a round of readers and
+ * at no other time, so that a burst within one turn, however long, reaches every reader that keeps up.
  */
 export class Log extends LogSink {
   #epoch = '';
@@ -28,7 +30,9 @@ export class Log extends LogSink {
   #breaks = 0;
   #ageTimer: NodeJS.Timeout | undefined;
   readonly #entries = new EntryQueue();
-  readonly #topics: Topics;
+  readonly #topics = new Topics();
+  readonly #slab = new FrameSlab();
+  readonly #recent = new RecentEvents();
   readonly #history: History;
   readonly #turn: TurnScheduler;
 
@@ -36,11 +40,13 @@ export class Log extends LogSink {
     super();
     this.#history = history;
     this.#turn = turn;
-    this.#topics = new Topics(turn);
     turn.onBegin(() => {
       this.#announced = this.#head;
     });
-    turn.onEnd(() => this.trim());
+    turn.onEnd(() => {
+      this.#recent.clear();
+      this.#trim();
+    });
   }
 
   override get epoch(): string {
@@ -66,9 +72,9 @@ export class Log extends LogSink {
     return this.#entries.length;
   }
 
-  /** Bytes that the held events count for. */
+  /** Bytes of memory that the held events count for, with the topics, keys and indexes that are there for them. */
   get bytes(): number {
-    return this.#bytes;
+    return this.#bytes + this.#topics.bytes;
   }
 
   /** Topics and matchers that the log keeps an index of. */
@@ -98,7 +104,8 @@ export class Log extends LogSink {
         `The backplane appended offset ${offset} after ${this.#head}; it has to call lose() for what is missing`,
       );
     }
-    const entry = new Entry(this.#epoch, offset, record);
+    const own = this.#topics.adopt(record);
+    const entry = new Entry(this.#epoch, offset, own, this.#slab, this.#recent);
     this.#head = offset;
     this.#bytes += entry.cost;
     this.#entries.push(entry);
@@ -127,7 +134,7 @@ export class Log extends LogSink {
   }
 
   indexOfRule(rule: TopicRule): TopicIndex {
-    return this.#topics.ofRule(rule, this.#entries);
+    return this.#topics.ofRule(rule);
   }
 
   /** To be called by a reader that no longer reads a topic's index. */
@@ -145,14 +152,18 @@ export class Log extends LogSink {
     return this.#topics.find(topic)?.latest(key);
   }
 
-  trim(): void {
+  close(): void {
+    clearTimeout(this.#ageTimer);
+  }
+
+  #trim(): void {
     const { maxEvents, maxBytes, maxAge } = this.#history;
-    const oldestAllowed = maxAge === false ? -Infinity : Date.now() - maxAge;
+    const oldestAllowed = maxAge === false ? -Infinity : performance.now() - maxAge;
     for (;;) {
       const { oldest } = this.#entries;
       if (oldest === undefined) break;
       const isHeld =
-        this.#entries.length <= maxEvents && this.#bytes <= maxBytes && oldest.at > oldestAllowed;
+        this.#entries.length <= maxEvents && this.bytes <= maxBytes && oldest.at > oldestAllowed;
       if (isHeld) break;
       if (oldest.offset > this.#announced) {
         this.#turn.request();
@@ -165,10 +176,6 @@ export class Log extends LogSink {
     }
     this.#forgetHoles();
     this.#trimAgain(maxAge);
-  }
-
-  close(): void {
-    clearTimeout(this.#ageTimer);
   }
 
   /** What a hole swallowed may have been of any topic. */
@@ -184,11 +191,12 @@ export class Log extends LogSink {
   #trimAgain(maxAge: number | false): void {
     const { oldest } = this.#entries;
     if (maxAge === false || oldest === undefined || this.#ageTimer !== undefined) return;
-    const wait = Math.max(oldest.at + maxAge - Date.now(), maxAge / 10, 1);
+    const wait = Math.max(oldest.at + maxAge - performance.now(), maxAge / 10, 1);
     this.#ageTimer = setTimeout(
       () => {
         this.#ageTimer = undefined;
-        this.trim();
+        // Readers that a round has yet to run must find what they were told of.
+        this.#turn.request();
       },
       Math.min(wait, 2 ** 31 - 1),
     ).unref();

@@ -1,15 +1,19 @@
-import type { TopicRule } from './topics.js';
+import { TopicMap } from './topic-map.js';
 
-/** Topics are remembered by the generation: the last one, and the one before it. */
+/** Topics are remembered by the generation, of at most so many: the last one, and the one before it. */
 const GENERATION = 5_000;
+/** Characters of the topics of a generation; long ones make it a short one. */
+const CHARACTERS = 500_000;
 
 /**
  * What topics lost that have neither an event in the log nor a reader. Of many topics it knows only the
  * latest one by one; of all others, the last offset that any of them lost.
  */
 export class LostTopics {
-  #recent = new Map<string, number>();
-  #older = new Map<string, number>();
+  #recent = new TopicMap<number>();
+  #older = new TopicMap<number>();
+  /** Of the topics that were added to the recent ones. */
+  #characters = 0;
   #elsewhere = 0;
 
   /** Gives the last offset that a topic lost, and forgets it. */
@@ -23,19 +27,21 @@ export class LostTopics {
   remember(topic: string, lost: number): void {
     if (lost <= this.#elsewhere) return;
     this.#recent.set(topic, lost);
-    if (this.#recent.size < GENERATION) return;
+    this.#characters += topic.length;
+    if (this.#recent.size < GENERATION && this.#characters < CHARACTERS) return;
     for (const offset of this.#older.values()) {
       if (offset > this.#elsewhere) this.#elsewhere = offset;
     }
     this.#older = this.#recent;
-    this.#recent = new Map();
+    this.#recent = new TopicMap();
+    this.#characters = 0;
   }
 
-  /** The last offset that a topic lost which the rule selects. */
-  lastOf(rule: TopicRule): number {
+  /** The last offset that a topic lost which the pattern selects. */
+  lastOf(pattern: string): number {
     let last = this.#elsewhere;
     for (const generation of [this.#older, this.#recent]) {
-      for (const [topic, lost] of generation) if (lost > last && rule.matches(topic)) last = lost;
+      for (const lost of generation.selectedBy(pattern)) if (lost > last) last = lost;
     }
     return last;
   }

@@ -1,4 +1,5 @@
 import { SseError, received } from '../errors.js';
+import { MAX_NAME_LENGTH } from './event-record.js';
 import type { TopicRule } from './topics.js';
 
 /** A rule that selects topics; made by {@link matching}. */
@@ -9,6 +10,12 @@ export class TopicMatcher implements TopicRule {
   constructor(readonly pattern: string) {
     if (typeof (pattern as unknown) !== 'string') {
       throw new SseError('BAD_TOPIC', `matching() takes a pattern: received ${received(pattern)}`);
+    }
+    if (pattern.length > MAX_NAME_LENGTH) {
+      throw new SseError(
+        'BAD_TOPIC',
+        `matching() takes a pattern of at most ${MAX_NAME_LENGTH} characters: received ${received(pattern)}`,
+      );
     }
     const segments = pattern.split('.');
     const source = segments.map((segment, index) => {

@@ -1,9 +1,11 @@
-import type { Entry } from './entry.js';
+import type { Entry, EventRecord } from './entry.js';
 import { LostTopics } from './lost-topics.js';
+import { ownCopy } from './own-copy.js';
+import { SegmentTree } from './segment-tree.js';
 import { TopicIndex } from './topic-index.js';
-import type { TurnScheduler } from './turn-scheduler.js';
+import { TopicMap } from './topic-map.js';
 
-/** Selects topics by a rule. Two matchers with the same `pattern` are the same matcher. */
+/** Selects topics by a pattern. Two matchers with the same `pattern` are the same matcher. */
 export interface TopicRule {
   readonly pattern: string;
   matches(topic: string): boolean;
@@ -14,76 +16,97 @@ const IDLE_MATCHERS = 16;
 
 /** The indexes of all topics that have an event in the log or a reader, and of all matchers in use. */
 export class Topics {
-  readonly #byTopic = new Map<string, TopicIndex>();
-  readonly #byPattern = new Map<string, { rule: TopicRule; index: TopicIndex }>();
+  readonly #byTopic = new TopicMap<TopicIndex>();
+  readonly #byPattern = new Map<string, TopicIndex>();
+  /** The same as {@link #byPattern}, so that an event costs the matchers that select it. */
+  readonly #patterns = new SegmentTree<TopicIndex>();
   /** Matchers without a reader, by pattern, the one that was used last at the end. */
   readonly #idlePatterns = new Set<string>();
   readonly #lostTopics = new LostTopics();
-  readonly #turn: TurnScheduler;
-
-  constructor(turn: TurnScheduler) {
-    this.#turn = turn;
-  }
+  #bytes = 0;
 
   get size(): number {
     return this.#byTopic.size + this.#byPattern.size;
   }
 
+  /** What topics, keys and indexes count for. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** The record with the topics and the key that all its entries share; its topics have indexes from now on. */
+  adopt(record: EventRecord): EventRecord {
+    const indexes = record.topics.map((topic) => this.#open(topic));
+    const [first] = indexes;
+    const topics =
+      first !== undefined && indexes.length === 1
+        ? first.names
+        : Object.freeze(indexes.flatMap(({ names }) => names));
+    const key = record.key === undefined ? undefined : (first?.keyOf(record.key) ?? record.key);
+    return { ...record, topics, key };
+  }
+
+  /** @param entry of a record that was adopted */
   add(entry: Entry): void {
-    for (const topic of entry.topics) this.#open(topic).add(entry);
-    for (const { rule, index } of this.#byPattern.values()) {
-      if (entry.topics.some((topic) => rule.matches(topic))) index.add(entry);
+    const { key } = entry;
+    for (const topic of entry.topics) {
+      const index = this.#open(topic);
+      if (key !== undefined) this.#bytes += index.setLatest(key, entry);
+      this.#bytes += index.add(entry);
     }
+    for (const index of this.#matchersOf(entry)) this.#addOnce(index, entry);
   }
 
   drop(entry: Entry): void {
     for (const topic of entry.topics) {
       const index = this.#byTopic.get(topic);
-      index?.drop(entry);
-      if (index !== undefined) this.#forgetIfUnused(topic, index);
+      if (index === undefined) continue;
+      this.#bytes -= index.drop(entry);
+      this.#forgetIfUnused(topic, index);
     }
-    for (const { index } of this.#byPattern.values()) index.drop(entry);
+    for (const index of this.#matchersOf(entry)) this.#bytes -= index.drop(entry);
   }
 
   /** The log has lost its entries, and everything up to `lost` with them. */
   clear(lost: number): void {
+    this.#bytes = 0;
     this.#lostTopics.clear(lost);
     for (const [topic, index] of this.#byTopic) {
       index.clear(lost);
       this.#forgetIfUnused(topic, index);
     }
-    for (const { index } of this.#byPattern.values()) index.clear(lost);
+    for (const index of this.#byPattern.values()) index.clear(lost);
   }
 
   /** Events up to `offset`, of nobody knows which topics, are gone. */
   lose(offset: number): void {
     this.#lostTopics.lose(offset);
-    const patterns = [...this.#byPattern.values()].map(({ index }) => index);
-    for (const index of [...this.#byTopic.values(), ...patterns]) {
+    for (const index of [...this.#byTopic.values(), ...this.#byPattern.values()]) {
       index.lost = Math.max(index.lost, offset);
     }
   }
 
   /** Every reader is told to look. */
   announceAll(): void {
-    for (const index of this.#byTopic.values()) index.announcements.next();
-    for (const { index } of this.#byPattern.values()) index.announcements.next();
+    for (const index of this.#byTopic.values()) index.observer?.next();
+    for (const index of this.#byPattern.values()) index.observer?.next();
   }
 
   ofTopic(topic: string): TopicIndex {
     return this.#open(topic);
   }
 
-  /** @param held the log's entries; looked through once for each distinct matcher, not for each reader */
-  ofRule(rule: TopicRule, held: Iterable<Entry>): TopicIndex {
-    this.#idlePatterns.delete(rule.pattern);
-    const known = this.#byPattern.get(rule.pattern);
-    if (known !== undefined) return known.index;
-    const index = new TopicIndex(this.#lostOf(rule), this.#turn);
-    for (const entry of held) {
-      if (entry.topics.some((topic) => rule.matches(topic))) index.add(entry);
-    }
-    this.#byPattern.set(rule.pattern, { rule, index });
+  /** Made once for each distinct matcher, not for each reader, out of what its topics have. */
+  ofRule({ pattern }: TopicRule): TopicIndex {
+    this.#idlePatterns.delete(pattern);
+    const known = this.#byPattern.get(pattern);
+    if (known !== undefined) return known;
+    const index = new TopicIndex([pattern], this.#lostTopics.lastOf(pattern));
+    const selected = this.#byTopic.selectedBy(pattern);
+    for (const { lost } of selected) index.lost = Math.max(index.lost, lost);
+    for (const entry of entriesOf(selected)) this.#addOnce(index, entry);
+    this.#byPattern.set(pattern, index);
+    this.#patterns.set(pattern, index);
     return index;
   }
 
@@ -93,14 +116,15 @@ export class Topics {
     if (index !== undefined) this.#forgetIfUnused(topic, index);
   }
 
-  /** A reader has let go of a matcher. Few are kept without one: each is asked about every event. */
+  /** A reader has let go of a matcher. Few are kept without one: each takes in what its topics get. */
   releaseRule({ pattern }: TopicRule): void {
-    if (this.#byPattern.get(pattern)?.index.announcements.observed !== false) return;
+    const index = this.#byPattern.get(pattern);
+    if (index === undefined || index.observer !== undefined) return;
     this.#idlePatterns.add(pattern);
     if (this.#idlePatterns.size <= IDLE_MATCHERS) return;
     const [oldest = pattern] = this.#idlePatterns;
     this.#idlePatterns.delete(oldest);
-    this.#byPattern.delete(oldest);
+    this.#forgetMatcher(oldest);
   }
 
   /** The index of a topic that has an event in the log or a reader. */
@@ -111,23 +135,40 @@ export class Topics {
   #open(topic: string): TopicIndex {
     let index = this.#byTopic.get(topic);
     if (index === undefined) {
-      index = new TopicIndex(this.#lostTopics.claim(topic), this.#turn);
-      this.#byTopic.set(topic, index);
+      const name = ownCopy(topic);
+      index = new TopicIndex(Object.freeze([name]), this.#lostTopics.claim(name));
+      this.#byTopic.set(name, index);
     }
     return index;
   }
 
   #forgetIfUnused(topic: string, index: TopicIndex): void {
-    if (index.entries.length > 0 || index.announcements.observed) return;
+    if (index.entries.length > 0 || index.observer !== undefined) return;
     this.#byTopic.delete(topic);
     this.#lostTopics.remember(topic, index.lost);
   }
 
-  #lostOf(rule: TopicRule): number {
-    let lost = this.#lostTopics.lastOf(rule);
-    for (const [topic, index] of this.#byTopic) {
-      if (index.lost > lost && rule.matches(topic)) lost = index.lost;
-    }
-    return lost;
+  #forgetMatcher(pattern: string): void {
+    const index = this.#byPattern.get(pattern);
+    if (index === undefined) return;
+    this.#bytes -= index.bytes;
+    this.#byPattern.delete(pattern);
+    this.#patterns.delete(pattern);
   }
+
+  #matchersOf({ topics }: Entry): readonly TopicIndex[] {
+    if (this.#byPattern.size === 0) return [];
+    return topics.flatMap((topic) => this.#patterns.selecting(topic));
+  }
+
+  /** An event of several topics that a matcher selects is one event. */
+  #addOnce(index: TopicIndex, entry: Entry): void {
+    if (index.entries.newest !== entry) this.#bytes += index.add(entry);
+  }
+}
+
+/** The entries of several indexes, in their order. */
+function entriesOf(indexes: readonly TopicIndex[]): readonly Entry[] {
+  const entries = indexes.flatMap((index) => [...index.entries]);
+  return indexes.length < 2 ? entries : entries.sort((one, other) => one.offset - other.offset);
 }

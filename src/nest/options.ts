@@ -1,5 +1,6 @@
 import { SseError, received } from '../errors.js';
 import { Backplane } from '../backplane/backplane.js';
+import { MAX_EVENT_BYTES } from '../log/event-record.js';
 import { type History } from '../log/log-sink.js';
 import { MemoryBackplane } from '../backplane/memory.backplane.js';
 import type { DeliveryOptions } from '../delivery/options.js';
@@ -11,6 +12,12 @@ export interface SseModuleOptions {
    * Default `{ maxEvents: 50_000, maxBytes: 67_108_864, maxAge: false }`.
    */
   readonly history?: { readonly [Name in keyof History]?: History[Name] | undefined } | undefined;
+  /**
+   * Bytes of an event's data, as it goes out; `publish` refuses more.
+   *
+   * @defaultValue 1_048_576
+   */
+  readonly maxEventBytes?: number | undefined;
   /** Silence after which a connection gets a heartbeat. Default 15_000. */
   readonly heartbeatInterval?: number | false | undefined;
   /**
@@ -40,6 +47,7 @@ export interface SseModuleOptions {
 /** {@link SseModuleOptions}, complete, checked and frozen. */
 export interface ResolvedOptions extends DeliveryOptions {
   readonly history: History;
+  readonly maxEventBytes: number;
   readonly backplane: Backplane;
 }
 
@@ -60,6 +68,7 @@ const MAX = 2 ** 31 - 1;
 export function resolveOptions(options: SseModuleOptions = {}): ResolvedOptions {
   const given = objectOf('options', options, [
     'history',
+    'maxEventBytes',
     'heartbeatInterval',
     'retry',
     'highWaterMark',
@@ -74,6 +83,7 @@ export function resolveOptions(options: SseModuleOptions = {}): ResolvedOptions 
   const time = { least: 1, mayBeOff: true } as const;
   return Object.freeze({
     history: historyOf(given['history']),
+    maxEventBytes: numberOf('maxEventBytes', given['maxEventBytes'], MAX_EVENT_BYTES, { least: 1 }),
     heartbeatInterval: numberOf('heartbeatInterval', given['heartbeatInterval'], 15_000, time),
     retry: retryOf(given['retry']),
     highWaterMark: numberOf('highWaterMark', given['highWaterMark'], 65_536, { least: 1 }),

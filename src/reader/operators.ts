@@ -43,9 +43,10 @@ export class Operators {
     this.#ids.reach(entry.offset);
     for (const { held } of takers) held.hand(entry.offset);
     this.#offset = entry.offset;
+    const { event } = entry;
     for (const stream of takers) {
       this.#passing = stream;
-      stream.next(entry.event);
+      stream.next(event);
     }
     this.#endPass();
   }

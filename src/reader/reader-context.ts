@@ -1,5 +1,6 @@
 import type { Log } from '../log/log.js';
 import type { JoinedFramesCache } from '../wire/joined-frames.js';
+import type { TopicSubjects } from './topic-subjects.js';
 import type { WaitingRoom } from './waiting-room.js';
 
 /** What a reader needs beside its sink. */
@@ -9,6 +10,8 @@ export interface ReaderContext {
   readonly isLocal: boolean;
   /** Frames that readers read one after the other, joined once for all that read the same. */
   readonly frames: JoinedFramesCache;
+  /** Tell readers that there is something to read. */
+  readonly subjects: TopicSubjects;
   readonly waitingRoom: WaitingRoom;
   readonly warn: (message: string, error?: unknown) => void;
 }

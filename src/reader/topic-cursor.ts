@@ -56,14 +56,15 @@ export class TopicCursor extends IndexCursor implements Work {
     this.#topics = topics;
     this.#others =
       others.length === 0 ? undefined : others.map((index: TopicIndex) => new IndexCursor(index));
-    for (const { index } of this.#cursors) index.audience.join(this);
+    for (const { index } of this.#cursors) context.subjects.join(index, this);
   }
 
   /** What it selects goes out as it is, past the reader, for as long as nothing is in the way. */
   run(): void {
     const outlet = this.#outlet;
     const { log, frames } = this.#context;
-    if (outlet?.isClear() !== true || log.breaks !== this.#breaks) {
+    const mayRead = outlet?.isClear() === true && this.lost <= this.#reached;
+    if (!mayRead || log.breaks !== this.#breaks) {
       this.#outlet = undefined;
       this.#reader.run();
     } else {
@@ -128,7 +129,8 @@ export class TopicCursor extends IndexCursor implements Work {
   }
 
   release(): void {
-    for (const { index } of this.#cursors) index.audience.leave(this);
+    const { subjects } = this.#context;
+    for (const { index } of this.#cursors) subjects.leave(index, this);
     if (this.#topics instanceof TopicMatcher) this.#context.log.releaseRule(this.#topics);
     else for (const topic of this.#topics) this.#context.log.release(topic);
   }

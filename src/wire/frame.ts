@@ -17,13 +17,18 @@ const LINE_END = /\r\n|\r|\n/;
  * nothing, but still takes `id` and `retry` (WHATWG HTML 9.2.6).
  */
 export function encodeFrame(fields: FrameFields): Buffer {
+  return Buffer.from(frameText(fields), 'utf8');
+}
+
+/** What {@link encodeFrame} encodes. */
+export function frameText(fields: FrameFields): string {
   let text = '';
   if (fields.comment !== undefined) text += lines(': ', fields.comment);
   if (fields.retry !== undefined) text += `retry: ${fields.retry}\n`;
   if (fields.id !== undefined) text += `id: ${fields.id.replace(/[\r\n\0]/g, '')}\n`;
   if (fields.type) text += `event: ${fields.type.replace(/[\r\n]/g, ' ')}\n`;
   if (fields.data !== undefined) text += lines('data: ', fields.data);
-  return Buffer.from(`${text}\n`, 'utf8');
+  return `${text}\n`;
 }
 
 function lines(prefix: string, text: string): string {

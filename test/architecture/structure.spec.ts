@@ -69,7 +69,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
 const PACKAGES: Readonly<Record<string, RegExp>> = {
   'errors.ts': /^$/,
   wire: /^$/,
-  log: /^(rxjs|node:crypto)$/,
+  log: /^node:crypto$/,
   backplane: /^$/,
   reader: /^(rxjs|node:async_hooks)$/,
   bus: /^(rxjs|node:async_hooks|@nestjs\/common)$/,

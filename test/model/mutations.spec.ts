@@ -36,7 +36,7 @@ const IN_THE_READER: Record<string, Mutation> = {
   },
   'a reader that nobody wakes': {
     file: 'log/topic-index.ts',
-    from: '    this.announcements.next();\n',
+    from: '    this.observer?.next();\n',
     to: '',
   },
   'a topic that forgets what it lost': {
@@ -113,6 +113,11 @@ const IN_THE_READER: Record<string, Mutation> = {
     file: 'reader/reader.ts',
     from: 'this.#hasBegun && this.#sink.room > 0',
     to: 'this.#hasBegun',
+  },
+  'an age that trims while readers have yet to run': {
+    file: 'log/log.ts',
+    from: '        this.#turn.request();\n      },',
+    to: '        this.#trim();\n      },',
   },
   'a plain stream that does not notice that the log has broken off': {
     file: 'reader/topic-cursor.ts',

@@ -328,7 +328,7 @@ describe('A stream outside of any connection', () => {
     await turns();
     expect(seen).toEqual(['live', 'gap']);
     subscription.unsubscribe();
-    expect(log.indexOf('a').announcements.observed).toBe(false);
+    expect(log.indexOf('a').observer).toBeUndefined();
   });
 });
 

@@ -81,6 +81,6 @@ describe('A stream that a handler returns as it is', () => {
     await publish('a', 1);
     await turns();
     expect(seat.data).toEqual([]);
-    expect(desk.log.indexOf('a').announcements.observed).toBe(false);
+    expect(desk.log.indexOf('a').observer).toBeUndefined();
   });
 });
