@@ -91,7 +91,7 @@ export class Connection implements ConnectionPort, Task {
   }
 
   directOutputFor(subscriber: object): Output | undefined {
-    return this.handler.directOutputFor(subscriber, this.#connections.layers);
+    return this.handler.directOutputFor(subscriber, this.#connections.chain);
   }
 
   schedule(): void {

@@ -6,7 +6,7 @@ import { Connection } from './connection.js';
 import { END_REASONS, type EndReason } from './connection-info.js';
 import { exceptionFrame } from './exception.js';
 import { destroy, type HttpResponse, isGone, onceReset, sessionOf } from './http.js';
-import type { OpenRequest } from './open-request.js';
+import type { HandlerChain, OpenRequest } from './open-request.js';
 import type { DeliveryOptions } from './options.js';
 
 /** Milliseconds told to a client that is refused, before random doubling, where `retry` is off. */
@@ -17,8 +17,6 @@ const LONG_RETRY_FACTOR = 5;
 /** All connections of the application, their one timer, and their end. */
 export class Connections {
   readonly cache = new JoinedFramesCache();
-  /** Whether Nest, when it finishes its part, lets the response live. */
-  takesOver = true;
   readonly ended: Record<EndReason, number>;
   readonly #connections = new Set<Connection>();
   /** Ended, but the client has not taken the response to its end; since when, by {@link now}. */
@@ -33,11 +31,13 @@ export class Connections {
   readonly #sessions = new Set<Http2Session>();
   #onEmpty: (() => void) | undefined;
 
-  /** @param layers subscribers that only hand on, between what a handler returns and its connection */
   constructor(
     readonly options: DeliveryOptions,
     readonly turn: TurnScheduler,
-    readonly layers: number | undefined,
+    /** Undefined if everything has to go through RxJS. */
+    readonly chain: HandlerChain | undefined,
+    /** Whether Nest, when it finishes its part, lets the response live. */
+    public takesOver: boolean,
   ) {
     this.ended = Object.fromEntries(END_REASONS.map((reason) => [reason, 0])) as typeof this.ended;
     turn.onEnd(() => this.cache.clear());

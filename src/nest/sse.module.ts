@@ -14,7 +14,7 @@ import { SseError } from '../errors.js';
 import { Backplane } from '../backplane/backplane.js';
 import { Log } from '../log/log.js';
 import { TurnScheduler } from '../log/turn-scheduler.js';
-import { nestLayers } from './internals/nest-layers.js';
+import { NestInternals } from './internals/nest-internals.js';
 import { type ResolvedOptions, resolveOptions, type SseModuleOptions } from './options.js';
 import { SseGuard } from './sse.guard.js';
 import { SseInterceptor } from './sse.interceptor.js';
@@ -39,6 +39,7 @@ export interface SseOptionsFactory {
 @Module({
   providers: [
     TurnScheduler,
+    { provide: NestInternals, useFactory: () => NestInternals.ask() },
     {
       provide: RESOLVED_OPTIONS,
       inject: [MODULE_OPTIONS_TOKEN],
@@ -60,15 +61,19 @@ export interface SseOptionsFactory {
     },
     {
       provide: EventBus,
-      inject: [Log, TurnScheduler, Backplane],
-      useFactory: (log: Log, turn: TurnScheduler, backplane: Backplane) =>
-        new EventBus(log, turn, backplane),
+      inject: [Log, TurnScheduler, Backplane, NestInternals],
+      useFactory: (
+        log: Log,
+        turn: TurnScheduler,
+        backplane: Backplane,
+        { chainOf }: NestInternals,
+      ) => new EventBus(log, turn, backplane, chainOf),
     },
     {
       provide: Connections,
-      inject: [RESOLVED_OPTIONS, TurnScheduler],
-      useFactory: async (options: ResolvedOptions, turn: TurnScheduler) =>
-        new Connections(options, turn, await nestLayers()),
+      inject: [RESOLVED_OPTIONS, TurnScheduler, NestInternals],
+      useFactory: (options: ResolvedOptions, turn: TurnScheduler, internals: NestInternals) =>
+        new Connections(options, turn, internals.chain, internals.holdsResponses),
     },
     {
       provide: SseConnections,
