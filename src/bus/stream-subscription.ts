@@ -62,7 +62,10 @@ export class StreamSubscription {
     const { topics, plan } = this.#selection;
     const reader = (sink.reader = new Reader(this.#context, sink, from));
     const cursor = new TopicCursor(this.#context, topics, sink);
-    this.#enter(reader, new ReaderStream(cursor, plan, this.#subscriber, this.#context.warn, 'subscriber'));
+    this.#enter(
+      reader,
+      new ReaderStream(cursor, plan, this.#subscriber, this.#context.warn, 'subscriber'),
+    );
   }
 
   close(): void {

@@ -1,6 +1,7 @@
 import type { Reader } from '../reader/reader.js';
 import type { Outlet, Output, ConnectionPort } from '../reader/sink.js';
 import type { SseEvent } from '../log/event.js';
+import { isOfLog } from '../log/stray-event.js';
 import type { Task } from '../log/turn-scheduler.js';
 import { encodeFrame } from '../wire/frame.js';
 import type { ConnectionInfo, EndReason } from './connection-info.js';
@@ -188,6 +189,15 @@ export class Connection implements ConnectionPort, Task {
       this.#isBeatDue = true;
       this.schedule();
     }
+  }
+
+  /** Whether the client may be told the id that a message brings, past a reader or without one. */
+  takesId(message: unknown, id: string): boolean {
+    // Ids of a client that reads the log are places in the log, and its reader tells them.
+    if (this.reader !== undefined) return false;
+    if (!isOfLog(message, id, this.#connections.log)) return true;
+    this.#connections.onStray();
+    return false;
   }
 
   warn(message: string, error: unknown): void {

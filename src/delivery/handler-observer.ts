@@ -97,9 +97,8 @@ export class HandlerObserver implements Output {
   #encode(message: unknown): Buffer | undefined {
     try {
       const fields = toFields(message);
-      // Ids of a client that reads the log are places in the log.
-      const isReading = this.#connection.reader !== undefined;
-      return encodeFrame(isReading ? { ...fields, id: undefined } : fields);
+      const isPlaced = fields.id === undefined || this.#connection.takesId(message, fields.id);
+      return encodeFrame(isPlaced ? fields : { ...fields, id: undefined });
     } catch (error) {
       this.#connection.warn('A message was dropped: its data is not what JSON can hold', error);
       return undefined;

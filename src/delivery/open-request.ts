@@ -48,3 +48,11 @@ export interface HandlerChain {
   /** Whether `receiver` is given what `subscriber` is given, as it is, by Nest's own subscribers only. */
   handsOnUnchanged(subscriber: object, receiver: object): boolean;
 }
+
+/** What the inside of Nest lets us do. */
+export interface NestPort {
+  /** Undefined if everything has to go through RxJS. */
+  readonly chain: HandlerChain | undefined;
+  /** Whether a gate holds back the headers, and hands a response over. */
+  readonly holdsResponses: boolean;
+}

@@ -71,9 +71,13 @@ export interface SseOptionsFactory {
     },
     {
       provide: Connections,
-      inject: [RESOLVED_OPTIONS, TurnScheduler, NestInternals],
-      useFactory: (options: ResolvedOptions, turn: TurnScheduler, internals: NestInternals) =>
-        new Connections(options, turn, internals.chain, internals.holdsResponses),
+      inject: [RESOLVED_OPTIONS, TurnScheduler, Log, NestInternals],
+      useFactory: (
+        options: ResolvedOptions,
+        turn: TurnScheduler,
+        log: Log,
+        internals: NestInternals,
+      ) => new Connections(options, turn, log, internals),
     },
     {
       provide: SseConnections,

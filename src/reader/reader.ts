@@ -155,8 +155,8 @@ export class Reader {
     if (this.streams.length === 0) return;
     this.#context.warnOnce(
       'A stream outlived the connection that it was opened for, and was completed. Either it is kept, to be ' +
-        'shared by several clients or by the background: open that outside of @Sse() handlers. Or an ' +
-        'interceptor does not hand on that its Observable was unsubscribed from',
+        'shared by several clients or by the background: open that outside of @Sse() handlers. Or what it ' +
+        'comes through, an interceptor perhaps, does not hand on that it was unsubscribed from',
     );
     for (const stream of this.streams) stream.complete();
   }
@@ -252,8 +252,7 @@ export class Reader {
     this.#follow();
     this.#unmodified?.readAlone(this.#offset, undefined);
     this.#unmodified = undefined;
-    const { warn } = this.#context;
-    return (this.#operators ??= new Operators(this.#log, this.#sink, this, warn, this.#told));
+    return (this.#operators ??= new Operators(this.#context, this.#sink, this, this.#told));
   }
 
   /** A reader that has read everything there is stands at the head. */

@@ -1,11 +1,11 @@
 import { Logger } from '@nestjs/common';
-import type { HandlerChain } from '../../delivery/open-request.js';
+import type { HandlerChain, NestPort } from '../../delivery/open-request.js';
 import { askNestChain } from './nest-chain.js';
 import { askNestStream } from './nest-stream.js';
 import { canFollow, chainOf } from './rxjs-chain.js';
 
 /** What the inside of this Nest and this RxJS lets us do, asked once, when the application starts. */
-export class NestInternals {
+export class NestInternals implements NestPort {
   /** @param missing what did not look as known, with what follows from it */
   constructor(
     /** Undefined if no way past RxJS is known. */
