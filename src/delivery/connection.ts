@@ -20,6 +20,8 @@ const HEARTBEAT = encodeFrame({ comment: '' });
 export class Connection implements ConnectionPort, Task {
   reader: Reader | undefined;
   #reason: EndReason | undefined;
+  /** Why it ends as soon as Nest has sent the headers. */
+  #ending: EndReason | undefined;
   #isOpen = false;
   #isBeatDue = false;
   #isRunning = false;
@@ -159,6 +161,10 @@ export class Connection implements ConnectionPort, Task {
     if (!isHopeless && !this.response.writableEnded) {
       if (!this.#isOpen) this.#open(undefined, reason);
       this.#flush();
+      if (this.#isAwaitingHeaders) {
+        this.#ending = reason;
+        return;
+      }
     }
     if (this.isEnded) return;
     this.#finish(reason);
@@ -204,6 +210,12 @@ export class Connection implements ConnectionPort, Task {
     this.#connections.warn(message, error);
   }
 
+  /** Whether something waits for Nest to send the headers, where there is no gate to send them ourselves. */
+  get #isAwaitingHeaders(): boolean {
+    const { response } = this;
+    return !this.isEnded && !this.#outbox.isEmpty && !response.headersSent && !isGone(response);
+  }
+
   #open(id: string | undefined, ending?: EndReason): void {
     try {
       this.#request.gate.commit();
@@ -229,7 +241,10 @@ export class Connection implements ConnectionPort, Task {
     if (!this.#isOpen || this.#outbox.isEmpty) return;
     if (!this.#outbox.hasBegun && !this.response.headersSent) {
       // Without a gate it is Nest that sends the headers, within a macrotask or two.
-      setTimeout(() => this.schedule(), 1).unref();
+      setTimeout(() => {
+        if (this.#ending === undefined) this.schedule();
+        else this.end(this.#ending);
+      }, 1).unref();
       return;
     }
     const isFirst = !this.#outbox.hasBegun;

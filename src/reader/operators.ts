@@ -166,9 +166,7 @@ export class Operators {
   #write(message: unknown, offset: number | undefined, isShared: boolean): void {
     const entry = Entry.of(message);
     if (entry !== undefined && this.#ids.isRepeated(entry, isShared)) return;
-    // Before anything is known to have come by a stream of the client's, no id is one that it may go by.
-    const isPlaced = offset !== undefined && this.#reader.isProven;
-    const told = isPlaced ? this.#ids.upTo(offset) : undefined;
+    const told = offset === undefined ? undefined : this.#ids.upTo(offset);
     this.#ids.tell(told);
     if (entry !== undefined && entry.offset === told && entry.epoch === this.#log.epoch) {
       this.#sink.write(entry.frame);

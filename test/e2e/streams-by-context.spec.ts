@@ -274,7 +274,8 @@ eachAdapter((bench) => {
   it('sends no ids of another application in the same process', async () => {
     const { app } = await start();
     const other = await bench.start({});
-    const bus = (otherBus = other.get(EventBus));
+    const bus = other.get(EventBus);
+    otherBus = bus;
     const client = await bench.connect(app, '/of-another');
     await until('it is there', () => app.get(SseConnections).count === 1);
     await turns();

@@ -38,7 +38,7 @@ export class NestInternals implements NestPort {
     if (missingInStream.length > 0) {
       missing.push(
         `its SSE stream has no ${missingInStream.join(', ')}, so that an asynchronous handler which ` +
-          'fails may have been answered with 200',
+          'fails may have been answered with 200, and Nest numbers the messages of interceptors further out',
       );
     }
     if (chain === undefined) {
