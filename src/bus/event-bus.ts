@@ -1,4 +1,3 @@
-import { AsyncLocalStorage } from 'node:async_hooks';
 import { Logger } from '@nestjs/common';
 import { Observable, type Subscriber } from 'rxjs';
 import type { Backplane, PublishOptions } from '../backplane/backplane.js';
@@ -9,25 +8,17 @@ import type { TurnScheduler } from '../log/turn-scheduler.js';
 import { JoinedFramesCache } from '../wire/joined-frames.js';
 import { checkTopics, MAX_EVENT_BYTES, toRecord } from '../log/event-record.js';
 import { TopicMatcher } from '../log/matching.js';
-import { SubscriberSink } from '../reader/subscriber-sink.js';
+import { type Binding, Bindings, type ChainOf } from './bindings.js';
 import { Publication } from './publication.js';
-import { Reader } from '../reader/reader.js';
+import { type Selection, StreamSubscription } from './stream-subscription.js';
 import type { ReaderContext } from '../reader/reader-context.js';
-import { ReaderStream } from '../reader/reader-stream.js';
-import { TopicCursor } from '../reader/topic-cursor.js';
 import { TopicSubjects } from '../reader/topic-subjects.js';
 import type { ConnectionPort } from '../reader/sink.js';
-import { planStream, type StreamOptions, type StreamPlan } from '../reader/stream-options.js';
+import { planStream, type StreamOptions } from '../reader/stream-options.js';
 import { WaitingRoom } from '../reader/waiting-room.js';
 
 /** What publishers may pass when the application names no event types. */
 type Published<Events extends object> = AnyEvents extends Events ? Record<string, unknown> : Events;
-
-/** One for all buses of the process: Node never lets go of a storage that was used. */
-const currentConnection = new AsyncLocalStorage<{
-  readonly bus: object;
-  readonly connection: ConnectionPort;
-}>();
 
 /**
  * Publishes events to topics and streams them to clients. `Events` maps event types to their data, so
@@ -39,6 +30,8 @@ export class EventBus<Events extends object = object> {
   readonly #backplane: Backplane;
   readonly #logger = new Logger('EventBus');
   readonly #context: ReaderContext;
+  readonly #bindings: Bindings;
+  readonly #said = new Set<string>();
   readonly #maxEventBytes: number;
 
   /** @internal Made by `SseModule`. */
@@ -46,8 +39,10 @@ export class EventBus<Events extends object = object> {
     log: Log,
     turn: TurnScheduler,
     backplane: Backplane,
+    chainOf: ChainOf,
     maxEventBytes = MAX_EVENT_BYTES,
   ) {
+    this.#bindings = new Bindings(chainOf);
     this.#maxEventBytes = maxEventBytes;
     this.#log = log;
     this.#turn = turn;
@@ -61,6 +56,10 @@ export class EventBus<Events extends object = object> {
       subjects: new TopicSubjects(turn),
       waitingRoom: new WaitingRoom(() => backplane.catchUp()),
       warn: (message, error) => this.#warn(message, error),
+      warnOnce: (message) => {
+        if (!this.#said.has(message)) this.#warn(message);
+        this.#said.add(message);
+      },
     };
   }
 
@@ -105,62 +104,45 @@ export class EventBus<Events extends object = object> {
     options: StreamOptions<Events, Published<Events>> = {},
   ): Observable<SseEvent<Events>> {
     const selected = topics instanceof TopicMatcher ? topics : checkTopics(topics);
-    const plan = planStream(options);
-    const connection = this.#connection;
-    const stream = new Observable<SseEvent>((subscriber) => {
-      if (connection === undefined || connection.isEnded) {
-        if (connection?.isSilent !== true) return this.#subscribe(selected, plan, subscriber);
-      } else {
-        return this.runFor(connection, () => this.#join(connection, selected, plan, subscriber));
-      }
-      return undefined;
-    });
+    const selection = { topics: selected, plan: planStream(options) };
+    const madeFor = this.#bindings.current;
+    const stream = new Observable<SseEvent>((subscriber) =>
+      this.#open(selection, subscriber, madeFor),
+    );
     return stream as Observable<SseEvent<Events>>;
   }
 
-  /** @internal Calls `work` so that the streams which it opens find their connection. */
-  runFor<T>(connection: ConnectionPort, work: () => T): T {
-    return currentConnection.run({ bus: this, connection }, work);
+  /**
+   * @internal Calls `work` for a connection.
+   *
+   * @param receiver of RxJS: who is subscribed to what the handler returns; streams that lead there are the
+   * connection's
+   */
+  runFor<T>(connection: ConnectionPort, work: () => T, receiver?: object): T {
+    return this.#bindings.run(connection, work, receiver);
   }
 
-  /** The connection that the caller works for, unless it is one of another application. */
-  get #connection(): ConnectionPort | undefined {
-    const found = currentConnection.getStore();
-    return found?.bus === this ? found.connection : undefined;
-  }
-
-  /** Opens a stream outside of any connection. */
-  #subscribe(
-    topics: readonly string[] | TopicMatcher,
-    plan: StreamPlan,
+  #open(
+    selection: Selection,
     subscriber: Subscriber<SseEvent>,
-  ): () => void {
-    const sink = new SubscriberSink(this.#turn, subscriber);
-    const reader = (sink.reader = new Reader(this.#context, sink, undefined));
-    const selection = new TopicCursor(this.#context, topics, sink);
-    const joined = new ReaderStream(selection, plan, subscriber, this.#context.warn, 'subscriber');
-    reader.join(joined);
-    return () => reader.leave(joined);
-  }
-
-  /** Opens a stream on a connection. */
-  #join(
-    connection: ConnectionPort,
-    topics: readonly string[] | TopicMatcher,
-    plan: StreamPlan,
-    subscriber: Subscriber<SseEvent>,
-  ): () => void {
-    const reader = (connection.reader ??= new Reader(
-      this.#context,
-      connection,
-      connection.lastEventId,
-    ));
-    const selection = new TopicCursor(this.#context, topics, connection);
-    const end = connection.directOutputFor(subscriber);
-    const way = end === undefined ? 'operators' : 'direct';
-    const joined = new ReaderStream(selection, plan, end ?? subscriber, this.#context.warn, way);
-    reader.join(joined);
-    return () => reader.leave(joined);
+    madeFor: Binding | undefined,
+  ): (() => void) | undefined {
+    if (subscriber.closed) return undefined;
+    const subscription = new StreamSubscription(this.#context, this.#turn, selection, subscriber);
+    const own = this.#bindings.of(subscriber);
+    if (own !== undefined) {
+      // Nothing that is handed out for a connection that has ended arrives anywhere.
+      if (own.connection.isEnded) return undefined;
+      own.run(() => subscription.join(own.connection));
+      return () => subscription.close();
+    }
+    const { current } = this.#bindings;
+    // What was made for one client and is opened for another, or for nobody, is shared.
+    const hint = madeFor?.connection === current?.connection ? current : undefined;
+    if (hint?.connection.isSilent === true) return undefined;
+    if (hint === undefined || !mayHost(hint.connection)) subscription.openAlone();
+    else hint.run(() => subscription.joinAsGuest(hint.connection));
+    return () => subscription.close();
   }
 
   async #publish(topics: unknown, event: unknown, options?: PublishOptions): Promise<Cursor> {
@@ -176,4 +158,9 @@ export class EventBus<Events extends object = object> {
 
 function stackOf(error: unknown): string {
   return error instanceof Error ? (error.stack ?? error.message) : String(error);
+}
+
+/** Whether streams may join that only their async context ties to this connection. */
+function mayHost({ isEnded, reader }: ConnectionPort): boolean {
+  return !isEnded && reader?.isHost !== false;
 }

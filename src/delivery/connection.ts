@@ -1,6 +1,7 @@
 import type { Reader } from '../reader/reader.js';
 import type { Outlet, Output, ConnectionPort } from '../reader/sink.js';
 import type { SseEvent } from '../log/event.js';
+import { isOfLog } from '../log/stray-event.js';
 import type { Task } from '../log/turn-scheduler.js';
 import { encodeFrame } from '../wire/frame.js';
 import type { ConnectionInfo, EndReason } from './connection-info.js';
@@ -19,6 +20,8 @@ const HEARTBEAT = encodeFrame({ comment: '' });
 export class Connection implements ConnectionPort, Task {
   reader: Reader | undefined;
   #reason: EndReason | undefined;
+  /** Why it ends as soon as Nest has sent the headers. */
+  #ending: EndReason | undefined;
   #isOpen = false;
   #isBeatDue = false;
   #isRunning = false;
@@ -91,7 +94,7 @@ export class Connection implements ConnectionPort, Task {
   }
 
   directOutputFor(subscriber: object): Output | undefined {
-    return this.handler.directOutputFor(subscriber, this.#connections.layers);
+    return this.handler.directOutputFor(subscriber, this.#connections.chain);
   }
 
   schedule(): void {
@@ -158,6 +161,10 @@ export class Connection implements ConnectionPort, Task {
     if (!isHopeless && !this.response.writableEnded) {
       if (!this.#isOpen) this.#open(undefined, reason);
       this.#flush();
+      if (this.#isAwaitingHeaders) {
+        this.#ending = reason;
+        return;
+      }
     }
     if (this.isEnded) return;
     this.#finish(reason);
@@ -190,8 +197,23 @@ export class Connection implements ConnectionPort, Task {
     }
   }
 
+  /** Whether the client may be told the id that a message brings, past a reader or without one. */
+  takesId(message: unknown, id: string): boolean {
+    // Ids of a client that reads the log are places in the log, and its reader tells them.
+    if (this.reader !== undefined) return false;
+    if (!isOfLog(message, id, this.#connections.log)) return true;
+    this.#connections.onStray();
+    return false;
+  }
+
   warn(message: string, error: unknown): void {
     this.#connections.warn(message, error);
+  }
+
+  /** Whether something waits for Nest to send the headers, where there is no gate to send them ourselves. */
+  get #isAwaitingHeaders(): boolean {
+    const { response } = this;
+    return !this.isEnded && !this.#outbox.isEmpty && !response.headersSent && !isGone(response);
   }
 
   #open(id: string | undefined, ending?: EndReason): void {
@@ -219,7 +241,10 @@ export class Connection implements ConnectionPort, Task {
     if (!this.#isOpen || this.#outbox.isEmpty) return;
     if (!this.#outbox.hasBegun && !this.response.headersSent) {
       // Without a gate it is Nest that sends the headers, within a macrotask or two.
-      setTimeout(() => this.schedule(), 1).unref();
+      setTimeout(() => {
+        if (this.#ending === undefined) this.schedule();
+        else this.end(this.#ending);
+      }, 1).unref();
       return;
     }
     const isFirst = !this.#outbox.hasBegun;

@@ -1,12 +1,13 @@
 import type { Http2Session } from 'node:http2';
 import { Logger } from '@nestjs/common';
+import { STRAY_EVENT } from '../log/stray-event.js';
 import type { TurnScheduler } from '../log/turn-scheduler.js';
 import { JoinedFramesCache } from '../wire/joined-frames.js';
 import { Connection } from './connection.js';
 import { END_REASONS, type EndReason } from './connection-info.js';
 import { exceptionFrame } from './exception.js';
 import { destroy, type HttpResponse, isGone, onceReset, sessionOf } from './http.js';
-import type { OpenRequest } from './open-request.js';
+import type { HandlerChain, NestPort, OpenRequest } from './open-request.js';
 import type { DeliveryOptions } from './options.js';
 
 /** Milliseconds told to a client that is refused, before random doubling, where `retry` is off. */
@@ -17,8 +18,9 @@ const LONG_RETRY_FACTOR = 5;
 /** All connections of the application, their one timer, and their end. */
 export class Connections {
   readonly cache = new JoinedFramesCache();
+  readonly chain: HandlerChain | undefined;
   /** Whether Nest, when it finishes its part, lets the response live. */
-  takesOver = true;
+  takesOver: boolean;
   readonly ended: Record<EndReason, number>;
   readonly #connections = new Set<Connection>();
   /** Ended, but the client has not taken the response to its end; since when, by {@link now}. */
@@ -29,16 +31,20 @@ export class Connections {
   #timer: NodeJS.Timeout | undefined;
   #isDraining = false;
   #isDrained = false;
+  #hasSeenStray = false;
   /** Open ones of HTTP/2 clients, to be closed at the end of the drain. */
   readonly #sessions = new Set<Http2Session>();
   #onEmpty: (() => void) | undefined;
 
-  /** @param layers subscribers that only hand on, between what a handler returns and its connection */
   constructor(
     readonly options: DeliveryOptions,
     readonly turn: TurnScheduler,
-    readonly layers: number | undefined,
+    /** Whose places are the ids of events. */
+    readonly log: { readonly epoch: string },
+    nest: NestPort,
   ) {
+    this.chain = nest.chain;
+    this.takesOver = nest.holdsResponses;
     this.ended = Object.fromEntries(END_REASONS.map((reason) => [reason, 0])) as typeof this.ended;
     turn.onEnd(() => this.cache.clear());
   }
@@ -91,6 +97,12 @@ export class Connections {
   exceptionFrame(error: unknown): Buffer {
     this.warn('A stream failed after its response had begun', error);
     return exceptionFrame(error);
+  }
+
+  /** An event is on its way to a client, and its id would be ignored when the client comes back with it. */
+  onStray(): void {
+    if (!this.#hasSeenStray) this.#logger.warn(STRAY_EVENT);
+    this.#hasSeenStray = true;
   }
 
   warn(message: string, error: unknown): void {

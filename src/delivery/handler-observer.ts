@@ -4,7 +4,7 @@ import { encodeFrame } from '../wire/frame.js';
 import { toFields } from '../wire/message.js';
 import type { Connection } from './connection.js';
 import { isGone } from './http.js';
-import { layersBetween } from './layers.js';
+import type { HandlerChain } from './open-request.js';
 
 /** Where what a handler's Observable emits comes to its connection. */
 export class HandlerObserver implements Output {
@@ -27,14 +27,10 @@ export class HandlerObserver implements Output {
     this.#receiver = receiver;
   }
 
-  /**
-   * This very place, if a subscriber hands on to the receiver through just so many that only hand on.
-   *
-   * @param layers undefined if that is not known
-   */
-  directOutputFor(subscriber: object, layers: number | undefined): Output | undefined {
-    if (this.#receiver === undefined || layers === undefined) return undefined;
-    if (layersBetween(subscriber, this.#receiver) !== layers) return undefined;
+  /** This very place, if a subscriber only hands on to the receiver. */
+  directOutputFor(subscriber: object, chain: HandlerChain | undefined): Output | undefined {
+    if (this.#receiver === undefined) return undefined;
+    if (chain?.handsOnUnchanged(subscriber, this.#receiver) !== true) return undefined;
     this.#isDirect = true;
     this.#receiver = undefined;
     return this;
@@ -101,9 +97,8 @@ export class HandlerObserver implements Output {
   #encode(message: unknown): Buffer | undefined {
     try {
       const fields = toFields(message);
-      // Ids of a client that reads the log are places in the log.
-      const isReading = this.#connection.reader !== undefined;
-      return encodeFrame(isReading ? { ...fields, id: undefined } : fields);
+      const isPlaced = fields.id === undefined || this.#connection.takesId(message, fields.id);
+      return encodeFrame(isPlaced ? fields : { ...fields, id: undefined });
     } catch (error) {
       this.#connection.warn('A message was dropped: its data is not what JSON can hold', error);
       return undefined;

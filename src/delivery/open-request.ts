@@ -1,10 +1,9 @@
-import type { HeaderGate } from './header-gate.js';
 import type { HttpResponse } from './http.js';
 
 /** One open response, as who opens it describes it. */
 export interface OpenRequest {
   readonly response: HttpResponse;
-  readonly gate: HeaderGate;
+  readonly gate: ResponseGate;
   readonly route: string;
   readonly remoteAddress: string;
   readonly lastEventId: string | undefined;
@@ -16,4 +15,44 @@ export interface OpenRequest {
 export interface NestObserver {
   complete(): void;
   error(error: unknown): void;
+}
+
+/** Takes what Nest would write. */
+export interface OuterMessageObserver {
+  onOuterMessage(message: unknown): void;
+}
+
+/** What stands between Nest and a response. */
+export interface ResponseGate {
+  /**
+   * Sends the headers, or leaves it to Nest to send them where there is no gate to hold them.
+   *
+   * @throws what Node throws for a header that it refuses; nothing has been sent then
+   */
+  commit(): void;
+  /**
+   * Takes the response from Nest, which finishes its part and keeps nothing of it: its stream, its
+   * subscription and all that waits for them are more than what we keep for a connection.
+   *
+   * @param finish completes what Nest has subscribed to
+   */
+  takeOver(finish: () => void): void;
+  /** Ends a response that was taken over, unless it is destroyed. */
+  end(): void;
+  /** Where messages go that Nest would write itself, those of interceptors further out. */
+  divert(diversion: OuterMessageObserver): void;
+}
+
+/** What is known of the subscribers between the Observable that a handler returns and its connection. */
+export interface HandlerChain {
+  /** Whether `receiver` is given what `subscriber` is given, as it is, by Nest's own subscribers only. */
+  handsOnUnchanged(subscriber: object, receiver: object): boolean;
+}
+
+/** What the inside of Nest lets us do. */
+export interface NestPort {
+  /** Undefined if everything has to go through RxJS. */
+  readonly chain: HandlerChain | undefined;
+  /** Whether a gate holds back the headers, and hands a response over. */
+  readonly holdsResponses: boolean;
 }

@@ -1,6 +1,7 @@
 import { type CanActivate, type ExecutionContext, Injectable } from '@nestjs/common';
-import { HeaderGate } from '../delivery/header-gate.js';
 import { isSseRoute, requestOf, responseOf } from './http-context.js';
+import { HeaderGate } from './internals/header-gate.js';
+import { NestInternals } from './internals/nest-internals.js';
 
 /**
  * Lets everybody in. It is a guard because guards run before Nest pipes its stream into the response, and
@@ -8,11 +9,12 @@ import { isSseRoute, requestOf, responseOf } from './http-context.js';
  */
 @Injectable()
 export class SseGuard implements CanActivate {
+  constructor(private readonly internals: NestInternals) {}
+
   canActivate(context: ExecutionContext): boolean {
+    if (!this.internals.holdsResponses || !isSseRoute(context)) return true;
     // A HEAD response ends with its headers, in the same macrotask that commits them.
-    if (isSseRoute(context) && requestOf(context).method !== 'HEAD') {
-      HeaderGate.hold(responseOf(context));
-    }
+    if (requestOf(context).method !== 'HEAD') HeaderGate.hold(responseOf(context));
     return true;
   }
 }

@@ -9,7 +9,6 @@ import { EMPTY, ignoreElements, Observable } from 'rxjs';
 import { EventBus } from '../bus/event-bus.js';
 import type { Connection } from '../delivery/connection.js';
 import { Connections } from '../delivery/connections.js';
-import { HeaderGate } from '../delivery/header-gate.js';
 import { isGone } from '../delivery/http.js';
 import {
   answerOk,
@@ -20,6 +19,7 @@ import {
   routeOf,
 } from './http-context.js';
 import { HEAD_CONNECTION } from './head-connection.js';
+import { HeaderGate } from './internals/header-gate.js';
 
 /**
  * Delivers what `@Sse()` handlers emit through connections of our own. Nest subscribes to an Observable
@@ -63,7 +63,7 @@ export class SseInterceptor implements NestInterceptor {
   #runFor(connection: Connection | typeof HEAD_CONNECTION, next: CallHandler): Observable<unknown> {
     return new Observable((observer) => {
       if ('handler' in connection) connection.handler.expectFrom(observer);
-      return this.bus.runFor(connection, () => next.handle().subscribe(observer));
+      return this.bus.runFor(connection, () => next.handle().subscribe(observer), observer);
     });
   }
 }

@@ -14,7 +14,7 @@ import { SseError } from '../errors.js';
 import { Backplane } from '../backplane/backplane.js';
 import { Log } from '../log/log.js';
 import { TurnScheduler } from '../log/turn-scheduler.js';
-import { nestLayers } from './internals/nest-layers.js';
+import { NestInternals } from './internals/nest-internals.js';
 import { type ResolvedOptions, resolveOptions, type SseModuleOptions } from './options.js';
 import { SseGuard } from './sse.guard.js';
 import { SseInterceptor } from './sse.interceptor.js';
@@ -39,6 +39,7 @@ export interface SseOptionsFactory {
 @Module({
   providers: [
     TurnScheduler,
+    { provide: NestInternals, useFactory: () => NestInternals.ask() },
     {
       provide: RESOLVED_OPTIONS,
       inject: [MODULE_OPTIONS_TOKEN],
@@ -60,19 +61,24 @@ export interface SseOptionsFactory {
     },
     {
       provide: EventBus,
-      inject: [Log, TurnScheduler, Backplane, RESOLVED_OPTIONS],
+      inject: [Log, TurnScheduler, Backplane, NestInternals, RESOLVED_OPTIONS],
       useFactory: (
         log: Log,
         turn: TurnScheduler,
         backplane: Backplane,
+        { chainOf }: NestInternals,
         { maxEventBytes }: ResolvedOptions,
-      ) => new EventBus(log, turn, backplane, maxEventBytes),
+      ) => new EventBus(log, turn, backplane, chainOf, maxEventBytes),
     },
     {
       provide: Connections,
-      inject: [RESOLVED_OPTIONS, TurnScheduler],
-      useFactory: async (options: ResolvedOptions, turn: TurnScheduler) =>
-        new Connections(options, turn, await nestLayers()),
+      inject: [RESOLVED_OPTIONS, TurnScheduler, Log, NestInternals],
+      useFactory: (
+        options: ResolvedOptions,
+        turn: TurnScheduler,
+        log: Log,
+        internals: NestInternals,
+      ) => new Connections(options, turn, log, internals),
     },
     {
       provide: SseConnections,

@@ -6,6 +6,8 @@ import type { ReaderStream } from './reader-stream.js';
 /** The streams of a reader, as they are now. */
 export interface StreamList {
   readonly streams: readonly ReaderStream[];
+  /** Whether events of its streams are known to come to its client. */
+  isProven: boolean;
 }
 
 /** Decides which id a message may carry, so that no id overtakes an event (rule 5). */
@@ -65,6 +67,7 @@ export class MessageIds {
 
   /** A message of that offset has come out of the operators, while an event of `from` passed. */
   settle(offset: number, from: ReaderStream): void {
+    this.#reader.isProven = true;
     from.held.settle(offset);
     if (this.#departed.length > 0) this.#settleDeparted(offset, from);
   }
@@ -72,6 +75,7 @@ export class MessageIds {
   /** A message of that offset has come out of the operators at some other time. */
   settleLate(offset: number): void {
     const holders = this.#holdersOf(offset);
+    if (holders.length > 0) this.#reader.isProven = true;
     // Out of which one it came cannot be seen; that it came out of all can.
     const left = (this.#timesLeft?.get(offset) ?? holders.length) - 1;
     if (left > 0 && holders.length > 1) (this.#timesLeft ??= new Map()).set(offset, left);

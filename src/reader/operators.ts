@@ -2,11 +2,11 @@ import { encodeFrame } from '../wire/frame.js';
 import { toFields } from '../wire/message.js';
 import { Entry, looseEvent } from '../log/entry.js';
 import type { Log } from '../log/log.js';
+import { STRAY_EVENT } from '../log/stray-event.js';
 import { MessageIds, type StreamList } from './message-ids.js';
+import type { ReaderContext } from './reader-context.js';
 import type { ReaderStream } from './reader-stream.js';
 import type { Sink } from './sink.js';
-
-type Warn = (message: string, error?: unknown) => void;
 
 /** Stands for no message: undefined can be one. */
 const NOTHING = Symbol();
@@ -19,7 +19,8 @@ export class Operators {
   readonly #log: Log;
   readonly #sink: Sink;
   readonly #ids: MessageIds;
-  readonly #warn: Warn;
+  readonly #context: ReaderContext;
+  readonly #reader: StreamList;
   #hasWarned = false;
   /** The stream whose event passes now; the place that is reached when it has passed, if any. */
   #passing: ReaderStream | undefined;
@@ -30,11 +31,12 @@ export class Operators {
   #lastOffset: number | undefined;
 
   /** @param told the offset that the client knows; -1 if it knows none */
-  constructor(log: Log, sink: Sink, reader: StreamList, warn: Warn, told: number) {
-    this.#log = log;
+  constructor(context: ReaderContext, sink: Sink, reader: StreamList, told: number) {
+    this.#context = context;
+    this.#log = context.log;
     this.#sink = sink;
-    this.#ids = new MessageIds(log, reader, told);
-    this.#warn = warn;
+    this.#ids = new MessageIds(context.log, reader, told);
+    this.#reader = reader;
   }
 
   /** Hands an event of the log to the streams that take it. */
@@ -129,18 +131,36 @@ export class Operators {
   }
 
   #onLateMessage(message: unknown, offset: number | undefined): void {
-    if (offset !== undefined) {
-      this.#ids.settleLate(offset);
-    } else if (!this.#hasWarned && this.#ids.areHeld) {
-      this.#hasWarned = true;
-      this.#warn(
-        'A message came out of an asynchronous operator without the id of its event, so a client that ' +
-          'loses its connection gets it again. Pass the id on: map to { ...event, data }.',
-      );
-    }
     const entry = Entry.of(message);
+    if (entry !== undefined && !this.#selects(entry)) this.#context.warnOnce(STRAY_EVENT);
+    if (offset !== undefined) this.#ids.settleLate(offset);
+    else if (this.#ids.areHeld) this.#onMissingId();
     this.#write(message, offset, entry !== undefined && this.#ids.isHeld(entry.offset));
     this.#ids.forgetSettled();
+  }
+
+  /** Some event, perhaps, has come out without its id. */
+  #onMissingId(): void {
+    const consequence =
+      'so a client that loses its connection gets it again. Pass the id on: map to { ...event, data }.';
+    if (!this.#reader.isProven) {
+      this.#context.warnOnce(
+        'A message without an id came to a client, and none that has the id of an event. If events of the ' +
+          `bus come to it in a way that cannot be seen, it is one of them, ${consequence} If the handler only ` +
+          'listens for itself, it had better do so outside of the request.',
+      );
+    } else if (!this.#hasWarned) {
+      this.#hasWarned = true;
+      this.#context.warn(
+        `A message came out of an asynchronous operator without the id of its event, ${consequence}`,
+      );
+    }
+  }
+
+  /** Whether the event can have come by a stream of this connection, or by one that was. */
+  #selects(entry: Entry): boolean {
+    if (this.#ids.isHeld(entry.offset)) return true;
+    return this.#reader.streams.some(({ topics }) => topics.selectsAnyOf(entry.topics));
   }
 
   /** @param isShared whether it may come out of another stream as well */
@@ -162,8 +182,8 @@ export class Operators {
     try {
       return encodeFrame({ ...toFields(message), id });
     } catch (error) {
-      this.#warn('A message was dropped: its data is not what JSON can hold', error);
-      return undefined;
+      this.#context.warn('A message was dropped: its data is not what JSON can hold', error);
+      return id === undefined ? undefined : encodeFrame({ id });
     }
   }
 }

@@ -14,4 +14,6 @@ export interface ReaderContext {
   readonly subjects: TopicSubjects;
   readonly waitingRoom: WaitingRoom;
   readonly warn: (message: string, error?: unknown) => void;
+  /** For what a mistake in the code brings about again and again. */
+  readonly warnOnce: (message: string) => void;
 }

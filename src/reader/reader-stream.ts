@@ -33,6 +33,11 @@ export class ReaderStream {
      * delivered by being emitted.
      */
     readonly way: 'operators' | 'direct' | 'subscriber',
+    /**
+     * Makes it leave the connection, if it is there as a guest: nobody can see whether its events go to the
+     * client, so it is there only while no stream is of which that can be seen.
+     */
+    readonly expel?: (() => void) | undefined,
   ) {
     this.#output = output;
   }

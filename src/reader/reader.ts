@@ -1,4 +1,5 @@
 import { AsyncResource } from 'node:async_hooks';
+import { type Cursor, formatCursor } from '../log/cursor.js';
 import type { Entry } from '../log/entry.js';
 import type { GapReason } from '../log/event.js';
 import type { Log } from '../log/log.js';
@@ -39,6 +40,10 @@ export class Reader {
   /** What the client, or else the code, asks to go on from; and the wait for it, if it had to come first. */
   #requested: string | undefined;
   #wait: Wait | undefined;
+  /** Whether guests are welcome: there was no stream whose events are known to go to the client. */
+  isHost = true;
+  /** Whether there was one, or a guest's events have come out where the client's messages do. */
+  isProven = false;
 
   constructor(context: ReaderContext, sink: Sink, lastEventId: string | undefined) {
     this.#context = context;
@@ -54,7 +59,17 @@ export class Reader {
     return [...new Set(this.streams.flatMap(({ topics }) => topics.names))];
   }
 
+  /** Where it has come to; undefined until it knows where to begin. */
+  get cursor(): Cursor | undefined {
+    this.#follow();
+    return this.#hasBegun ? formatCursor(this.#epoch, this.#offset) : undefined;
+  }
+
   join(stream: ReaderStream): void {
+    if (stream.expel === undefined) {
+      this.isHost = false;
+      this.isProven = true;
+    }
     stream.joinedAs = ++this.#joined;
     this.streams = [...this.streams, stream];
     if (this.#joined === 1 && stream.isUnmodified) {
@@ -118,7 +133,8 @@ export class Reader {
 
   /** The id to tell the client in silence; undefined if it knows its place, or has none yet. */
   heartbeat(): string | undefined {
-    if (!this.#hasBegun) return undefined;
+    // A client whose streams are gone, or may be somebody else's, goes on where it knows that it is.
+    if (!this.#hasBegun || !this.isProven || this.streams.length === 0) return undefined;
     this.#follow();
     this.#advance();
     return this.#tell(this.#offset);
@@ -137,9 +153,10 @@ export class Reader {
   /** The connection is gone: streams that somebody kept end, for nothing would ever be read for them. */
   close(): void {
     if (this.streams.length === 0) return;
-    this.#context.warn(
-      `A stream of ${this.topics.join(', ')} outlived the connection that it was opened for, and was ` +
-        'completed: what several clients or the background share has to be opened outside of @Sse() handlers',
+    this.#context.warnOnce(
+      'A stream outlived the connection that it was opened for, and was completed. Either it is kept, to be ' +
+        'shared by several clients or by the background: open that outside of @Sse() handlers. Or what it ' +
+        'comes through, an interceptor perhaps, does not hand on that it was unsubscribed from',
     );
     for (const stream of this.streams) stream.complete();
   }
@@ -235,8 +252,7 @@ export class Reader {
     this.#follow();
     this.#unmodified?.readAlone(this.#offset, undefined);
     this.#unmodified = undefined;
-    const { warn } = this.#context;
-    return (this.#operators ??= new Operators(this.#log, this.#sink, this, warn, this.#told));
+    return (this.#operators ??= new Operators(this.#context, this.#sink, this, this.#told));
   }
 
   /** A reader that has read everything there is stands at the head. */

@@ -94,6 +94,10 @@ export class TopicCursor extends IndexCursor implements Work {
     return this.#topics instanceof TopicMatcher ? [this.#topics.pattern] : this.#topics;
   }
 
+  selectsAnyOf(topics: readonly string[]): boolean {
+    return topics.some((topic) => this.#selects(topic));
+  }
+
   /** The last offset that one of the topics lost. */
   get lost(): number {
     let { lost } = this.index;

@@ -1,4 +1,11 @@
-import { Observable, type OperatorFunction } from 'rxjs';
+import {
+  dematerialize,
+  materialize,
+  mergeMap,
+  Observable,
+  type OperatorFunction,
+  pipe,
+} from 'rxjs';
 
 /** What operators hold, in the order in which it came, to be let go when the run says so. */
 export class Holding {
@@ -10,13 +17,19 @@ export class Holding {
 
   /** An operator that holds each value, keeps the order, and drops what it holds when it is unsubscribed. */
   hold<T>(): OperatorFunction<T, T> {
-    return (source) =>
-      new Observable<T>((subscriber) =>
-        source.subscribe({
-          next: (value) => this.#held.push(() => subscriber.next(value)),
-          error: (error: unknown) => this.#held.push(() => subscriber.error(error)),
-        }),
-      );
+    return pipe(
+      materialize(),
+      mergeMap(
+        (notification) =>
+          new Observable<typeof notification>((subscriber) => {
+            this.#held.push(() => {
+              subscriber.next(notification);
+              subscriber.complete();
+            });
+          }),
+      ),
+      dematerialize(),
+    );
   }
 
   release(count: number): void {

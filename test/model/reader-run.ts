@@ -1,6 +1,7 @@
 import type { MessageEvent } from '@nestjs/common';
-import { mergeAll, type Observable, type OperatorFunction, Subject, switchMap } from 'rxjs';
+import { mergeAll, Observable, type OperatorFunction, Subject, switchMap } from 'rxjs';
 import type { Outlet, Output, ConnectionPort } from '../../src/reader/sink.js';
+import { chainOf } from '../../src/nest/internals/rxjs-chain.js';
 import type { EventBus } from '../../src/bus/event-bus.js';
 import type { Reader } from '../../src/reader/reader.js';
 import type { BackplaneHealth } from '../../src/backplane/backplane.js';
@@ -194,7 +195,8 @@ class Instance {
     this.#run = run;
     this.turn = new run.core.TurnScheduler();
     this.log = new run.core.Log(run.history, this.turn);
-    this.bus = new run.core.EventBus(this.log, this.turn, new (modelBackplane(run, this))());
+    const backplane = new (modelBackplane(run, this))();
+    this.bus = new run.core.EventBus(this.log, this.turn, backplane, chainOf);
   }
 
   /** Takes some of what is ordered; says whether there was any. */
@@ -522,7 +524,11 @@ class Connection implements Surroundings {
   }
 
   open(views: readonly LaneView[]): void {
-    const subscription = this.#added.pipe(mergeAll()).subscribe({
+    const received = new Observable<MessageEvent>((subscriber) => {
+      const subscribe = () => this.#added.pipe(mergeAll()).subscribe(subscriber);
+      return this.bus.runFor(this.seat, subscribe, subscriber);
+    });
+    const subscription = received.subscribe({
       next: (message) => this.seat.reader?.onMessage(message),
     });
     this.#close = () => subscription.unsubscribe();
@@ -610,6 +616,6 @@ class Connection implements Surroundings {
   }
 
   #streamsOf(lane: Lane, calls: SnapshotCall[]): Observable<MessageEvent> {
-    return this.bus.runFor(this.seat, () => laneStreams(this, lane, calls));
+    return laneStreams(this, lane, calls);
   }
 }

@@ -8,7 +8,8 @@ import { Log } from '../../src/log/log.js';
 import { MemoryBackplane } from '../../src/backplane/memory.backplane.js';
 import { type Task, TurnScheduler } from '../../src/log/turn-scheduler.js';
 import type { JoinedFrames } from '../../src/wire/joined-frames.js';
-import type { Observable } from 'rxjs';
+import { Observable } from 'rxjs';
+import { chainOf } from '../../src/nest/internals/rxjs-chain.js';
 
 /** A bus with its log, and seats that take down what a client would get. */
 export class Desk {
@@ -18,7 +19,7 @@ export class Desk {
 
   private constructor(history: History, backplane: Backplane) {
     this.log = new Log(history, this.turn);
-    this.bus = new EventBus(this.log, this.turn, backplane);
+    this.bus = new EventBus(this.log, this.turn, backplane, chainOf);
   }
 
   static async open(
@@ -38,8 +39,10 @@ export class Desk {
     isTransparent = false,
   ): RecordingSeat {
     const seat = new RecordingSeat(this.turn, lastEventId, isTransparent);
-    const observable = this.bus.runFor(seat, () => streams(this.bus));
-    const subscription = observable.subscribe({
+    const received = new Observable<unknown>((subscriber) =>
+      this.bus.runFor(seat, () => streams(this.bus).subscribe(subscriber), subscriber),
+    );
+    const subscription = received.subscribe({
       next: (message) => seat.reader?.onMessage(message),
       error: (error: unknown) => (seat.error = error),
     });

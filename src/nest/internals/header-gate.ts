@@ -1,18 +1,7 @@
 import { SSE_ABORT_CONTROLLER } from '@nestjs/common';
-import type { HttpResponse } from './http.js';
-
-/** What we need of the stream that Nest pipes into the response of an `@Sse()` route. */
-interface NestStream {
-  commitHeaders(): void;
-  writeMessage(message: unknown, done: (error?: Error) => void): void;
-  unpipe(...from: unknown[]): unknown;
-  end(): unknown;
-}
-
-/** Takes what Nest would write. */
-interface Diversion {
-  onOuterMessage(message: unknown): void;
-}
+import type { HttpResponse } from '../../delivery/http.js';
+import type { OuterMessageObserver, ResponseGate } from '../../delivery/open-request.js';
+import { isNestStream, type NestStream } from './nest-stream.js';
 
 const GATE = Symbol('HeaderGate');
 
@@ -27,13 +16,13 @@ const gates = new WeakMap<HttpResponse, HeaderGate>();
  * interceptors, so that a handler which rejects later would have answered 200 already, and an EventSource
  * would come back to it for ever.
  */
-export class HeaderGate {
+export class HeaderGate implements ResponseGate {
   /** Whether Nest's stream still goes into the response; Nest takes it out to answer in another way. */
   isPiped = true;
   readonly #response: HttpResponse;
   #stream: NestStream | undefined;
   #isOpen = false;
-  #diversion: Diversion | undefined;
+  #diversion: OuterMessageObserver | undefined;
 
   private constructor(response: HttpResponse) {
     this.#response = response;
@@ -66,22 +55,11 @@ export class HeaderGate {
     return this.isPiped && !this.#isOpen && !this.#response.destroyed;
   }
 
-  /**
-   * Sends the headers, or leaves it to Nest to send them where there is no gate to hold them.
-   *
-   * @throws what Node throws for a header that it refuses; nothing has been sent then
-   */
   commit(): void {
     this.#isOpen = true;
     this.#stream?.commitHeaders();
   }
 
-  /**
-   * Takes the response from Nest, which finishes its part and keeps nothing of it: its stream, its
-   * subscription and all that waits for them are more than what we keep for a connection.
-   *
-   * @param finish completes what Nest has subscribed to
-   */
   takeOver(finish: () => void): void {
     const controller = abortControllerOf(this.#response);
     this.#stream?.unpipe(this.#response);
@@ -92,14 +70,12 @@ export class HeaderGate {
     Reflect.deleteProperty(controller ?? {}, 'abort');
   }
 
-  /** Ends a response that was taken over, unless it is destroyed. */
   end(): void {
     if (!this.#response.destroyed) this.#response.end();
     abortControllerOf(this.#response)?.abort();
   }
 
-  /** Where messages go that Nest would write itself, those of interceptors further out. */
-  divert(diversion: Diversion): void {
+  divert(diversion: OuterMessageObserver): void {
     this.#diversion = diversion;
   }
 
@@ -141,17 +117,6 @@ function abortControllerOf({ req }: HttpResponse): AbortController | undefined {
 
 function original(stream: GatedStream): NestStream {
   return Object.getPrototypeOf(stream) as NestStream;
-}
-
-function isNestStream(stream: unknown): stream is NestStream {
-  return (
-    typeof stream === 'object' &&
-    stream !== null &&
-    'commitHeaders' in stream &&
-    typeof stream.commitHeaders === 'function' &&
-    'writeMessage' in stream &&
-    typeof stream.writeMessage === 'function'
-  );
 }
 
 function isComment(message: unknown): boolean {
