@@ -1,6 +1,9 @@
 import type { EventRecord } from '../log/entry.js';
 import type { TopicRule } from '../log/topics.js';
 
+/** What `archive.maxBytes` is where nobody says. */
+export const ARCHIVE_BYTES = 256 * 1024 * 1024;
+
 /** An event that outlived the tail. */
 export interface ArchivedEvent {
   readonly offset: number;
@@ -52,7 +55,8 @@ export type ArchiveStart =
  *    how far the page is complete.
  * 3. What is gone is told: `lost` is the last offset that one of the topics lost. An event that
  *    `keepLatestPerKey` replaced by a later one of its key is not lost.
- * 4. `seek` gives the offset after which the last events, or those since a time, begin.
+ * 4. `seek` gives the offset after which the last events, or those since a time, begin. What was lost before that
+ *    time lies before it.
  * 5. `latest` gives the last event at or before an offset.
  * 6. Each of them rejects, with an `SseError` and within a bound, when the store cannot be asked.
  */

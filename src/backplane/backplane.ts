@@ -1,3 +1,4 @@
+import type { Archive } from './archive.js';
 import type { Cursor } from '../log/cursor.js';
 import type { EventRecord } from '../log/entry.js';
 import type { History, LogSink } from '../log/log-sink.js';
@@ -57,6 +58,11 @@ export interface CatchUpOptions {
 export abstract class Backplane {
   /** Whether this instance orders the events itself, so that no cursor can be ahead of its log. */
   readonly isLocal: boolean = false;
+
+  /** What outlived the tail; undefined for a backplane that keeps nothing else. It can be asked once it is open. */
+  get archive(): Archive | undefined {
+    return undefined;
+  }
 
   abstract open(sink: LogSink, history: History): Promise<void>;
   abstract publish(record: EventRecord, options?: PublishOptions): Promise<Cursor>;

@@ -16,6 +16,8 @@ const REMEMBERED_AT_LEAST = 3_600_000;
 export class KeptTopic {
   /** The last offset that it lost; what a later event of its key replaced is not lost. */
   lost = 0;
+  /** When that was published, in milliseconds since the Unix epoch. */
+  #lostAt = 0;
   #kept: Kept[] = [];
   #lastAt = 0;
   readonly #latestByKey = new Map<string, ArchivedEvent>();
@@ -60,7 +62,7 @@ export class KeptTopic {
   drop(event: ArchivedEvent): boolean {
     if (!this.#remove(event)) return false;
     this.#forgetKey(event);
-    if (event.offset > this.lost) this.lost = event.offset;
+    this.#remember(event);
     return true;
   }
 
@@ -81,14 +83,18 @@ export class KeptTopic {
 
   /** The offset of the last event that was published before a time; 0 if none was. */
   beforeTime(time: number): number {
-    return this.#kept.findLast(({ event }) => (event.record.at ?? 0) < time)?.event.offset ?? 0;
+    const kept = this.#kept.findLast(({ event }) => (event.record.at ?? 0) < time);
+    return Math.max(kept?.event.offset ?? 0, this.#lostAt < time ? this.lost : 0);
   }
 
   /** Whether it has nothing, and what it lost was so long ago that nobody is likely to ask. */
   isForgettable(now: number): boolean {
     const { keepFor } = this.retention;
     if (this.#kept.length > 0) return false;
-    const remembered = Math.max((keepFor === false ? 0 : keepFor) * REMEMBERED, REMEMBERED_AT_LEAST);
+    const remembered = Math.max(
+      (keepFor === false ? 0 : keepFor) * REMEMBERED,
+      REMEMBERED_AT_LEAST,
+    );
     return now - this.#lastAt > remembered;
   }
 
@@ -96,8 +102,14 @@ export class KeptTopic {
     const oldest = this.#kept.shift();
     if (oldest === undefined) return 0;
     this.#forgetKey(oldest.event);
-    this.lost = Math.max(this.lost, oldest.event.offset);
+    this.#remember(oldest.event);
     return costOf(oldest.event);
+  }
+
+  #remember({ offset, record }: ArchivedEvent): void {
+    if (offset <= this.lost) return;
+    this.lost = offset;
+    this.#lostAt = record.at ?? 0;
   }
 
   #remove(event: ArchivedEvent): boolean {

@@ -1,6 +1,9 @@
 import { SseError } from '../errors.js';
 import { Backplane, type BackplaneHealth, type PublishOptions } from './backplane.js';
-import { type LogSink } from '../log/log-sink.js';
+import { ARCHIVE_BYTES } from './archive.js';
+import { MemoryArchive } from './memory-archive.js';
+import type { History, LogSink } from '../log/log-sink.js';
+import { RetentionRules } from '../log/retention.js';
 import { type Cursor, formatCursor } from '../log/cursor.js';
 import type { EventRecord } from '../log/entry.js';
 import { newEpoch } from '../log/epoch.js';
@@ -11,6 +14,7 @@ export class MemoryBackplane extends Backplane {
   override readonly isLocal = true;
   readonly #usedKeys = new UsedKeys();
   #sink: LogSink | undefined;
+  #archive: MemoryArchive | undefined;
   #lastReadAt: Date | undefined;
 
   override get health(): BackplaneHealth {
@@ -18,7 +22,14 @@ export class MemoryBackplane extends Backplane {
     return { isConnected, lastReadAt: this.#lastReadAt, lagEvents: 0, lagMs: 0 };
   }
 
-  override async open(sink: LogSink): Promise<void> {
+  override get archive(): MemoryArchive | undefined {
+    return this.#archive;
+  }
+
+  override async open(sink: LogSink, history?: History): Promise<void> {
+    const rules = new RetentionRules(history?.topics);
+    const maxBytes = history?.archive?.maxBytes ?? ARCHIVE_BYTES;
+    this.#archive = rules.isEmpty ? undefined : new MemoryArchive(rules, maxBytes);
     sink.reset(newEpoch(), 0);
     this.#sink = sink;
     this.#lastReadAt = new Date();
@@ -37,7 +48,9 @@ export class MemoryBackplane extends Backplane {
       idempotencyKey === undefined ? undefined : this.#usedKeys.offsetOf(idempotencyKey);
     if (first !== undefined) return formatCursor(sink.epoch, first);
     const offset = sink.head + 1;
-    sink.append(offset, record);
+    const dated = record.at === undefined ? { ...record, at: Date.now() } : record;
+    this.#archive?.add(offset, dated);
+    sink.append(offset, dated);
     if (idempotencyKey !== undefined) this.#usedKeys.remember(idempotencyKey, offset);
     return formatCursor(sink.epoch, offset);
   }
@@ -46,6 +59,7 @@ export class MemoryBackplane extends Backplane {
 
   override async close(): Promise<void> {
     this.#sink = undefined;
+    this.#archive?.close();
     this.#usedKeys.clear();
   }
 }

@@ -8,10 +8,13 @@ import type { TurnScheduler } from '../log/turn-scheduler.js';
 import { JoinedFramesCache } from '../wire/joined-frames.js';
 import { checkTopics, MAX_EVENT_BYTES, toRecord } from '../log/event-record.js';
 import { TopicMatcher } from '../log/matching.js';
+import { RetentionRules } from '../log/retention.js';
 import { type Binding, Bindings, type ChainOf } from './bindings.js';
 import { Publication } from './publication.js';
 import { type Selection, StreamSubscription } from './stream-subscription.js';
 import type { ReaderContext } from '../reader/reader-context.js';
+import { ArchivePages } from '../reader/archive-pages.js';
+import { KeptHistory } from '../reader/kept-history.js';
 import { TopicSubjects } from '../reader/topic-subjects.js';
 import type { ConnectionPort } from '../reader/sink.js';
 import { planStream, type StreamOptions } from '../reader/stream-options.js';
@@ -19,6 +22,12 @@ import { WaitingRoom } from '../reader/waiting-room.js';
 
 /** What publishers may pass when the application names no event types. */
 type Published<Events extends object> = AnyEvents extends Events ? Record<string, unknown> : Events;
+
+/** What of the module's options the bus needs. */
+interface EventBusOptions {
+  readonly maxEventBytes?: number;
+  readonly rules?: RetentionRules;
+}
 
 /**
  * Publishes events to topics and streams them to clients. `Events` maps event types to their data, so
@@ -40,7 +49,7 @@ export class EventBus<Events extends object = object> {
     turn: TurnScheduler,
     backplane: Backplane,
     chainOf: ChainOf,
-    maxEventBytes = MAX_EVENT_BYTES,
+    { maxEventBytes = MAX_EVENT_BYTES, rules = new RetentionRules() }: EventBusOptions = {},
   ) {
     this.#bindings = new Bindings(chainOf);
     this.#maxEventBytes = maxEventBytes;
@@ -55,6 +64,7 @@ export class EventBus<Events extends object = object> {
       isLocal: backplane.isLocal,
       subjects: new TopicSubjects(turn),
       waitingRoom: new WaitingRoom(() => backplane.catchUp()),
+      history: this.#historyOf(rules),
       warn: (message, error) => this.#warn(message, error),
       warnOnce: (message) => {
         if (!this.#said.has(message)) this.#warn(message);
@@ -143,6 +153,18 @@ export class EventBus<Events extends object = object> {
     if (hint === undefined || !mayHost(hint.connection)) subscription.openAlone();
     else hint.run(() => subscription.joinAsGuest(hint.connection));
     return () => subscription.close();
+  }
+
+  #historyOf(rules: RetentionRules): KeptHistory | undefined {
+    const { archive } = this.#backplane;
+    if (archive === undefined || rules.isEmpty) return undefined;
+    const pages = new ArchivePages({
+      archive,
+      epoch: () => this.#log.epoch,
+      toEntry: ({ offset, record }) => this.#log.archived(offset, record),
+      warn: (message, error) => this.#warn(message, error),
+    });
+    return new KeptHistory(archive, pages, rules);
   }
 
   async #publish(topics: unknown, event: unknown, options?: PublishOptions): Promise<Cursor> {

@@ -14,6 +14,8 @@ export interface EventRecord {
   /** Whether `text` is JSON; otherwise it is the published string itself. */
   readonly isJson: boolean;
   readonly key?: string | undefined;
+  /** When it was published, in milliseconds since the Unix epoch; undefined: just now. */
+  readonly at?: number | undefined;
 }
 
 /** What an entry costs beside its frame, in bytes, as measured: its objects and its slot in the queue. */
@@ -35,12 +37,14 @@ export class Entry implements Looked {
   #event: SseEvent | undefined;
   /** Whole milliseconds on the monotonic clock. */
   readonly at = Math.floor(performance.now());
+  /** Milliseconds between the start of the process and its being published: a small number, which costs nothing. */
+  readonly #published: number;
 
   /** @param recent told when the event is made, and tells when it may go */
   constructor(
     readonly epoch: string,
     readonly offset: number,
-    { topics, type, text, isJson, key }: EventRecord,
+    { topics, type, text, isJson, key, at }: EventRecord,
     slab: FrameSlab,
     recent: RecentEvents,
   ) {
@@ -51,6 +55,12 @@ export class Entry implements Looked {
     this.isJson = isJson;
     this.#text = !isJson && text.includes('\r') ? ownCopy(text) : undefined;
     this.#recent = recent;
+    this.#published = Math.round((at ?? Date.now()) - performance.timeOrigin);
+  }
+
+  /** When it was published, in milliseconds since the Unix epoch. */
+  get publishedAt(): number {
+    return Math.round(performance.timeOrigin) + this.#published;
   }
 
   /** Bytes of memory that the entry counts for, without what its topics and its key do. */

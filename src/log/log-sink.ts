@@ -1,4 +1,5 @@
 import type { EventRecord } from './entry.js';
+import type { TopicRetention } from './retention.js';
 
 /** How much of the log an instance keeps in memory. The first bound that is passed trims. */
 export interface History {
@@ -7,6 +8,10 @@ export interface History {
   readonly maxBytes: number;
   /** Milliseconds on the monotonic clock, or false for no bound. */
   readonly maxAge: number | false;
+  /** Topics that are kept beyond that, in the backplane's archive: the first rule that matches a topic counts. */
+  readonly topics?: readonly TopicRetention[] | undefined;
+  /** What all of them together may take. */
+  readonly archive?: { /** Bytes. */ readonly maxBytes: number } | undefined;
 }
 
 /** Where a backplane puts what it has ordered: the log of one instance. */

@@ -32,6 +32,7 @@ export class Log extends LogSink {
   readonly #entries = new EntryQueue();
   readonly #topics = new Topics();
   readonly #slab = new FrameSlab();
+  readonly #archivedSlab = new FrameSlab();
   readonly #recent = new RecentEvents();
   readonly #history: History;
   readonly #turn: TurnScheduler;
@@ -127,6 +128,11 @@ export class Log extends LogSink {
   /** The first hole that a reader at `offset` has yet to cross. */
   holeAfter(offset: number): Readonly<Hole> | undefined {
     return this.#holes.length === 0 ? undefined : this.#holes.find(({ upTo }) => upTo > offset);
+  }
+
+  /** An event of this log that the tail no longer holds, as an entry. */
+  archived(offset: number, record: EventRecord): Entry {
+    return new Entry(this.#epoch, offset, record, this.#archivedSlab, this.#recent);
   }
 
   indexOf(topic: string): TopicIndex {

@@ -12,6 +12,7 @@ import { Connections } from '../delivery/connections.js';
 import { SseConnections } from '../delivery/sse-connections.js';
 import { SseError } from '../errors.js';
 import { Backplane } from '../backplane/backplane.js';
+import { RetentionRules } from '../log/retention.js';
 import { Log } from '../log/log.js';
 import { TurnScheduler } from '../log/turn-scheduler.js';
 import { NestInternals } from './internals/nest-internals.js';
@@ -67,8 +68,11 @@ export interface SseOptionsFactory {
         turn: TurnScheduler,
         backplane: Backplane,
         { chainOf }: NestInternals,
-        { maxEventBytes }: ResolvedOptions,
-      ) => new EventBus(log, turn, backplane, chainOf, maxEventBytes),
+        { maxEventBytes, history }: ResolvedOptions,
+      ) => {
+        const rules = new RetentionRules(history.topics);
+        return new EventBus(log, turn, backplane, chainOf, { maxEventBytes, rules });
+      },
     },
     {
       provide: Connections,

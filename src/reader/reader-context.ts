@@ -1,5 +1,6 @@
 import type { Log } from '../log/log.js';
 import type { JoinedFramesCache } from '../wire/joined-frames.js';
+import type { KeptHistory } from './kept-history.js';
 import type { TopicSubjects } from './topic-subjects.js';
 import type { WaitingRoom } from './waiting-room.js';
 
@@ -13,6 +14,8 @@ export interface ReaderContext {
   /** Tell readers that there is something to read. */
   readonly subjects: TopicSubjects;
   readonly waitingRoom: WaitingRoom;
+  /** What topics have beyond the tail; undefined where the backplane has no archive. */
+  readonly history: KeptHistory | undefined;
   readonly warn: (message: string, error?: unknown) => void;
   /** For what a mistake in the code brings about again and again. */
   readonly warnOnce: (message: string) => void;

@@ -1,7 +1,8 @@
 import type { Entry, EventRecord } from '../log/entry.js';
 import type { SseEvent } from '../log/event.js';
 import { HeldOffsets } from './held-offsets.js';
-import type { TopicCursor } from './topic-cursor.js';
+import type { PageReader } from './archive-pages.js';
+import { type Lookup, nearer, type TopicCursor } from './topic-cursor.js';
 import type { Output, Sink } from './sink.js';
 import { readSnapshot } from './snapshot.js';
 import type { StreamPlan } from './stream-options.js';
@@ -13,6 +14,8 @@ export class ReaderStream {
   #held: HeldOffsets | undefined;
   /** Events up to this offset are not for this stream. */
   after = 0;
+  /** Whether what was lost before it began is no gap: it asked for what there is. */
+  isLenient = false;
   /** Whether a snapshot was asked for and is not there yet. */
   isOwed = false;
   /** Events of a snapshot that are still to be handed out, the first of them last. */
@@ -117,13 +120,28 @@ export class ReaderStream {
   }
 }
 
-/** Whether one of the streams lost events after `offset` that were for it. */
+/** Whether the tail lost events after `offset` that are for one of the streams, and that is not settled. */
 export function haveLost(streams: readonly ReaderStream[], offset: number): boolean {
   for (const { topics, after } of streams) {
-    const { lost } = topics;
+    const lost = topics.untoldLost;
     if (lost > offset && lost > after) return true;
   }
   return false;
+}
+
+/** What there is for the streams between `offset` and the tail, the nearest first. */
+export function lookBack(
+  streams: readonly ReaderStream[],
+  offset: number,
+  reader: PageReader,
+): Lookup {
+  let found: Lookup = { kind: 'nothing' };
+  for (const { topics, after, isLenient } of streams) {
+    const next = topics.lookBackAll(Math.max(offset, after), { reader, isLenient });
+    if (next.kind === 'reading') return next;
+    found = nearer(found, next);
+  }
+  return found;
 }
 
 /** The first entry after `offset` that one of the streams selects. */
@@ -155,7 +173,8 @@ export function takersOf(
 ): readonly ReaderStream[] {
   const [only] = streams;
   const isTaker = (stream: ReaderStream) =>
-    stream.topics.after(offset) === entry && stream.wants(entry, catchUpTo);
+    (stream.topics.after(offset) === entry || stream.topics.hasArchived(entry)) &&
+    stream.wants(entry, catchUpTo);
   // Nothing is allocated for an event of a connection that has one stream.
   if (streams.length === 1 && only !== undefined) return isTaker(only) ? streams : NONE;
   return streams.filter(isTaker);

@@ -6,7 +6,14 @@ import type { Log } from '../log/log.js';
 import { makeGap } from './gap.js';
 import { Operators } from './operators.js';
 import type { ReaderContext } from './reader-context.js';
-import { areOwed, haveLost, nextAfter, type ReaderStream, takersOf } from './reader-stream.js';
+import {
+  areOwed,
+  haveLost,
+  lookBack,
+  nextAfter,
+  type ReaderStream,
+  takersOf,
+} from './reader-stream.js';
 import type { TopicCursor } from './topic-cursor.js';
 import type { Sink } from './sink.js';
 import { findStart, mayCome, placeByCode } from './start.js';
@@ -195,7 +202,7 @@ export class Reader {
       return true;
     }
     if (this.#offset >= this.#log.head) return false;
-    if (haveLost(this.streams, this.#offset)) return this.#cross('trimmed', this.#log.lost);
+    if (haveLost(this.streams, this.#offset)) return this.#lookBack();
     const entry = nextAfter(this.streams, this.#offset);
     const hole = this.#log.holeAfter(this.#offset);
     if (hole !== undefined && (entry === undefined || entry.offset > hole.after)) {
@@ -204,6 +211,23 @@ export class Reader {
     if (entry === undefined) return false;
     this.#handOut(entry);
     return true;
+  }
+
+  /** Hands out what the archive has, until the tail reaches back to where the reader is. */
+  #lookBack(): boolean {
+    const found = lookBack(this.streams, this.#offset, this.#sink);
+    switch (found.kind) {
+      case 'reading':
+        return false;
+      case 'lost':
+        return this.#cross('trimmed', Math.max(found.upTo, this.#offset));
+      case 'entry':
+        this.#handOut(found.entry);
+        return true;
+      case 'nothing':
+        this.#offset = this.#log.lost;
+        return true;
+    }
   }
 
   #handOut(entry: Entry): void {

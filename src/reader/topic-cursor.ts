@@ -1,19 +1,76 @@
 import type { Entry } from '../log/entry.js';
 import type { EntryQueue } from '../log/entry-queue.js';
 import type { TopicIndex } from '../log/topic-index.js';
+import type { TopicRule } from '../log/topics.js';
 import type { Work } from '../log/turn-scheduler.js';
 import { TopicMatcher } from '../log/matching.js';
+import type { PageReader } from './archive-pages.js';
 import { readThrough } from './read-through.js';
 import type { ReaderContext } from './reader-context.js';
 import type { Outlet } from './sink.js';
+
+/** What is found between a place and the tail: see {@link TopicCursor.lookBack}. */
+export type Lookup =
+  /** Pages are on their way; the reader is told when they are there. */
+  | { readonly kind: 'reading' }
+  /** Something is gone: the reader can go on after `upTo`. */
+  | { readonly kind: 'lost'; readonly upTo: number }
+  | { readonly kind: 'entry'; readonly entry: Entry }
+  /** Nothing, up to where the tail begins. */
+  | { readonly kind: 'nothing' };
+
+const READING: Lookup = { kind: 'reading' };
+const NOTHING: Lookup = { kind: 'nothing' };
 
 /** A place in one index. */
 class IndexCursor {
   readonly #entries: EntryQueue;
   #position = 0;
+  /** The last offset whose loss the client has been told of, or need not be; -1 before anybody has looked. */
+  #toldLost = -1;
 
   constructor(readonly index: TopicIndex) {
     this.#entries = index.entries;
+  }
+
+  /** The last offset that the tail lost, unless that is settled. */
+  get untoldLost(): number {
+    const { lost } = this.index;
+    return lost > this.#toldLost ? lost : 0;
+  }
+
+  /**
+   * @param kept the topic, if its history is kept beyond the tail
+   * @param isLenient whether what was lost before anybody looked is no gap
+   */
+  lookBack(
+    offset: number,
+    kept: readonly [string] | TopicRule | undefined,
+    context: ReaderContext,
+    { reader, isLenient }: LookBack,
+  ): Lookup {
+    const { lost } = this.index;
+    if (lost <= offset) return NOTHING;
+    if (kept === undefined || context.history === undefined) {
+      return this.#isSettled(lost, isLenient) ? NOTHING : { kind: 'lost', upTo: context.log.lost };
+    }
+    for (let after = offset; ;) {
+      const page = context.history.pages.find(kept, after, lost, reader);
+      if (page === undefined) return READING;
+      if (page.lost > offset && !this.#isSettled(page.lost, isLenient)) {
+        return { kind: 'lost', upTo: page.lost };
+      }
+      const entry = page.entries.find((each) => each.offset > offset);
+      if (entry !== undefined) return { kind: 'entry', entry };
+      if (page.upTo >= lost) return NOTHING;
+      after = page.upTo;
+    }
+  }
+
+  #isSettled(lost: number, isLenient: boolean): boolean {
+    const isSettled = lost <= this.#toldLost || (isLenient && this.#toldLost < 0);
+    if (lost > this.#toldLost) this.#toldLost = lost;
+    return isSettled;
   }
 
   seek(offset: number): void {
@@ -29,6 +86,12 @@ class IndexCursor {
     while (entry !== undefined && entry.offset <= offset) entry = entries.at(++this.#position);
     return entry;
   }
+}
+
+/** For whom, and how, a {@link TopicCursor} looks back. */
+export interface LookBack {
+  readonly reader: PageReader;
+  readonly isLenient: boolean;
 }
 
 /** The topics that a stream selects, as places in their indexes: that of the first, and those of the others. */
@@ -98,6 +161,33 @@ export class TopicCursor extends IndexCursor implements Work {
     return topics.some((topic) => this.#selects(topic));
   }
 
+  /** Whether the history of one of the topics is kept beyond the tail. */
+  get isKept(): boolean {
+    const { history } = this.#context;
+    if (history === undefined) return false;
+    return this.#topics instanceof TopicMatcher
+      ? history.has(this.#topics)
+      : this.#topics.some((topic) => history.has(topic));
+  }
+
+  /** The last offset that the tail lost of one of the topics, as far as that is not settled. */
+  override get untoldLost(): number {
+    let lost = super.untoldLost;
+    for (const other of this.#others ?? []) if (other.untoldLost > lost) lost = other.untoldLost;
+    return lost;
+  }
+
+  /** What there is after an offset that the tail no longer reaches back to. */
+  lookBackAll(offset: number, look: LookBack): Lookup {
+    let found: Lookup = NOTHING;
+    for (const [index, cursor] of this.#cursors.entries()) {
+      const next = cursor.lookBack(offset, this.#keptAt(index), this.#context, look);
+      if (next.kind === 'reading') return next;
+      found = nearer(found, next);
+    }
+    return found;
+  }
+
   /** The last offset that one of the topics lost. */
   get lost(): number {
     let { lost } = this.index;
@@ -121,6 +211,11 @@ export class TopicCursor extends IndexCursor implements Work {
     return first;
   }
 
+  /** Whether an entry is of these topics and comes from beyond the tail. */
+  hasArchived(entry: Entry): boolean {
+    return entry.offset <= this.#context.log.lost && this.selectsAnyOf(entry.topics);
+  }
+
   /** Whether a later entry of its key that `admits` lets through replaces this one, in each topic selected. */
   isReplaced(entry: Entry, admits: (entry: Entry) => boolean): boolean {
     const { key } = entry;
@@ -139,6 +234,12 @@ export class TopicCursor extends IndexCursor implements Work {
     else for (const topic of this.#topics) this.#context.log.release(topic);
   }
 
+  #keptAt(index: number): readonly [string] | TopicRule | undefined {
+    const topic = this.#topics instanceof TopicMatcher ? this.#topics : this.#topics[index];
+    if (topic === undefined || this.#context.history?.has(topic) !== true) return undefined;
+    return typeof topic === 'string' ? [topic] : topic;
+  }
+
   get #cursors(): readonly IndexCursor[] {
     return [this, ...(this.#others ?? [])];
   }
@@ -148,4 +249,19 @@ export class TopicCursor extends IndexCursor implements Work {
       ? this.#topics.matches(topic)
       : this.#topics.includes(topic);
   }
+}
+
+/** Of what two topics have after the same offset, what a reader has to see to first. */
+export function nearer(one: Lookup, other: Lookup): Lookup {
+  if (one.kind === 'reading' || other.kind === 'nothing') return one;
+  if (other.kind === 'reading' || one.kind === 'nothing') return other;
+  if (one.kind === 'entry' && other.kind === 'entry') {
+    return one.entry.offset <= other.entry.offset ? one : other;
+  }
+  // A loss is told first, and takes nobody past an event that is there.
+  return { kind: 'lost', upTo: Math.min(placeOf(one), placeOf(other)) };
+}
+
+function placeOf(found: Extract<Lookup, { kind: 'lost' | 'entry' }>): number {
+  return found.kind === 'lost' ? found.upTo : found.entry.offset - 1;
 }

@@ -17,6 +17,8 @@ it.each([['a'], ['a', 'b']])(
       isLocal: true,
       frames: new JoinedFramesCache(),
       subjects: new TopicSubjects(turn),
+      history: undefined,
+      warnOnce: () => {},
       waitingRoom: new WaitingRoom(async () => {}),
       warn: () => {},
     };
