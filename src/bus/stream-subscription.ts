@@ -40,8 +40,9 @@ export class StreamSubscription {
   /** On a connection that its events are known to go to. */
   join(connection: ConnectionPort): void {
     expelGuests(connection);
+    const reader = readerOf(connection, this.#context);
     const output = connection.directOutputFor(this.#subscriber);
-    this.#read(readerOf(connection, this.#context), connection, output, undefined);
+    this.#read(reader, connection, output, undefined);
   }
 
   /** On a connection that its events may go to, until a stream joins whose events are known to. */

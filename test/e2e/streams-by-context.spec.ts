@@ -1,6 +1,15 @@
 import { expect, it } from '@jest/globals';
-import { Controller, type MessageEvent, Sse } from '@nestjs/common';
 import {
+  type CallHandler,
+  Controller,
+  type ExecutionContext,
+  type MessageEvent,
+  type NestInterceptor,
+  Sse,
+  UseInterceptors,
+} from '@nestjs/common';
+import {
+  finalize,
   from,
   map,
   merge,
@@ -24,6 +33,20 @@ let heard: unknown[] = [];
 /** Of another application in the same process. */
 let otherBus: EventBus | undefined;
 let answer = () => {};
+let ended = 0;
+
+/** Does not hand on that it was unsubscribed from, and hands on by hand. */
+class Dropping implements NestInterceptor {
+  intercept(_: ExecutionContext, next: CallHandler): Observable<unknown> {
+    return new Observable((subscriber) => {
+      next.handle().subscribe({
+        next: (message) => subscriber.next(message),
+        error: (error) => subscriber.error(error),
+        complete: () => subscriber.complete(),
+      });
+    });
+  }
+}
 
 @Controller()
 class Routes {
@@ -63,6 +86,12 @@ class Routes {
     const choices = new Subject<unknown>();
     this.bus.stream('choice').subscribe(choices);
     return choices.pipe(switchMap(() => this.bus.stream('news')));
+  }
+
+  @Sse('dropping')
+  @UseInterceptors(Dropping)
+  dropping(): Observable<MessageEvent> {
+    return this.bus.stream('news').pipe(finalize(() => ended++));
   }
 
   @Sse('side-first')
@@ -153,7 +182,7 @@ eachAdapter((bench) => {
     return { app, bus: app.get(EventBus), connections: app.get(SseConnections) };
   }
 
-  it.each(['/shared', '/subject', '/observer', '/generator'])(
+  it.each(['/shared', '/subject', '/observer', '/generator', '/dropping'])(
     'resumes a stream that the handler opens, though nobody sees where its events go: %s',
     async (path) => {
       const { app, bus, connections } = await start();
@@ -168,6 +197,23 @@ eachAdapter((bench) => {
       expect(bench.logs.find('warn', STRAY)).toEqual([]);
     },
   );
+
+  it('ends a stream that an interceptor keeps when its client leaves, and says why once', async () => {
+    const { app, connections } = await start();
+    ended = 0;
+    for (const count of [1, 2, 3]) {
+      const client = await bench.connect(app, '/dropping');
+      await until('it reads', () => client.lastEventId !== '');
+      client.close();
+      await until('it is gone', () => connections.count === 0);
+      await until('its stream has ended', () => ended === count);
+    }
+    const [warning, ...more] = bench.logs.find('warn', '');
+    expect(warning).toContain(
+      'an interceptor perhaps, does not hand on that it was unsubscribed from',
+    );
+    expect(more).toEqual([]);
+  });
 
   it('lets such a stream open others whose events are seen to go to the client', async () => {
     const { app, bus, connections } = await start();
