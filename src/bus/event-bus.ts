@@ -1,16 +1,20 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { Logger } from '@nestjs/common';
 import { Observable, type Subscriber } from 'rxjs';
+import { renderError } from '../errors.js';
 import type { Backplane, PublishOptions } from '../backplane/backplane.js';
 import type { Cursor } from '../log/cursor.js';
 import type { AnyEvents, NewEvent, SseEvent } from '../log/event.js';
+import type { Concealment } from '../log/json-faults.js';
 import type { Log } from '../log/log.js';
 import type { TurnScheduler } from '../log/turn-scheduler.js';
 import { JoinedFramesCache } from '../wire/joined-frames.js';
 import { checkTopics, toRecord } from '../log/event-record.js';
 import { TopicMatcher } from '../log/matching.js';
+import { GivenOptions } from '../options.js';
 import { SubscriberSink } from '../reader/subscriber-sink.js';
 import { Publication } from './publication.js';
+import { returningRoute } from './returned-streams.js';
 import { Reader } from '../reader/reader.js';
 import type { ReaderContext } from '../reader/reader-context.js';
 import { ReaderStream } from '../reader/reader-stream.js';
@@ -40,7 +44,7 @@ export class EventBus<Events extends object = object> {
   readonly #context: ReaderContext;
 
   /** @internal Made by `SseModule`. */
-  constructor(log: Log, turn: TurnScheduler, backplane: Backplane) {
+  constructor(log: Log, turn: TurnScheduler, backplane: Backplane, conceals?: Concealment) {
     this.#log = log;
     this.#turn = turn;
     this.#backplane = backplane;
@@ -50,6 +54,7 @@ export class EventBus<Events extends object = object> {
       log,
       frames,
       isLocal: backplane.isLocal,
+      conceals,
       waitingRoom: new WaitingRoom(() => backplane.catchUp()),
       warn: (message, error) => this.#warn(message, error),
     };
@@ -65,8 +70,10 @@ export class EventBus<Events extends object = object> {
    * once. Resolves with its cursor when the log has the event. Never throws; a failure that nobody awaits
    * is logged and is never an unhandled rejection.
    *
-   * Rejects with an `SseError`: `BAD_TOPIC`; `BAD_EVENT` for a line break in `type`, the reserved types
-   * `gap` and `exception`, or data that JSON cannot hold; `BACKPLANE_UNAVAILABLE`; `BACKPLANE_CLOSED`.
+   * Rejects with an `SseError`: `BAD_TOPIC`; `BAD_EVENT` for an unknown field, a line break in `type`, a
+   * reserved type, data that JSON does not hold as it is (a `Map`, a promise, `NaN`, …), and an instance of
+   * which class-transformer would keep something back; `BAD_OPTION`; `BACKPLANE_UNAVAILABLE`;
+   * `BACKPLANE_CLOSED`.
    *
    * @example await bus.publish(`user.${id}`, { type: 'notification', data: { text: 'Hello' } });
    */
@@ -76,7 +83,7 @@ export class EventBus<Events extends object = object> {
     options?: PublishOptions,
   ): Promise<Cursor> {
     return new Publication(this.#publish(topics, event, options), (error) =>
-      this.#logger.error('A publish that nobody awaited failed', stackOf(error)),
+      this.#logger.error('A publish that nobody awaited failed', renderError(error)),
     );
   }
 
@@ -124,6 +131,13 @@ export class EventBus<Events extends object = object> {
     plan: StreamPlan,
     subscriber: Subscriber<SseEvent>,
   ): () => void {
+    const route = returningRoute(subscriber);
+    if (route !== undefined) {
+      this.#warn(
+        `${route} returned bus.stream(), but is no @Sse() route: Nest waits for the last event, and there is none, ` +
+          'so it never answers. Write @Sse() in the place of @Get(), or end the stream: take(1), for instance',
+      );
+    }
     const sink = new SubscriberSink(this.#turn, subscriber);
     const reader = (sink.reader = new Reader(this.#context, sink, undefined));
     const selection = new TopicCursor(this.#context, topics, sink);
@@ -153,16 +167,20 @@ export class EventBus<Events extends object = object> {
   }
 
   async #publish(topics: unknown, event: unknown, options?: PublishOptions): Promise<Cursor> {
-    const record = toRecord(checkTopics(topics), event);
+    const record = toRecord(checkTopics(topics), event, this.#context.conceals);
+    if (options !== undefined) checkPublishOptions(options);
     return this.#backplane.publish(record, options);
   }
 
   #warn(message: string, error?: unknown): void {
     if (error === undefined) this.#logger.warn(message);
-    else this.#logger.error(message, stackOf(error));
+    else this.#logger.error(message, renderError(error));
   }
 }
 
-function stackOf(error: unknown): string {
-  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+/** @throws SseError `BAD_OPTION` */
+function checkPublishOptions(options: PublishOptions): void {
+  const given = new GivenOptions('bus.publish()', 'options', options, ['idempotencyKey']);
+  const key = given.get('idempotencyKey');
+  if (key !== undefined && typeof key !== 'string') throw given.bad('idempotencyKey', 'a string');
 }

@@ -107,6 +107,7 @@ export class Connection implements ConnectionPort, Task {
     if (!this.#isOpen && !this.#outbox.isEmpty) this.#open(undefined);
     if (this.#isBeatDue) this.#beat();
     this.#flush();
+    this.handler.resume();
   }
 
   begin(id: string | undefined): void {
@@ -190,7 +191,7 @@ export class Connection implements ConnectionPort, Task {
     }
   }
 
-  warn(message: string, error: unknown): void {
+  warn(message: string, error?: unknown): void {
     this.#connections.warn(message, error);
   }
 

@@ -55,14 +55,15 @@ export function looseEvent(record: EventRecord, id?: Cursor): SseEvent {
 }
 
 /**
- * A frozen {@link SseEvent} with own, enumerable fields. Its data is parsed when first looked at, once
+ * A frozen {@link SseEvent} with own, enumerable fields, but for its topics, which are no business of the
+ * clients that an outer interceptor may send all that it can enumerate. Its data is parsed when first looked at, once
  * for everybody, so that an event which nobody inspects costs its bytes only.
  */
 class LoggedEvent implements SseEvent {
   declare readonly id?: Cursor;
   declare readonly type?: string;
   declare readonly data: string | object;
-  readonly topics: readonly string[];
+  readonly #topics: readonly string[];
   readonly #isJson: boolean;
   /** Undefined where the frame has it, so that it is not kept twice. */
   readonly #text: string | undefined;
@@ -80,12 +81,16 @@ class LoggedEvent implements SseEvent {
     if (id !== undefined) this.id = id;
     if (record.type !== undefined) this.type = record.type;
     Object.defineProperty(this, 'data', LoggedEvent.#dataProperty);
-    this.topics = record.topics;
+    this.#topics = record.topics;
     this.#isJson = record.isJson;
     const isWholeInFrame = entry !== undefined && (record.isJson || !/[\r\n]/.test(record.text));
     this.#text = isWholeInFrame ? undefined : record.text;
     this.#entry = entry;
     Object.freeze(this);
+  }
+
+  get topics(): readonly string[] {
+    return this.#topics;
   }
 
   #read(): unknown {

@@ -1,8 +1,23 @@
-import { SseError, received } from '../errors.js';
+import { isA, isThenable, messageOf, received, SseError } from '../errors.js';
 import type { EventRecord } from './entry.js';
+import { type Concealment, unfaithful } from './json-faults.js';
 
-/** Types that this package uses itself: a client has to be able to trust them. */
-const RESERVED_TYPES = new Set(['gap', 'exception']);
+/**
+ * Types that a client gets from this package itself, now or later, and has to be able to trust; and those
+ * that every EventSource dispatches itself, so that a listener could not tell which it was.
+ */
+const RESERVED_TYPES = new Set([
+  'gap',
+  'exception',
+  'ready',
+  'caught-up',
+  'run-end',
+  'closed',
+  'error',
+  'open',
+]);
+
+const FIELDS = new Set(['type', 'data', 'key']);
 
 /** @throws SseError `BAD_TOPIC` */
 export function checkTopics(topics: unknown): readonly string[] {
@@ -27,19 +42,35 @@ function isTopic(topic: unknown): topic is string {
 /**
  * Reads an event as it was published and encodes its data, once for everybody.
  *
+ * @param conceals what class-transformer would keep back, if the application has it
  * @throws SseError `BAD_EVENT`
  */
-export function toRecord(topics: readonly string[], event: unknown): EventRecord {
-  if (typeof event !== 'object' || event === null) {
+export function toRecord(
+  topics: readonly string[],
+  event: unknown,
+  conceals?: Concealment,
+): EventRecord {
+  if (typeof event !== 'object' || event === null || isThenable(event)) {
     throw bad(`An event is an object { type?, data, key? }: received ${received(event)}`);
   }
-  const { type, data, key } = event as { type?: unknown; data?: unknown; key?: unknown };
-  return {
-    topics,
-    type: checkType(type),
-    ...toText(data),
-    key: checkKey(key),
-  };
+  try {
+    for (const name in event) if (!FIELDS.has(name)) throw unknownField(name);
+    const { type, data, key } = event as { type?: unknown; data?: unknown; key?: unknown };
+    return {
+      topics,
+      type: checkType(type),
+      ...toText(data, conceals),
+      key: checkKey(key),
+    };
+  } catch (cause) {
+    if (isA(cause, SseError)) throw cause;
+    throw bad(`An event could not be read: ${messageOf(cause)}`, { cause });
+  }
+}
+
+function unknownField(name: string): SseError {
+  const hint = name === 'id' || name === 'topics' ? ', and the log says the rest' : '';
+  return bad(`An event is an object { type?, data, key? }${hint}: received '${name}' in it`);
 }
 
 function checkType(type: unknown): string | undefined {
@@ -53,7 +84,7 @@ function checkType(type: unknown): string | undefined {
   }
   if (RESERVED_TYPES.has(type)) {
     throw bad(
-      `The event type '${type}' is reserved: clients get it from nestjs-event-stream itself`,
+      `The event type '${type}' is reserved: clients get it from nestjs-event-stream or from EventSource itself`,
     );
   }
   return type.toWellFormed();
@@ -64,11 +95,12 @@ function checkKey(key: unknown): string | undefined {
   throw bad(`An event's key is a string: received ${received(key)}`);
 }
 
-function toText(data: unknown): Pick<EventRecord, 'text' | 'isJson'> {
+function toText(data: unknown, conceals?: Concealment): Pick<EventRecord, 'text' | 'isJson'> {
   if (typeof data === 'string') return { text: data.toWellFormed(), isJson: false };
   const text = toJson(data);
-  if (text === undefined) {
-    throw bad(`An event's data has to be what JSON can hold: received ${received(data)}`);
+  const fault = text === undefined ? received(data) : unfaithful(data, conceals);
+  if (text === undefined || fault !== undefined) {
+    throw bad(`An event's data has to be what JSON can hold: received ${fault}`);
   }
   return { text, isJson: true };
 }
@@ -78,7 +110,7 @@ function toJson(data: unknown): string | undefined {
   try {
     return JSON.stringify(data);
   } catch (cause) {
-    throw bad(`An event's data has to be what JSON can hold: ${String(cause)}`, { cause });
+    throw bad(`An event's data has to be what JSON can hold: ${messageOf(cause)}`, { cause });
   }
 }
 

@@ -14,6 +14,7 @@ import { SseError } from '../errors.js';
 import { Backplane } from '../backplane/backplane.js';
 import { Log } from '../log/log.js';
 import { TurnScheduler } from '../log/turn-scheduler.js';
+import { classTransformerConcealment } from './internals/class-transformer.js';
 import { nestLayers } from './internals/nest-layers.js';
 import { type ResolvedOptions, resolveOptions, type SseModuleOptions } from './options.js';
 import { SseGuard } from './sse.guard.js';
@@ -41,8 +42,11 @@ export interface SseOptionsFactory {
     TurnScheduler,
     {
       provide: RESOLVED_OPTIONS,
-      inject: [MODULE_OPTIONS_TOKEN],
-      useFactory: (options: SseModuleOptions) => resolveOptions(options),
+      inject: [{ token: MODULE_OPTIONS_TOKEN, optional: true }],
+      useFactory: (options: SseModuleOptions | undefined) => {
+        if (options === undefined) throw withoutOptions();
+        return resolveOptions(options);
+      },
     },
     {
       provide: Backplane,
@@ -51,8 +55,13 @@ export interface SseOptionsFactory {
     },
     {
       provide: Log,
-      inject: [RESOLVED_OPTIONS, TurnScheduler],
-      useFactory: async ({ history, backplane }: ResolvedOptions, turn: TurnScheduler) => {
+      // Injected, so that a test can put another one in its place: overrideProvider(Backplane).
+      inject: [RESOLVED_OPTIONS, TurnScheduler, Backplane],
+      useFactory: async (
+        { history }: ResolvedOptions,
+        turn: TurnScheduler,
+        backplane: Backplane,
+      ) => {
         const log = new Log(history, turn);
         await backplane.open(log, history);
         return log;
@@ -61,8 +70,8 @@ export interface SseOptionsFactory {
     {
       provide: EventBus,
       inject: [Log, TurnScheduler, Backplane],
-      useFactory: (log: Log, turn: TurnScheduler, backplane: Backplane) =>
-        new EventBus(log, turn, backplane),
+      useFactory: async (log: Log, turn: TurnScheduler, backplane: Backplane) =>
+        new EventBus(log, turn, backplane, await classTransformerConcealment()),
     },
     {
       provide: Connections,
@@ -132,4 +141,12 @@ export class SseModule
     this.log.close();
     await this.backplane.close();
   }
+}
+
+function withoutOptions(): SseError {
+  return new SseError(
+    'MODULE_WITHOUT_OPTIONS',
+    'SseModule is imported without options. Write `imports: [SseModule.forRoot()]`, once, in the root module; ' +
+      'it is global, so other modules need not import it. forRootAsync() needs a factory that returns options',
+  );
 }

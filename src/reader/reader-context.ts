@@ -1,3 +1,4 @@
+import type { Concealment } from '../log/json-faults.js';
 import type { Log } from '../log/log.js';
 import type { JoinedFramesCache } from '../wire/joined-frames.js';
 import type { WaitingRoom } from './waiting-room.js';
@@ -10,5 +11,7 @@ export interface ReaderContext {
   /** Frames that readers read one after the other, joined once for all that read the same. */
   readonly frames: JoinedFramesCache;
   readonly waitingRoom: WaitingRoom;
+  /** What class-transformer would keep back of what a snapshot gives. */
+  readonly conceals: Concealment | undefined;
   readonly warn: (message: string, error?: unknown) => void;
 }

@@ -1,4 +1,4 @@
-import { SseError } from '../errors.js';
+import { messageOf, SseError } from '../errors.js';
 import { Backplane, type BackplaneHealth, type PublishOptions } from '../backplane/backplane.js';
 import { type History, type LogSink } from '../log/log-sink.js';
 import type { Cursor } from '../log/cursor.js';
@@ -78,7 +78,7 @@ export class RedisBackplane extends Backplane {
       await this.close();
       throw new SseError(
         'BACKPLANE_UNAVAILABLE',
-        `${describeSource(source)} is needed to start and was not to be had: ${String(cause)}. ` +
+        `${describeSource(source)} is needed to start and was not to be had: ${messageOf(cause)}. ` +
           "Start it or correct 'url'; an application that may start first sets waitForRedis",
         { cause },
       );
