@@ -62,8 +62,9 @@ export function isA<T>(value: unknown, type: abstract new (...args: never[]) => 
 
 /** An error that whoever is told of it can look at: the very one that was thrown, if it is an ordinary one. */
 export function toError(thrown: unknown): Error {
-  const isSafe = isError(thrown) && attempt(() => String(thrown)) !== undefined;
-  return isSafe ? thrown : new Error(renderError(thrown));
+  const isOrdinary =
+    isError(thrown) && readText(thrown, 'message') !== undefined && attempt(() => String(thrown));
+  return isOrdinary ? thrown : new Error(renderError(thrown));
 }
 
 /** Whether a value is a promise, or like one. Never throws. */
