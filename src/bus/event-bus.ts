@@ -1,16 +1,20 @@
 import { Logger } from '@nestjs/common';
 import { Observable, type Subscriber } from 'rxjs';
+import { renderError } from '../errors.js';
 import type { Backplane, PublishOptions } from '../backplane/backplane.js';
 import type { Cursor } from '../log/cursor.js';
 import type { AnyEvents, NewEvent, SseEvent } from '../log/event.js';
+import type { Concealment } from '../log/json-faults.js';
 import type { Log } from '../log/log.js';
 import type { TurnScheduler } from '../log/turn-scheduler.js';
 import { JoinedFramesCache } from '../wire/joined-frames.js';
 import { checkTopics, MAX_EVENT_BYTES, toRecord } from '../log/event-record.js';
 import { TopicMatcher } from '../log/matching.js';
 import { RetentionRules } from '../log/retention.js';
+import { GivenOptions } from '../options.js';
 import { type Binding, Bindings, type ChainOf } from './bindings.js';
 import { Publication } from './publication.js';
+import { returningRoute } from './returned-streams.js';
 import { type Selection, StreamSubscription } from './stream-subscription.js';
 import type { ReaderContext } from '../reader/reader-context.js';
 import { ArchivePages } from '../reader/archive-pages.js';
@@ -27,6 +31,8 @@ type Published<Events extends object> = AnyEvents extends Events ? Record<string
 interface EventBusOptions {
   readonly maxEventBytes?: number;
   readonly rules?: RetentionRules;
+  /** What class-transformer would keep back of what is published. */
+  readonly conceals?: Concealment | undefined;
 }
 
 /**
@@ -40,6 +46,7 @@ export class EventBus<Events extends object = object> {
   readonly #logger = new Logger('EventBus');
   readonly #context: ReaderContext;
   readonly #bindings: Bindings;
+  readonly #chainOf: ChainOf;
   readonly #said = new Set<string>();
   readonly #maxEventBytes: number;
 
@@ -49,9 +56,14 @@ export class EventBus<Events extends object = object> {
     turn: TurnScheduler,
     backplane: Backplane,
     chainOf: ChainOf,
-    { maxEventBytes = MAX_EVENT_BYTES, rules = new RetentionRules() }: EventBusOptions = {},
+    {
+      maxEventBytes = MAX_EVENT_BYTES,
+      rules = new RetentionRules(),
+      conceals,
+    }: EventBusOptions = {},
   ) {
     this.#bindings = new Bindings(chainOf);
+    this.#chainOf = chainOf;
     this.#maxEventBytes = maxEventBytes;
     this.#log = log;
     this.#turn = turn;
@@ -63,6 +75,7 @@ export class EventBus<Events extends object = object> {
       frames,
       isLocal: backplane.isLocal,
       subjects: new TopicSubjects(turn),
+      conceals,
       waitingRoom: new WaitingRoom(() => backplane.catchUp()),
       history: this.#historyOf(rules),
       warn: (message, error) => this.#warn(message, error),
@@ -83,8 +96,9 @@ export class EventBus<Events extends object = object> {
    * once. Resolves with its cursor when the log has the event. Never throws; a failure that nobody awaits
    * is logged and is never an unhandled rejection.
    *
-   * Rejects with an `SseError`: `BAD_TOPIC`; `BAD_EVENT` for a line break in `type`, the reserved types
-   * `gap` and `exception`, data that JSON cannot hold, or more of it than `maxEventBytes`;
+   * Rejects with an `SseError`: `BAD_TOPIC`; `BAD_EVENT` for an unknown field, a line break in `type`, a
+   * reserved type, data that JSON does not hold as it is (a `Map`, a promise, `NaN`, …) or more of it than
+   * `maxEventBytes`, and an instance of which class-transformer would keep something back; `BAD_OPTION`;
    * `BACKPLANE_UNAVAILABLE` and `BACKPLANE_CLOSED`, when it was not published; `PUBLISH_OUTCOME_UNKNOWN`, when
    * it may have been.
    *
@@ -96,7 +110,7 @@ export class EventBus<Events extends object = object> {
     options?: PublishOptions,
   ): Promise<Cursor> {
     return new Publication(this.#publish(topics, event, options), (error) =>
-      this.#logger.error('A publish that nobody awaited failed', stackOf(error)),
+      this.#logger.error('A publish that nobody awaited failed', renderError(error)),
     );
   }
 
@@ -150,9 +164,22 @@ export class EventBus<Events extends object = object> {
     // What was made for one client and is opened for another, or for nobody, is shared.
     const hint = madeFor?.connection === current?.connection ? current : undefined;
     if (hint?.connection.isSilent === true) return undefined;
-    if (hint === undefined || !mayHost(hint.connection)) subscription.openAlone();
-    else hint.run(() => subscription.joinAsGuest(hint.connection));
+    if (hint === undefined || !mayHost(hint.connection)) {
+      this.#warnOfRoute(subscriber);
+      subscription.openAlone();
+    } else {
+      hint.run(() => subscription.joinAsGuest(hint.connection));
+    }
     return () => subscription.close();
+  }
+
+  #warnOfRoute(subscriber: Subscriber<SseEvent>): void {
+    const route = returningRoute(subscriber, this.#chainOf);
+    if (route === undefined) return;
+    this.#warn(
+      `${route} returned bus.stream(), but is no @Sse() route: Nest waits for the last event, and there is none, ` +
+        'so it never answers. Write @Sse() in the place of @Get(), or end the stream: take(1), for instance',
+    );
   }
 
   #historyOf(rules: RetentionRules): KeptHistory | undefined {
@@ -168,18 +195,25 @@ export class EventBus<Events extends object = object> {
   }
 
   async #publish(topics: unknown, event: unknown, options?: PublishOptions): Promise<Cursor> {
-    const record = toRecord(checkTopics(topics), event, this.#maxEventBytes);
+    const record = toRecord(checkTopics(topics), event, {
+      maxBytes: this.#maxEventBytes,
+      conceals: this.#context.conceals,
+    });
+    if (options !== undefined) checkPublishOptions(options);
     return this.#backplane.publish(record, options);
   }
 
   #warn(message: string, error?: unknown): void {
     if (error === undefined) this.#logger.warn(message);
-    else this.#logger.error(message, stackOf(error));
+    else this.#logger.error(message, renderError(error));
   }
 }
 
-function stackOf(error: unknown): string {
-  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+/** @throws SseError `BAD_OPTION` */
+function checkPublishOptions(options: PublishOptions): void {
+  const given = new GivenOptions('bus.publish()', 'options', options, ['idempotencyKey']);
+  const key = given.get('idempotencyKey');
+  if (key !== undefined && typeof key !== 'string') throw given.bad('idempotencyKey', 'a string');
 }
 
 /** Whether streams may join that only their async context ties to this connection. */

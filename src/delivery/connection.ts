@@ -110,6 +110,7 @@ export class Connection implements ConnectionPort, Task {
     if (!this.#isOpen && !this.#outbox.isEmpty) this.#open(undefined);
     if (this.#isBeatDue) this.#beat();
     this.#flush();
+    this.handler.resume();
   }
 
   begin(id: string | undefined): void {
@@ -206,7 +207,7 @@ export class Connection implements ConnectionPort, Task {
     return false;
   }
 
-  warn(message: string, error: unknown): void {
+  warn(message: string, error?: unknown): void {
     this.#connections.warn(message, error);
   }
 

@@ -1,5 +1,6 @@
 import type { Http2Session } from 'node:http2';
 import { Logger } from '@nestjs/common';
+import { renderError } from '../errors.js';
 import { STRAY_EVENT } from '../log/stray-event.js';
 import type { TurnScheduler } from '../log/turn-scheduler.js';
 import { JoinedFramesCache } from '../wire/joined-frames.js';
@@ -105,8 +106,8 @@ export class Connections {
     this.#hasSeenStray = true;
   }
 
-  warn(message: string, error: unknown): void {
-    this.#logger.error(message, error instanceof Error ? error.stack : String(error));
+  warn(message: string, error?: unknown): void {
+    this.#logger.error(message, error === undefined ? undefined : renderError(error));
   }
 
   /**

@@ -1,4 +1,5 @@
 import { HttpException } from '@nestjs/common';
+import { messageOf } from '../errors.js';
 import { encodeFrame } from '../wire/frame.js';
 
 /** What a client is told of an error that is none of its business. */
@@ -9,6 +10,13 @@ const NEUTRAL = 'Internal server error';
  * which was written for clients; of anything else nothing.
  */
 export function exceptionFrame(error: unknown): Buffer {
-  const isForClients = error instanceof HttpException && !(error.getResponse() instanceof Error);
-  return encodeFrame({ type: 'exception', data: isForClients ? error.message : NEUTRAL });
+  return encodeFrame({ type: 'exception', data: isForClients(error) ? messageOf(error) : NEUTRAL });
+}
+
+function isForClients(error: unknown): boolean {
+  try {
+    return error instanceof HttpException && !(error.getResponse() instanceof Error);
+  } catch {
+    return false;
+  }
 }

@@ -1,3 +1,4 @@
+import { disown, received, SseError } from '../errors.js';
 import type { ConnectionInfo, EndReason } from './connection-info.js';
 import type { Connections } from './connections.js';
 
@@ -27,11 +28,24 @@ export class SseConnections {
    * Ends the connections that the predicate selects, or all of them, and says how many. A client that is
    * an `EventSource` comes back; to keep it out, let a guard answer it with 401, 403 or 204.
    *
+   * @throws SseError `BAD_OPTION` if the predicate says anything but true or false; nothing is closed then
    * @example connections.close(({ topics }) => topics.includes(`user.${id}`));
    */
   close(predicate: (connection: ConnectionInfo) => boolean = () => true): number {
-    const selected = [...this.#connections.connections].filter(({ info }) => predicate(info));
+    const selected = [...this.#connections.connections].filter(({ info }) =>
+      isTrue(predicate(info)),
+    );
     for (const connection of selected) connection.end('closed');
     return selected.length;
   }
+}
+
+/** A promise, as of an `async` predicate, would select everything. */
+function isTrue(verdict: unknown): boolean {
+  if (typeof verdict === 'boolean') return verdict;
+  disown(verdict);
+  throw new SseError(
+    'BAD_OPTION',
+    `SseConnections: the predicate of close() has to return true or false; received ${received(verdict)}`,
+  );
 }

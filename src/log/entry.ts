@@ -127,14 +127,15 @@ export function looseEvent(record: EventRecord, id?: Cursor): SseEvent {
 }
 
 /**
- * A frozen {@link SseEvent} with own, enumerable fields. Its data is parsed when first looked at, once
+ * A frozen {@link SseEvent} with own, enumerable fields, but for its topics, which are no business of the
+ * clients that an outer interceptor may send all that it can enumerate. Its data is parsed when first looked at, once
  * for everybody, so that an event which nobody inspects costs its bytes only.
  */
 class LoggedEvent implements SseEvent {
   declare readonly id?: Cursor;
   declare readonly type?: string;
   declare readonly data: string | object;
-  readonly topics: readonly string[];
+  readonly #topics: readonly string[];
   readonly #source: Pick<EventRecord, 'text' | 'isJson'>;
   readonly #entry: Entry | undefined;
   #data: unknown;
@@ -156,10 +157,14 @@ class LoggedEvent implements SseEvent {
     if (id !== undefined) this.id = id;
     if (type !== undefined) this.type = type;
     Object.defineProperty(this, 'data', LoggedEvent.#dataProperty);
-    this.topics = topics;
+    this.#topics = topics;
     this.#source = source;
     this.#entry = entry;
     Object.freeze(this);
+  }
+
+  get topics(): readonly string[] {
+    return this.#topics;
   }
 
   #read(): unknown {

@@ -1,13 +1,34 @@
-import { SseError, received } from '../errors.js';
+import { isA, isThenable, messageOf, received, SseError } from '../errors.js';
 import type { EventRecord } from './entry.js';
+import { type Concealment, unfaithful } from './json-faults.js';
 
-/** Types that this package uses itself: a client has to be able to trust them. */
-const RESERVED_TYPES = new Set(['gap', 'exception']);
+/**
+ * Types that a client gets from this package itself, now or later, and has to be able to trust; and those
+ * that every EventSource dispatches itself, so that a listener could not tell which it was.
+ */
+const RESERVED_TYPES = new Set([
+  'gap',
+  'exception',
+  'ready',
+  'caught-up',
+  'run-end',
+  'closed',
+  'error',
+  'open',
+]);
+
+const FIELDS = new Set(['type', 'data', 'key']);
 
 /** Characters (UTF-16 units) of a topic, a pattern, a key and a type: each is kept beside the event. */
 export const MAX_NAME_LENGTH = 1_024;
 /** Bytes of an event's data, where the module is not told otherwise. */
 export const MAX_EVENT_BYTES = 1_048_576;
+
+/** How an event is checked, beside its form. */
+export interface EventChecks {
+  readonly maxBytes?: number | undefined;
+  readonly conceals?: Concealment | undefined;
+}
 
 /** @throws SseError `BAD_TOPIC` */
 export function checkTopics(topics: unknown): readonly string[] {
@@ -33,24 +54,36 @@ function isTopic(topic: unknown): topic is string {
 /**
  * Reads an event as it was published and encodes its data, once for everybody.
  *
- * @param maxBytes of its data, as UTF-8
+ * @param checks.maxBytes of its data, as UTF-8
+ * @param checks.conceals what class-transformer would keep back, if the application has it
  * @throws SseError `BAD_EVENT`
  */
 export function toRecord(
   topics: readonly string[],
   event: unknown,
-  maxBytes = Infinity,
+  { maxBytes = Infinity, conceals }: EventChecks = {},
 ): EventRecord {
-  if (typeof event !== 'object' || event === null) {
+  if (typeof event !== 'object' || event === null || isThenable(event)) {
     throw bad(`An event is an object { type?, data, key? }: received ${received(event)}`);
   }
-  const { type, data, key } = event as { type?: unknown; data?: unknown; key?: unknown };
-  return {
-    topics,
-    type: checkType(type),
-    ...checkSize(toText(data), maxBytes),
-    key: checkKey(key),
-  };
+  try {
+    for (const name in event) if (!FIELDS.has(name)) throw unknownField(name);
+    const { type, data, key } = event as { type?: unknown; data?: unknown; key?: unknown };
+    return {
+      topics,
+      type: checkType(type),
+      ...checkSize(toText(data, conceals), maxBytes),
+      key: checkKey(key),
+    };
+  } catch (cause) {
+    if (isA(cause, SseError)) throw cause;
+    throw bad(`An event could not be read: ${messageOf(cause)}`, { cause });
+  }
+}
+
+function unknownField(name: string): SseError {
+  const hint = name === 'id' || name === 'topics' ? ', and the log says the rest' : '';
+  return bad(`An event is an object { type?, data, key? }${hint}: received '${name}' in it`);
 }
 
 function checkSize<Data extends { readonly text: string }>(data: Data, maxBytes: number): Data {
@@ -83,7 +116,7 @@ function checkType(type: unknown): string | undefined {
   }
   if (RESERVED_TYPES.has(type)) {
     throw bad(
-      `The event type '${type}' is reserved: clients get it from nestjs-event-stream itself`,
+      `The event type '${type}' is reserved: clients get it from nestjs-event-stream or from EventSource itself`,
     );
   }
   return checkLength('type', type);
@@ -95,11 +128,12 @@ function checkKey(key: unknown): string | undefined {
   throw bad(`An event's key is a string: received ${received(key)}`);
 }
 
-function toText(data: unknown): Pick<EventRecord, 'text' | 'isJson'> {
+function toText(data: unknown, conceals?: Concealment): Pick<EventRecord, 'text' | 'isJson'> {
   if (typeof data === 'string') return { text: data.toWellFormed(), isJson: false };
   const text = toJson(data);
-  if (text === undefined) {
-    throw bad(`An event's data has to be what JSON can hold: received ${received(data)}`);
+  const fault = text === undefined ? received(data) : unfaithful(data, conceals);
+  if (text === undefined || fault !== undefined) {
+    throw bad(`An event's data has to be what JSON can hold: received ${fault}`);
   }
   return { text, isJson: true };
 }
@@ -109,7 +143,7 @@ function toJson(data: unknown): string | undefined {
   try {
     return JSON.stringify(data);
   } catch (cause) {
-    throw bad(`An event's data has to be what JSON can hold: ${String(cause)}`, { cause });
+    throw bad(`An event's data has to be what JSON can hold: ${messageOf(cause)}`, { cause });
   }
 }
 

@@ -7,8 +7,8 @@ export type AnyEvents = Record<string, string | object>;
 type Named<Events extends object> = [keyof Events] extends [never] ? AnyEvents : Events;
 
 /**
- * An event as subscribers see it: a Nest `MessageEvent` with own enumerable fields, frozen with all that
- * it holds. `Events` maps event types to their data; an event without a type is of type `message`, as in
+ * An event as subscribers see it: a Nest `MessageEvent` with own enumerable fields `id`, `type` and `data`,
+ * frozen with all that it holds. `Events` maps event types to their data; an event without a type is of type `message`, as in
  * a browser.
  */
 export type SseEvent<Events extends object = AnyEvents> = {
@@ -18,6 +18,7 @@ export type SseEvent<Events extends object = AnyEvents> = {
     readonly type?: Type;
     /** As JSON gives it back; a string as it was published. */
     readonly data: Named<Events>[Type];
+    /** Not enumerable: neither `{ ...event }` nor JSON has it, so that no client gets it by accident. */
     readonly topics: readonly string[];
   };
 }[keyof Named<Events> & string];

@@ -38,9 +38,11 @@ export function lastEventIdOf(request: HttpRequest): string | undefined {
   const header = request.headers['last-event-id'];
   const first = Array.isArray(header) ? header[0] : header;
   if (first !== undefined && first !== '') return first;
-  const query = (request.url ?? '').split('?', 2)[1];
-  if (query === undefined) return undefined;
-  return new URLSearchParams(query).get('lastEventId') || undefined;
+  const url = request.url ?? '';
+  const mark = url.indexOf('?');
+  // Only the first one begins the query: others may stand in it as they are (RFC 3986, section 3.4).
+  if (mark < 0) return undefined;
+  return new URLSearchParams(url.slice(mark + 1)).get('lastEventId') || undefined;
 }
 
 /** Method and path as requested. */

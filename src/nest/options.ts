@@ -1,4 +1,4 @@
-import { SseError, received } from '../errors.js';
+import { GivenOptions } from '../options.js';
 import { Backplane } from '../backplane/backplane.js';
 import { MAX_EVENT_BYTES } from '../log/event-record.js';
 import { type History } from '../log/log-sink.js';
@@ -51,22 +51,13 @@ export interface ResolvedOptions extends DeliveryOptions {
   readonly backplane: Backplane;
 }
 
-/** What a number may be: the least value, and whether `false` is one. */
-interface Rule {
-  readonly least: number;
-  readonly mayBeOff?: true;
-}
-
-/** setTimeout takes no more. */
-const MAX = 2 ** 31 - 1;
-
 /**
  * Completes and checks options; the one place that knows the defaults.
  *
  * @throws SseError `BAD_OPTION`
  */
 export function resolveOptions(options: SseModuleOptions = {}): ResolvedOptions {
-  const given = objectOf('options', options, [
+  const given = new GivenOptions('SseModule', 'options', options, [
     'history',
     'maxEventBytes',
     'heartbeatInterval',
@@ -82,94 +73,50 @@ export function resolveOptions(options: SseModuleOptions = {}): ResolvedOptions 
   ]);
   const time = { least: 1, mayBeOff: true } as const;
   return Object.freeze({
-    history: historyOf(given['history']),
-    maxEventBytes: numberOf('maxEventBytes', given['maxEventBytes'], MAX_EVENT_BYTES, { least: 1 }),
-    heartbeatInterval: numberOf('heartbeatInterval', given['heartbeatInterval'], 15_000, time),
-    retry: retryOf(given['retry']),
-    highWaterMark: numberOf('highWaterMark', given['highWaterMark'], 65_536, { least: 1 }),
-    maxBuffered: numberOf('maxBuffered', given['maxBuffered'], 1_048_576, { least: 0 }),
-    stallTimeout: numberOf('stallTimeout', given['stallTimeout'], 30_000, time),
-    openTimeout: numberOf('openTimeout', given['openTimeout'], 1_000, { least: 0 }),
-    maxLifetime: numberOf('maxLifetime', given['maxLifetime'], false, time),
-    maxConnections: numberOf('maxConnections', given['maxConnections'], false, {
-      least: 0,
-      mayBeOff: true,
-    }),
-    drain: drainOf(given['drain']),
-    backplane: backplaneOf(given['backplane']),
+    history: historyOf(given),
+    maxEventBytes: given.number('maxEventBytes', MAX_EVENT_BYTES, { least: 1 }),
+    heartbeatInterval: given.number('heartbeatInterval', 15_000, time),
+    retry: retryOf(given),
+    highWaterMark: given.number('highWaterMark', 65_536, { least: 1 }),
+    maxBuffered: given.number('maxBuffered', 1_048_576, { least: 0 }),
+    stallTimeout: given.number('stallTimeout', 30_000, time),
+    openTimeout: given.number('openTimeout', 1_000, { least: 0 }),
+    maxLifetime: given.number('maxLifetime', false, time),
+    maxConnections: given.number('maxConnections', false, { least: 0, mayBeOff: true }),
+    drain: drainOf(given),
+    backplane: backplaneOf(given),
   });
 }
 
-function historyOf(value: unknown): History {
-  const given = objectOf('history', value, ['maxEvents', 'maxBytes', 'maxAge']);
+function historyOf(options: GivenOptions): History {
+  const given = options.nested('history', ['maxEvents', 'maxBytes', 'maxAge']);
   return Object.freeze({
-    maxEvents: numberOf('history.maxEvents', given['maxEvents'], 50_000, { least: 1 }),
-    maxBytes: numberOf('history.maxBytes', given['maxBytes'], 64 * 1024 * 1024, { least: 1 }),
-    maxAge: numberOf('history.maxAge', given['maxAge'], false, { least: 1, mayBeOff: true }),
+    maxEvents: given.number('maxEvents', 50_000, { least: 1 }),
+    maxBytes: given.number('maxBytes', 64 * 1024 * 1024, { least: 1 }),
+    maxAge: given.number('maxAge', false, { least: 1, mayBeOff: true }),
   });
 }
 
-function retryOf(value: unknown): ResolvedOptions['retry'] {
-  if (value === false) return false;
-  const given = objectOf('retry', value, ['min', 'max']);
+function retryOf(options: GivenOptions): ResolvedOptions['retry'] {
+  if (options.get('retry') === false) return false;
+  const given = options.nested('retry', ['min', 'max']);
   const least = { least: 0 };
-  const min = numberOf(
-    'retry.min',
-    given['min'],
-    Math.min(1_000, Number(given['max'] ?? 1_000)),
-    least,
-  );
-  const max = numberOf('retry.max', given['max'], Math.max(5_000, min), least);
+  const min = given.number('min', Math.min(1_000, Number(given.get('max') ?? 1_000)), least);
+  const max = given.number('max', Math.max(5_000, min), least);
   if (min > max) {
-    throw bad('retry', `min no greater than max`, `{ min: ${min}, max: ${max} }`);
+    throw options.bad('retry', `min no greater than max`, `{ min: ${min}, max: ${max} }`);
   }
   return Object.freeze({ min, max });
 }
 
-function drainOf(value: unknown): ResolvedOptions['drain'] {
-  const given = objectOf('drain', value, ['timeout']);
-  return Object.freeze({
-    timeout: numberOf('drain.timeout', given['timeout'], 5_000, { least: 0 }),
-  });
+function drainOf(options: GivenOptions): ResolvedOptions['drain'] {
+  const given = options.nested('drain', ['timeout']);
+  return Object.freeze({ timeout: given.number('timeout', 5_000, { least: 0 }) });
 }
 
-function backplaneOf(value: unknown): Backplane {
-  if (value === undefined) return new MemoryBackplane();
-  if (value instanceof Backplane) return value;
-  throw bad('backplane', 'a Backplane, such as redisBackplane({ url })', received(value));
-}
-
-function objectOf(name: string, value: unknown, known: readonly string[]): Record<string, unknown> {
-  if (value === undefined) return {};
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw bad(name, `an object with ${known.join(', ')}`, received(value));
-  }
-  const unknown = Object.keys(value).find((key) => !known.includes(key));
-  if (unknown !== undefined) throw bad(name, `an object with ${known.join(', ')}`, `'${unknown}'`);
-  return value as Record<string, unknown>;
-}
-
-function numberOf(
-  name: string,
-  value: unknown,
-  fallback: number | false,
-  rule: Rule & { readonly mayBeOff: true },
-): number | false;
-function numberOf(name: string, value: unknown, fallback: number, rule: Rule): number;
-function numberOf(
-  name: string,
-  value: unknown,
-  fallback: number | false,
-  rule: Rule,
-): number | false {
-  if (value === undefined) return fallback;
-  if (value === false && rule.mayBeOff === true) return false;
-  const isAllowed = typeof value === 'number' && Number.isInteger(value);
-  if (isAllowed && value >= rule.least && value <= MAX) return value;
-  const off = rule.mayBeOff === true ? ', or false' : '';
-  throw bad(name, `a whole number from ${rule.least} to ${MAX}${off}`, received(value));
-}
-
-function bad(name: string, allowed: string, was: string): SseError {
-  return new SseError('BAD_OPTION', `SseModule: ${name} has to be ${allowed}; received ${was}`);
+function backplaneOf(given: GivenOptions): Backplane {
+  const backplane = given.get('backplane');
+  if (backplane === undefined) return new MemoryBackplane();
+  if (backplane instanceof Backplane) return backplane;
+  throw given.bad('backplane', 'a Backplane, such as redisBackplane({ url })');
 }

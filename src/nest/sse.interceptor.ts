@@ -7,6 +7,7 @@ import {
 import { ApplicationConfig } from '@nestjs/core';
 import { EMPTY, ignoreElements, Observable } from 'rxjs';
 import { EventBus } from '../bus/event-bus.js';
+import { waitFor } from '../bus/returned-streams.js';
 import type { Connection } from '../delivery/connection.js';
 import { Connections } from '../delivery/connections.js';
 import { isGone } from '../delivery/http.js';
@@ -34,7 +35,7 @@ export class SseInterceptor implements NestInterceptor {
   ) {}
 
   intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
-    if (!isSseRoute(context)) return next.handle();
+    if (!isSseRoute(context)) return this.#watch(context, next);
     answerOk(context);
     const request = requestOf(context);
     const response = responseOf(context);
@@ -56,6 +57,19 @@ export class SseInterceptor implements NestInterceptor {
       if (isRefused) connection.end('refused');
       else connection.handler.subscribeTo(this.#runFor(connection, next));
       return connection.handler;
+    });
+  }
+
+  /** Lets a bus stream that is returned from an ordinary route find out, and say what is wrong. */
+  #watch(context: ExecutionContext, next: CallHandler): Observable<unknown> {
+    if (context.getType() !== 'http') return next.handle();
+    const { chain } = this.connections;
+    if (chain === undefined) return next.handle();
+    const handsOnUnchanged = chain.handsOnUnchanged.bind(chain);
+    const name = () => `${context.getClass().name}.${context.getHandler().name}()`;
+    return new Observable((observer) => {
+      waitFor({ handsOnUnchanged, name }, observer);
+      return next.handle().subscribe(observer);
     });
   }
 

@@ -15,6 +15,7 @@ import { Backplane } from '../backplane/backplane.js';
 import { RetentionRules } from '../log/retention.js';
 import { Log } from '../log/log.js';
 import { TurnScheduler } from '../log/turn-scheduler.js';
+import { classTransformerConcealment } from './internals/class-transformer.js';
 import { NestInternals } from './internals/nest-internals.js';
 import { type ResolvedOptions, resolveOptions, type SseModuleOptions } from './options.js';
 import { SseGuard } from './sse.guard.js';
@@ -43,8 +44,11 @@ export interface SseOptionsFactory {
     { provide: NestInternals, useFactory: () => NestInternals.ask() },
     {
       provide: RESOLVED_OPTIONS,
-      inject: [MODULE_OPTIONS_TOKEN],
-      useFactory: (options: SseModuleOptions) => resolveOptions(options),
+      inject: [{ token: MODULE_OPTIONS_TOKEN, optional: true }],
+      useFactory: (options: SseModuleOptions | undefined) => {
+        if (options === undefined) throw withoutOptions();
+        return resolveOptions(options);
+      },
     },
     {
       provide: Backplane,
@@ -53,8 +57,13 @@ export interface SseOptionsFactory {
     },
     {
       provide: Log,
-      inject: [RESOLVED_OPTIONS, TurnScheduler],
-      useFactory: async ({ history, backplane }: ResolvedOptions, turn: TurnScheduler) => {
+      // Injected, so that a test can put another one in its place: overrideProvider(Backplane).
+      inject: [RESOLVED_OPTIONS, TurnScheduler, Backplane],
+      useFactory: async (
+        { history }: ResolvedOptions,
+        turn: TurnScheduler,
+        backplane: Backplane,
+      ) => {
         const log = new Log(history, turn);
         await backplane.open(log, history);
         return log;
@@ -63,7 +72,7 @@ export interface SseOptionsFactory {
     {
       provide: EventBus,
       inject: [Log, TurnScheduler, Backplane, NestInternals, RESOLVED_OPTIONS],
-      useFactory: (
+      useFactory: async (
         log: Log,
         turn: TurnScheduler,
         backplane: Backplane,
@@ -71,7 +80,8 @@ export interface SseOptionsFactory {
         { maxEventBytes, history }: ResolvedOptions,
       ) => {
         const rules = new RetentionRules(history.topics);
-        return new EventBus(log, turn, backplane, chainOf, { maxEventBytes, rules });
+        const conceals = await classTransformerConcealment();
+        return new EventBus(log, turn, backplane, chainOf, { maxEventBytes, rules, conceals });
       },
     },
     {
@@ -146,4 +156,12 @@ export class SseModule
     this.log.close();
     await this.backplane.close();
   }
+}
+
+function withoutOptions(): SseError {
+  return new SseError(
+    'MODULE_WITHOUT_OPTIONS',
+    'SseModule is imported without options. Write `imports: [SseModule.forRoot()]`, once, in the root module; ' +
+      'it is global, so other modules need not import it. forRootAsync() needs a factory that returns options',
+  );
 }

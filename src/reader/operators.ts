@@ -1,5 +1,6 @@
 import { encodeFrame } from '../wire/frame.js';
-import { toFields } from '../wire/message.js';
+import { faultOf, toFields } from '../wire/message.js';
+import { disown } from '../errors.js';
 import { Entry, looseEvent } from '../log/entry.js';
 import type { Log } from '../log/log.js';
 import { STRAY_EVENT } from '../log/stray-event.js';
@@ -22,6 +23,7 @@ export class Operators {
   readonly #context: ReaderContext;
   readonly #reader: StreamList;
   #hasWarned = false;
+  #hasReported = false;
   /** The stream whose event passes now; the place that is reached when it has passed, if any. */
   #passing: ReaderStream | undefined;
   #offset: number | undefined;
@@ -73,8 +75,15 @@ export class Operators {
     this.#endPass();
   }
 
-  /** Something came out of the operators. */
+  /** Something came out of the operators. What leaves nothing to dispatch settles nothing, and has no id. */
   onMessage(message: unknown): void {
+    if (Entry.of(message) === undefined) {
+      const fault = faultOf(message, false);
+      if (fault !== undefined) {
+        this.#drop(message, fault);
+        return;
+      }
+    }
     const own = this.#ids.offsetOf(message);
     if (this.#passing === undefined) {
       this.#onLateMessage(message, own);
@@ -112,6 +121,12 @@ export class Operators {
 
   depart(stream: ReaderStream): void {
     this.#ids.depart(stream);
+  }
+
+  #drop(message: unknown, fault: string): void {
+    disown(message);
+    if (!this.#hasReported) this.#context.warn(fault);
+    this.#hasReported = true;
   }
 
   #endPass(): void {

@@ -1,3 +1,4 @@
+import type { Concealment } from '../log/json-faults.js';
 import type { Log } from '../log/log.js';
 import type { JoinedFramesCache } from '../wire/joined-frames.js';
 import type { KeptHistory } from './kept-history.js';
@@ -16,6 +17,8 @@ export interface ReaderContext {
   readonly waitingRoom: WaitingRoom;
   /** What topics have beyond the tail; undefined where the backplane has no archive. */
   readonly history: KeptHistory | undefined;
+  /** What class-transformer would keep back of what a snapshot gives. */
+  readonly conceals: Concealment | undefined;
   readonly warn: (message: string, error?: unknown) => void;
   /** For what a mistake in the code brings about again and again. */
   readonly warnOnce: (message: string) => void;

@@ -1,7 +1,10 @@
+import { disown, received } from '../errors.js';
+import { formatCursor, type StreamPosition } from '../log/cursor.js';
 import type { Entry, EventRecord } from '../log/entry.js';
 import type { SseEvent } from '../log/event.js';
 import { HeldOffsets } from './held-offsets.js';
 import type { PageReader } from './archive-pages.js';
+import type { ReaderContext } from './reader-context.js';
 import { type Lookup, nearer, type TopicCursor } from './topic-cursor.js';
 import type { Output, Sink } from './sink.js';
 import { readSnapshot } from './snapshot.js';
@@ -30,7 +33,7 @@ export class ReaderStream {
     readonly topics: TopicCursor,
     readonly plan: StreamPlan,
     output: Output,
-    readonly report: (message: string, error: unknown) => void,
+    readonly report: (message: string, error?: unknown) => void,
     /**
      * What becomes of what it emits: it comes back as messages; it comes back at once, as it is; it is
      * delivered by being emitted.
@@ -49,6 +52,22 @@ export class ReaderStream {
   get isUnmodified(): boolean {
     const { where, snapshot, latestPerKey } = this.plan;
     return this.way === 'direct' && where === undefined && snapshot === undefined && !latestPerKey;
+  }
+
+  /** Puts the stream after an offset, or as far as its boundary is behind that. */
+  startAfter(offset: number, context: Pick<ReaderContext, 'log' | 'isLocal'>): void {
+    const boundary = this.boundaryIn(context);
+    const { epoch } = context.log;
+    if (boundary === undefined || boundary.epoch < epoch) this.after = offset;
+    // Nothing of a log that began before the boundary's is for it.
+    else if (boundary.epoch > epoch) this.after = Infinity;
+    else this.after = Math.max(offset, boundary.offset);
+  }
+
+  /** The place up to which nothing is for this stream. In memory, every log but this one is gone for good. */
+  boundaryIn({ log, isLocal }: Pick<ReaderContext, 'log' | 'isLocal'>): StreamPosition | undefined {
+    const { notBefore } = this.plan;
+    return isLocal && notBefore?.epoch !== log.epoch ? undefined : notBefore;
   }
 
   /** Made when it is needed: what an unmodified stream reads is never held. */
@@ -76,21 +95,53 @@ export class ReaderStream {
   /**
    * Asks for a snapshot, if the stream has any: until it is there, and has been handed out, no place is safe.
    *
-   * @param head what is published after it follows the snapshot
+   * What is published after it was asked for follows it.
+   *
    * @param reader told when it is there
    */
-  askForSnapshot(reason: 'new' | 'gap', head: number, reader: Pick<Sink, 'schedule'>): void {
+  askForSnapshot(
+    reason: 'new' | 'gap',
+    context: ReaderContext,
+    reader: Pick<Sink, 'schedule'>,
+  ): void {
     const { snapshot } = this.plan;
     if (snapshot === undefined) return;
-    this.after = head;
+    this.startAfter(context.log.head, context);
     this.held.pin();
     this.isOwed = true;
-    void readSnapshot(() => snapshot({ reason }), this.topics.names).then((answer) => {
+    const asked = readSnapshot(() => snapshot({ reason }), this.topics.names, context.conceals);
+    void asked.then((answer) => {
       this.isOwed = false;
       if ('error' in answer) this.error(answer.error);
       else this.snapshot = answer.toReversed();
       reader.schedule();
     });
+  }
+
+  /** It joins a reader that has yet to begin, at `offset` unless somebody says otherwise. */
+  joinBefore(offset: number, context: ReaderContext): void {
+    this.startAfter(this.plan.from === 'earliest' ? context.log.lost : offset, context);
+  }
+
+  /** It joins a reader that reads already, at `offset`. */
+  joinAt(offset: number, context: ReaderContext, reader: Pick<Sink, 'schedule'>): void {
+    this.startAfter(offset, context);
+    this.topics.seek(offset);
+    this.askForSnapshot('new', context, reader);
+  }
+
+  /** Its reader crosses a gap and goes on at `offset`, perhaps of another log. */
+  cross(
+    isOtherLog: boolean,
+    offset: number,
+    context: ReaderContext,
+    reader: Pick<Sink, 'schedule'>,
+  ): void {
+    this.held.clear();
+    this.snapshot = undefined;
+    if (isOtherLog) this.startAfter(offset, context);
+    this.topics.seek(offset);
+    this.askForSnapshot('gap', context, reader);
   }
 
   /** @param catchUpTo events up to this offset were not read live */
@@ -105,19 +156,33 @@ export class ReaderStream {
     const { where } = this.plan;
     if (where === undefined) return true;
     try {
-      return where(entry.event);
+      const verdict = where(entry.event);
+      if (typeof verdict === 'boolean') return verdict;
+      this.#reportVerdict(entry, verdict);
     } catch (error) {
       // Ending the stream would bring the client back to the same event, for ever.
-      if (!this.#hasReported) {
-        this.report(
-          `A stream's where threw, and dropped event ${entry.epoch}.${entry.offset}`,
-          error,
-        );
-      }
-      this.#hasReported = true;
-      return false;
+      this.#reportOnce(`A stream's where threw, and dropped event ${idOf(entry)}`, error);
     }
+    return false;
   }
+
+  #reportVerdict(entry: Entry, verdict: unknown): void {
+    disown(verdict);
+    this.#reportOnce(
+      `A stream's where returned ${received(verdict)} and no boolean, and dropped event ${idOf(entry)}. It is ` +
+        'asked while the log is read and cannot wait: decide by what the event holds, or publish what it needs',
+      undefined,
+    );
+  }
+
+  #reportOnce(message: string, error: unknown): void {
+    if (!this.#hasReported) this.report(message, error);
+    this.#hasReported = true;
+  }
+}
+
+function idOf({ epoch, offset }: Entry): string {
+  return formatCursor(epoch, offset);
 }
 
 /** Whether the tail lost events after `offset` that are for one of the streams, and that is not settled. */
@@ -152,6 +217,11 @@ export function nextAfter(streams: readonly ReaderStream[], offset: number): Ent
     if (entry !== undefined && (next === undefined || entry.offset < next.offset)) next = entry;
   }
   return next;
+}
+
+/** Whether something after `offset` is not for one of the streams, whatever it selects. */
+export function areBounded(streams: readonly ReaderStream[], offset: number): boolean {
+  return streams.some(({ after }) => after > offset);
 }
 
 /** Whether one of the streams waits for its snapshot. */

@@ -7,6 +7,7 @@ import { makeGap } from './gap.js';
 import { Operators } from './operators.js';
 import type { ReaderContext } from './reader-context.js';
 import {
+  areBounded,
   areOwed,
   haveLost,
   lookBack,
@@ -16,7 +17,7 @@ import {
 } from './reader-stream.js';
 import type { TopicCursor } from './topic-cursor.js';
 import type { Sink } from './sink.js';
-import { findStart, mayCome, placeByCode } from './start.js';
+import { findStart, isNewTo, mayCome, placeByCode, placeWithin } from './start.js';
 import { Wait } from './waiting-room.js';
 
 /**
@@ -87,11 +88,9 @@ export class Reader {
     }
     if (this.#hasBegun) {
       this.#advance();
-      stream.after = this.#offset;
-      stream.topics.seek(this.#offset);
-      stream.askForSnapshot('new', this.#log.head, this.#sink);
+      stream.joinAt(this.#offset, this.#context, this.#sink);
     } else {
-      stream.after = stream.plan.from === 'earliest' ? this.#log.lost : this.#offset;
+      stream.joinBefore(this.#offset, this.#context);
     }
     this.#sink.schedule();
   }
@@ -170,7 +169,8 @@ export class Reader {
 
   /** False while the place to begin at may yet come: until then the client is told of no other. */
   #begin(): boolean {
-    const requested = (this.#requested ??= placeByCode(this.streams));
+    const asked = (this.#requested ??= placeByCode(this.streams));
+    const requested = placeWithin(this.#context, this.streams, asked);
     const isOver = this.#wait?.isOver === true;
     if (requested !== undefined && !isOver && mayCome(this.#context, requested)) {
       this.#wait ??= new Wait(this.#sink, this.#joined, requested);
@@ -183,13 +183,13 @@ export class Reader {
     this.#epoch = this.#log.epoch;
     this.#catchUpTo = this.#log.head;
     this.#offset = offset;
-    for (const stream of this.streams) {
-      const isNew = requested === undefined || this.#wait?.precedes(stream) === true;
-      if (isNew && gap === undefined) stream.askForSnapshot('new', this.#log.head, this.#sink);
-    }
+    for (const stream of gap === undefined ? this.streams : [])
+      if (isNewTo(this.#context, stream, asked, this.#wait))
+        stream.askForSnapshot('new', this.#context, this.#sink);
     const id = gap === undefined ? this.#tell(offset) : undefined;
     if (this.#wait === undefined) this.#sink.begin(id);
-    if (gap !== undefined) this.#cross(gap, offset, requested);
+    if (gap !== undefined) this.#cross(gap, offset, asked);
+    if (areBounded(this.streams, this.#offset)) this.#throughOperators();
     return true;
   }
 
@@ -250,13 +250,10 @@ export class Reader {
     this.#catchUpTo = this.#log.head;
     this.#told = -1;
     this.#operators?.reset();
-    for (const stream of this.streams) {
-      stream.held.clear();
-      stream.snapshot = undefined;
-      if (reason === 'epoch') stream.after = this.#offset;
-      stream.topics.seek(this.#offset);
-      stream.askForSnapshot('gap', this.#log.head, this.#sink);
-    }
+    const isOtherLog = reason === 'epoch';
+    for (const stream of this.streams)
+      stream.cross(isOtherLog, this.#offset, this.#context, this.#sink);
+    if (areBounded(this.streams, this.#offset)) this.#throughOperators();
     const resumedAt = this.#log.cursorAt(this.#offset);
     const { event, frame } = makeGap(reason, from, resumedAt, this.#tell(this.#offset));
     this.#sink.announce(event, frame);

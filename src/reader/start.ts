@@ -1,8 +1,15 @@
-import { type Cursor, isBefore, parseCursor, type StreamPosition } from '../log/cursor.js';
+import {
+  type Cursor,
+  formatCursor,
+  isBefore,
+  parseCursor,
+  type StreamPosition,
+} from '../log/cursor.js';
 import type { GapReason } from '../log/event.js';
 import type { Log } from '../log/log.js';
 import type { ReaderContext } from './reader-context.js';
 import type { ReaderStream } from './reader-stream.js';
+import type { Wait } from './waiting-room.js';
 
 /** Where a reader begins, and why it cannot begin where it was asked to, if so. */
 export interface Start {
@@ -14,6 +21,39 @@ export interface Start {
 export function placeByCode(streams: readonly ReaderStream[]): Cursor | undefined {
   const isPlace = (from: string) => from !== 'now' && from !== 'earliest';
   return streams.find(({ plan }) => isPlace(plan.from))?.plan.from;
+}
+
+/**
+ * The place that a client goes on from, or the first one that any of its streams may read from: what was
+ * before that was never theirs, and is no gap.
+ */
+export function placeWithin(
+  context: ReaderContext,
+  streams: readonly ReaderStream[],
+  requested: Cursor | undefined,
+): Cursor | undefined {
+  const place = requested === undefined ? undefined : parseCursor(requested);
+  let least: StreamPosition | undefined;
+  for (const stream of streams) {
+    const boundary = stream.boundaryIn(context);
+    if (place === undefined || boundary === undefined || !isBefore(place, boundary))
+      return requested;
+    if (least === undefined || isBefore(boundary, least)) least = boundary;
+  }
+  return least === undefined ? requested : formatCursor(least.epoch, least.offset);
+}
+
+/** Whether a client that asks for a place has nothing of a stream yet: all of it that it may read is behind that. */
+export function isNewTo(
+  context: ReaderContext,
+  stream: ReaderStream,
+  requested: Cursor | undefined,
+  wait: Wait | undefined,
+): boolean {
+  if (requested === undefined || wait?.precedes(stream) === true) return true;
+  const place = parseCursor(requested);
+  const boundary = stream.boundaryIn(context);
+  return place !== undefined && boundary !== undefined && isBefore(place, boundary);
 }
 
 /** Whether a place is ahead of this instance's log, so that it may yet come from another instance. */
@@ -28,23 +68,26 @@ export function mayCome({ log, isLocal }: ReaderContext, requested: Cursor): boo
  * @param isReplaced whether another log began after they had joined
  */
 export function findStart(
-  { log, isLocal }: ReaderContext,
+  context: ReaderContext,
   streams: readonly ReaderStream[],
   requested: Cursor | undefined,
   isReplaced: boolean,
 ): Start {
+  const { log, isLocal } = context;
   for (const stream of streams) {
-    if (stream.plan.snapshot !== undefined) stream.after = log.head;
+    if (stream.plan.snapshot !== undefined) stream.startAfter(log.head, context);
     // All of it is new to them.
-    else if (isReplaced) stream.after = log.lost;
+    else if (isReplaced) stream.startAfter(log.lost, context);
   }
-  const newClient = Math.min(...streams.map(({ after }) => after));
+  // Not beyond the log: what is behind a boundary may not have come to this instance.
+  const newClient = Math.min(log.head, ...streams.map(({ after }) => after));
   const start =
     requested === undefined
       ? { offset: newClient, gap: undefined }
       : startAt(log, requested, isLocal, newClient);
   for (const stream of streams) {
-    if (requested !== undefined && start.gap !== 'unknown') stream.after = start.offset;
+    if (requested !== undefined && start.gap !== 'unknown')
+      stream.startAfter(start.offset, context);
     stream.topics.seek(start.offset);
   }
   return start;

@@ -1,6 +1,6 @@
-import { SseError, received } from '../errors.js';
-import type { Cursor } from '../log/cursor.js';
+import { type Cursor, parseCursor, type StreamPosition } from '../log/cursor.js';
 import type { AnyEvents, NewEvent, SseEvent } from '../log/event.js';
+import { GivenOptions } from '../options.js';
 
 /** Why a snapshot is asked for: a new client, or one that has a gap. */
 export interface SnapshotReason {
@@ -9,11 +9,18 @@ export interface SnapshotReason {
 
 interface Filters<Events extends object> {
   /**
-   * Decided at the source: what it drops still moves the client's cursor. One that throws drops the event.
+   * Decided at the source: what it drops still moves the client's cursor. It says true or false: one that
+   * throws, or says anything else (an `async` one says a promise), drops the event, and is logged.
    */
   readonly where?: ((event: SseEvent<Events>) => boolean) | undefined;
   /** While catching up, skips an event that a later one of the same key and topic replaces. Default false. */
   readonly latestPerKey?: boolean | undefined;
+  /**
+   * A boundary of access: nothing at or before this cursor is ever read for this stream, whatever the client
+   * or `from` asks for. A client whose place is before it starts at it, without a gap. Keep the cursor that
+   * `publish` gave, or `bus.head`, from when somebody was let in.
+   */
+  readonly notBefore?: (Cursor & {}) | undefined;
 }
 
 /** What a stream reads, and from where; `from` and `snapshot` exclude each other. */
@@ -45,8 +52,9 @@ export type StreamOptions<
 export interface StreamPlan {
   readonly from: Cursor;
   readonly snapshot: ((why: SnapshotReason) => unknown) | undefined;
-  readonly where: ((event: SseEvent) => boolean) | undefined;
+  readonly where: ((event: SseEvent) => unknown) | undefined;
   readonly latestPerKey: boolean;
+  readonly notBefore: StreamPosition | undefined;
 }
 
 /** Of streams without options, which are most: one for all of them. */
@@ -55,45 +63,43 @@ const DEFAULT_PLAN: StreamPlan = Object.freeze({
   snapshot: undefined,
   where: undefined,
   latestPerKey: false,
+  notBefore: undefined,
 });
 
-const KNOWN = new Set(['from', 'snapshot', 'where', 'latestPerKey']);
+const KNOWN = ['from', 'snapshot', 'where', 'latestPerKey', 'notBefore'];
 
 /** @throws SseError `BAD_OPTION` */
 export function planStream(options: object): StreamPlan {
-  const names = Object.keys(options);
-  if (names.length === 0) return DEFAULT_PLAN;
-  const unknown = names.find((name) => !KNOWN.has(name));
-  if (unknown !== undefined) {
-    throw bad(`does not know '${unknown}'; it takes ${[...KNOWN].join(', ')}`);
-  }
-  const { from, snapshot, where, latestPerKey = false } = options as Record<string, unknown>;
-  if (from !== undefined && typeof from !== 'string') {
-    throw bad(`'from' is 'now', 'earliest' or a cursor: received ${received(from)}`);
-  }
-  if (from !== undefined && snapshot !== undefined) {
-    throw bad(
-      `takes 'from' or 'snapshot', not both: a snapshot is the place that a new client begins at`,
+  const given = new GivenOptions('bus.stream()', 'options', options, KNOWN);
+  if (Object.keys(options).length === 0) return DEFAULT_PLAN;
+  const snapshot = given.function('snapshot');
+  if (snapshot !== undefined && given.has('from')) {
+    throw given.bad(
+      'options',
+      `with 'from' or 'snapshot', not both: a snapshot is the place that a new client begins at`,
+      'both',
     );
   }
-  if (!isOptionalFunction(snapshot))
-    throw bad(`'snapshot' is a function: received ${received(snapshot)}`);
-  if (!isOptionalFunction(where)) throw bad(`'where' is a function: received ${received(where)}`);
-  if (typeof latestPerKey !== 'boolean') {
-    throw bad(`'latestPerKey' is a boolean: received ${received(latestPerKey)}`);
-  }
   return {
-    from: from ?? 'now',
+    from: fromOf(given),
     snapshot,
-    where: where as StreamPlan['where'],
-    latestPerKey,
+    where: given.function('where'),
+    latestPerKey: given.boolean('latestPerKey', false),
+    notBefore: boundaryOf(given),
   };
 }
 
-function isOptionalFunction(value: unknown): value is ((argument: unknown) => unknown) | undefined {
-  return value === undefined || typeof value === 'function';
+function fromOf(given: GivenOptions): StreamPlan['from'] {
+  const from = given.get('from') ?? 'now';
+  const isPlace = typeof from === 'string' && parseCursor(from) !== undefined;
+  if (isPlace || from === 'now' || from === 'earliest') return from;
+  throw given.bad('from', "'now', 'earliest' or a cursor");
 }
 
-function bad(message: string): SseError {
-  return new SseError('BAD_OPTION', `bus.stream(): ${message}`);
+function boundaryOf(given: GivenOptions): StreamPosition | undefined {
+  const cursor = given.get('notBefore');
+  if (cursor === undefined) return undefined;
+  const place = typeof cursor === 'string' ? parseCursor(cursor) : undefined;
+  if (place !== undefined) return place;
+  throw given.bad('notBefore', 'a cursor, such as publish() or bus.head gives');
 }

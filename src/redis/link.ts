@@ -1,3 +1,4 @@
+import { toError } from '../errors.js';
 import type { RedisClient } from './redis-client.js';
 
 /** Milliseconds before the first attempt to connect again, doubled up to the longest with each failure. */
@@ -125,5 +126,5 @@ export function within<T>(work: Promise<T>, timeout: number, what: string): Prom
 }
 
 export function asError(cause: unknown): Error {
-  return cause instanceof Error ? cause : new Error(String(cause));
+  return toError(cause);
 }

@@ -1,5 +1,5 @@
 import type { Cluster, Redis } from 'ioredis';
-import { received, SseError } from '../errors.js';
+import { GivenOptions } from '../options.js';
 
 /** Options of `redisBackplane()`: times in milliseconds. One of `url` and `client` is needed. */
 export interface RedisBackplaneOptions {
@@ -54,54 +54,47 @@ const KNOWN = [
 
 /** @throws SseError `BAD_OPTION` */
 export function resolveRedisOptions(options: RedisBackplaneOptions): RedisOptions {
-  const given: unknown = options;
-  if (typeof given !== 'object' || given === null) {
-    throw bad(`takes an object with 'url' or 'client'; received ${received(given)}`);
-  }
-  const unknown = Object.keys(options).find((name) => !KNOWN.includes(name));
-  if (unknown !== undefined) throw bad(`does not know '${unknown}'; it takes ${KNOWN.join(', ')}`);
+  const given = new GivenOptions('redisBackplane()', 'options', options, KNOWN);
+  const least = { least: 1 };
   return Object.freeze({
-    source: sourceOf(options.url, options.client),
-    key: keyOf(options.key),
-    publishTimeout: wholeNumber('publishTimeout', options.publishTimeout ?? 5_000),
-    idempotencyWindow: wholeNumber('idempotencyWindow', options.idempotencyWindow ?? 300_000),
-    waitForRedis: waitOf(options.waitForRedis ?? false),
-    maxLen: options.maxLen === undefined ? undefined : wholeNumber('maxLen', options.maxLen),
-    checkInterval: wholeNumber('checkInterval', options.checkInterval ?? 2_000),
+    source: sourceOf(given),
+    key: keyOf(given),
+    publishTimeout: given.number('publishTimeout', 5_000, least),
+    idempotencyWindow: given.number('idempotencyWindow', 300_000, least),
+    waitForRedis: waitOf(given),
+    maxLen: given.has('maxLen') ? given.number('maxLen', 1, least) : undefined,
+    checkInterval: given.number('checkInterval', 2_000, least),
   });
 }
 
-function sourceOf(url: unknown, client: Redis | Cluster | undefined): string | Redis | Cluster {
-  if ((url === undefined) === (client === undefined)) {
-    throw bad(`takes 'url' or 'client': received ${url === undefined ? 'neither' : 'both'}`);
+function sourceOf(given: GivenOptions): string | Redis | Cluster {
+  const url = given.get('url');
+  const client = given.get('client');
+  if (given.has('url') === given.has('client')) {
+    throw given.bad('options', "one with 'url' or 'client'", given.has('url') ? 'both' : 'neither');
   }
   if (client === undefined) {
     if (typeof url === 'string' && /^rediss?:\/\/./.test(url) && URL.canParse(url)) return url;
     // What was received may hold a password.
-    throw bad(`needs a 'url' such as 'redis://127.0.0.1:6379' or 'rediss://…'; received another`);
+    throw given.bad('url', "such as 'redis://127.0.0.1:6379' or 'rediss://…'", 'another');
   }
-  if (typeof (client as { duplicate?: unknown }).duplicate === 'function') return client;
-  throw bad(`needs an ioredis client as 'client'; received ${received(client)}`);
+  if (isClient(client)) return client;
+  throw given.bad('client', 'an ioredis client');
 }
 
-function keyOf(key: unknown = 'nestjs-event-stream'): string {
+function isClient(client: unknown): client is Redis | Cluster {
+  return typeof (client as Partial<Redis> | null | undefined)?.duplicate === 'function';
+}
+
+function keyOf(given: GivenOptions): string {
+  const key = given.get('key') ?? 'nestjs-event-stream';
   if (typeof key === 'string' && /^[^{}]+$/.test(key)) return key;
-  throw bad(`needs as 'key' a non-empty string without braces; received ${received(key)}`);
+  throw given.bad('key', 'a non-empty string without braces');
 }
 
-function waitOf(wait: boolean | number): number {
-  if (typeof wait === 'boolean') return wait ? Infinity : 0;
-  return wholeNumber('waitForRedis', wait);
-}
-
-function wholeNumber(name: string, value: unknown): number {
-  const isAllowed = typeof value === 'number' && Number.isInteger(value);
-  if (isAllowed && value >= 1 && value <= 2 ** 31 - 1) return value;
-  throw bad(
-    `needs a whole number from 1 to ${2 ** 31 - 1} as '${name}'; received ${received(value)}`,
-  );
-}
-
-function bad(message: string): SseError {
-  return new SseError('BAD_OPTION', `redisBackplane() ${message}`);
+function waitOf(given: GivenOptions): number {
+  if (typeof given.get('waitForRedis') === 'number') {
+    return given.number('waitForRedis', 1, { least: 1 });
+  }
+  return given.boolean('waitForRedis', false) ? Infinity : 0;
 }

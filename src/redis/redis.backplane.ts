@@ -1,4 +1,4 @@
-import { SseError } from '../errors.js';
+import { messageOf, SseError } from '../errors.js';
 import {
   Backplane,
   type BackplaneHealth,
@@ -83,7 +83,7 @@ export class RedisBackplane extends Backplane {
       await this.close();
       throw new SseError(
         'BACKPLANE_UNAVAILABLE',
-        `${describeSource(source)} is needed to start and was not to be had: ${String(cause)}. ` +
+        `${describeSource(source)} is needed to start and was not to be had: ${messageOf(cause)}. ` +
           "Start it or correct 'url'; an application that may start first sets waitForRedis",
         { cause },
       );

@@ -49,14 +49,23 @@ export class SseTestClient<
     response.on('error', (error) => this.#queue.end(`the connection broke (${error.message})`));
     this.closed = new Promise((resolve) => {
       response.once('close', () => {
-        this.#queue.end('the response has ended');
+        this.#queue.end(`the response has ended (${this.#describeAnswer()})`);
         resolve();
       });
     });
   }
 
+  /** Of the answer; an application that refuses a client answers 200 all the same, or what a guard says. */
   get status(): number {
     return this.#response.statusCode ?? 0;
+  }
+
+  /** The status, and what an answer that is no stream says. */
+  #describeAnswer(): string {
+    const status = `status ${this.status} ${this.#response.statusMessage ?? ''}`.trimEnd();
+    const isStream = this.headers['content-type']?.startsWith('text/event-stream') === true;
+    const text = this.text.length > 200 ? `${this.text.slice(0, 200)}…` : this.text;
+    return isStream || text === '' ? status : `${status}: ${text}`;
   }
 
   get headers(): IncomingHttpHeaders {
@@ -86,7 +95,8 @@ export class SseTestClient<
   /**
    * The next event; with a type the next of that type, passing over others.
    *
-   * @throws Error saying what was received, if it does not come in time or the response ends
+   * @throws Error saying what was received, if it does not come in time; or with which status the response
+   *   has ended
    */
   async next<Type extends keyof Events & string>(
     type?: Type,

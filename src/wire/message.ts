@@ -1,3 +1,4 @@
+import { isThenable } from '../errors.js';
 import type { FrameFields } from './frame.js';
 
 /**
@@ -17,6 +18,47 @@ export function toFields(message: unknown): FrameFields {
     retry: isDelay(retry) ? retry : undefined,
     comment: toToken(comment),
   };
+}
+
+/**
+ * Why a message leaves a client nothing to dispatch, and what to write instead; undefined if it does, or if
+ * it is for something else (`retry`, `comment`).
+ *
+ * @param mayBeId whether a message that is only an id is for something: to tell a client its place
+ */
+export function faultOf(message: unknown, mayBeId: boolean): string | undefined {
+  if (typeof message !== 'object' || message === null) {
+    return isUnwritten(message)
+      ? `A message was dropped: it is ${nameOf(message)}. ${WITH_DATA}`
+      : undefined;
+  }
+  try {
+    const { data, retry, comment, id } = message as Record<string, unknown>;
+    if (isThenable(message) || isThenable(data)) return PROMISED;
+    if (!isUnwritten(data) || isDelay(retry) || toToken(comment) !== undefined) return undefined;
+    if (mayBeId && toToken(id) !== undefined) return undefined;
+    return `A message was dropped: it is ${nameOf(message)} without data, of which a client dispatches nothing. ${WITH_DATA}`;
+  } catch {
+    // Whoever encodes it meets the same error, and reports it.
+    return undefined;
+  }
+}
+
+const PROMISED =
+  'A message was dropped: it is a promise, or its data is one. Wait for it: concatMap(async (event) => …) in the ' +
+  'place of map(async (event) => …) keeps the order';
+const WITH_DATA =
+  'A message is { data, type? }: write map((event) => ({ ...event, data: … })), and return it';
+
+/** Whether JSON has no word for it. */
+function isUnwritten(data: unknown): boolean {
+  return data === undefined || typeof data === 'function' || typeof data === 'symbol';
+}
+
+function nameOf(message: unknown): string {
+  if (Array.isArray(message)) return 'an array';
+  if (typeof message === 'object') return 'an object';
+  return message === undefined ? 'undefined' : `a ${typeof message}`;
 }
 
 function toText(data: unknown): string | undefined {

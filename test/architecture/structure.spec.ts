@@ -53,28 +53,30 @@ const layerOf = (path: string) => path.split('/')[0] ?? path;
 /** What a layer may import of the others. */
 const LAYERS: Readonly<Record<string, readonly string[]>> = {
   'errors.ts': [],
+  'options.ts': ['errors.ts'],
   wire: ['errors.ts'],
   log: ['wire', 'errors.ts'],
   backplane: ['log', 'errors.ts'],
-  reader: ['log', 'wire', 'errors.ts'],
-  bus: ['reader', 'backplane', 'log', 'wire', 'errors.ts'],
+  reader: ['log', 'wire', 'options.ts', 'errors.ts'],
+  bus: ['reader', 'backplane', 'log', 'wire', 'options.ts', 'errors.ts'],
   delivery: ['reader', 'log', 'wire', 'errors.ts'],
-  nest: ['delivery', 'bus', 'reader', 'backplane', 'log', 'wire', 'errors.ts'],
+  nest: ['delivery', 'bus', 'reader', 'backplane', 'log', 'wire', 'options.ts', 'errors.ts'],
   'index.ts': ['nest', 'delivery', 'bus', 'reader', 'backplane', 'log', 'wire', 'errors.ts'],
-  redis: ['backplane', 'log', 'wire', 'errors.ts'],
+  redis: ['backplane', 'log', 'wire', 'options.ts', 'errors.ts'],
   testing: ['backplane', 'wire', 'log', 'errors.ts'],
 };
 
 /** What a layer may import of packages and of Node. */
 const PACKAGES: Readonly<Record<string, RegExp>> = {
   'errors.ts': /^$/,
+  'options.ts': /^$/,
   wire: /^$/,
   log: /^node:crypto$/,
   backplane: /^$/,
   reader: /^(rxjs|node:async_hooks)$/,
   bus: /^(rxjs|node:async_hooks|@nestjs\/common)$/,
   delivery: /^(rxjs|node:(http|http2|net)|@nestjs\/common)$/,
-  nest: /^(rxjs|node:.*|@nestjs\/(common|core)(\/.*)?)$/,
+  nest: /^(rxjs|node:.*|@nestjs\/(common|core)(\/.*)?|class-transformer\/.*)$/,
   'index.ts': /^$/,
   redis: /^(ioredis|rxjs|node:.*|@nestjs\/common)$/,
   testing: /^(eventsource-parser|rxjs|node:.*|@nestjs\/common|@jest\/globals)$/,

@@ -1,4 +1,4 @@
-import { expect, it } from '@jest/globals';
+import { expect, it, jest } from '@jest/globals';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -15,6 +15,7 @@ import { Test } from '@nestjs/testing';
 import { concat, NEVER, type Observable, of } from 'rxjs';
 import { EventBus, SseConnections, SseModule } from 'nestjs-event-stream';
 import { connectSse, type ReceivedEvent, SseTestClient } from 'nestjs-event-stream/testing';
+import { StreamReader } from '../../src/testing/stream-reader.js';
 import { onExpress, urlOf } from '../support/each-adapter.js';
 import { until } from '../support/until.js';
 
@@ -143,8 +144,53 @@ it('says so at once when the response has ended', async () => {
   const app = await start();
   const client = await connectSse(app, '/three', { timeout: 60_000 });
   await expect(client.next('z')).rejects.toThrow(
-    /'z' did not come: the response has ended\. Received 3/,
+    /'z' did not come: the response has ended \(status 200 OK\)\. Received 3/,
   );
+});
+
+it('names the status it got where a stream was waited for, and what the answer says', async () => {
+  const app = await start();
+  const client = await connectSse(app, '/missing');
+  await expect(client.next()).rejects.toThrow(
+    /^An event did not come: the response has ended \(status 404 Not Found: \{"message":"no such thing".*\}\)\./,
+  );
+  const full = await bench.start({ controllers: [Routes], sse: { maxConnections: 0 } });
+  const refused = await connectSse(full, '/news');
+  await expect(refused.next('progress')).rejects.toThrow(
+    "An event of type 'progress' did not come: the response has ended (status 200 OK). Received 0",
+  );
+});
+
+it('reads the same with eventsource-parser 3 and 4', async () => {
+  const text = ': hi\nretry: 7\nid: 1\n\nid: 2\nevent: a\ndata: x\ndata: y\n\ndata: é\r\n\r\n';
+  const read = (Reader: typeof StreamReader) => {
+    const events: unknown[] = [];
+    const reader = new Reader(({ type, data, lastEventId }) =>
+      events.push([type, data, lastEventId]),
+    );
+    for (const character of text) reader.read(character);
+    const { retry, comments, lastEventId } = reader;
+    return { events, retry, comments, lastEventId };
+  };
+  jest.resetModules();
+  const useOfMock = jest.fn();
+  jest.unstable_mockModule('eventsource-parser', () => {
+    useOfMock();
+    return import('eventsource-parser-4');
+  });
+  const { StreamReader: WithFour } = await import('../../src/testing/stream-reader.js');
+  const results = [read(StreamReader), read(WithFour)];
+  expect(useOfMock).toHaveBeenCalledTimes(1);
+  expect(results[1]).toEqual(results[0]);
+  expect(results[0]).toEqual({
+    events: [
+      ['a', 'x\ny', '2'],
+      ['message', 'é', '2'],
+    ],
+    retry: 7,
+    comments: 1,
+    lastEventId: '2',
+  });
 });
 
 it('bounds the wait for an answer', async () => {

@@ -18,6 +18,7 @@ it.each([['a'], ['a', 'b']])(
       frames: new JoinedFramesCache(),
       subjects: new TopicSubjects(turn),
       history: undefined,
+      conceals: undefined,
       warnOnce: () => {},
       waitingRoom: new WaitingRoom(async () => {}),
       warn: () => {},

@@ -167,17 +167,41 @@ describeWith(REDIS_SERVER, "redisBackplane() with the application's client", (pa
 
 describe('redisBackplane()', () => {
   it.each<[what: string, options: unknown, message: RegExp]>([
-    ['nothing', undefined, /takes an object with 'url' or 'client'; received undefined/],
-    ['neither url nor client', {}, /'url' or 'client': received neither/],
+    ['nothing', undefined, /one with 'url' or 'client'; received neither/],
+    ['neither url nor client', {}, /'url' or 'client'; received neither/],
     ['both', { url: 'redis://a', client: new Redis({ lazyConnect: true }) }, /received both/],
-    ['an url of something else', { url: 'http://user:secret@a' }, /needs a 'url' such as/],
-    ['a client that is none', { client: {} }, /needs an ioredis client.*received an object/],
-    ['an unknown option', { url: 'redis://a', keys: 'x' }, /does not know 'keys'; it takes url, /],
-    ['an empty key', { url: 'redis://a', key: '' }, /'key' a non-empty string.*received ""/],
+    ['an url of something else', { url: 'http://user:secret@a' }, /url has to be such as/],
+    [
+      'a client that is none',
+      { client: {} },
+      /client has to be an ioredis client; received an object/,
+    ],
+    [
+      'an unknown option',
+      { url: 'redis://a', keys: 'x' },
+      /an object with url, client, .*; received 'keys'/,
+    ],
+    [
+      'an empty key',
+      { url: 'redis://a', key: '' },
+      /key has to be a non-empty string.*received ""/,
+    ],
     ['a key with braces', { url: 'redis://a', key: '{a}' }, /without braces; received "{a}"/],
-    ['no time', { url: 'redis://a', publishTimeout: 0 }, /from 1 .*'publishTimeout'; received 0/],
-    ['half a length', { url: 'redis://a', maxLen: 0.5 }, /whole number.*'maxLen'; received 0\.5/],
-    ['a wait in words', { url: 'redis://a', waitForRedis: 'yes' }, /'waitForRedis'; received "y/],
+    [
+      'no time',
+      { url: 'redis://a', publishTimeout: 0 },
+      /publishTimeout has to be .* from 1 .*; received 0/,
+    ],
+    [
+      'half a length',
+      { url: 'redis://a', maxLen: 0.5 },
+      /maxLen has to be a whole number.*; received 0\.5/,
+    ],
+    [
+      'a wait in words',
+      { url: 'redis://a', waitForRedis: 'yes' },
+      /waitForRedis has to be .*; received "y/,
+    ],
   ])('refuses %s', (_, options, message) => {
     const refused = () => redisBackplane(options as RedisBackplaneOptions);
     expect(refused).toThrow(expect.objectContaining({ code: 'BAD_OPTION' }));
