@@ -11,6 +11,16 @@ export {
   type PublishOptions,
 } from './backplane/backplane.js';
 export { type History, LogSink } from './log/log-sink.js';
+export type { TopicRetention } from './log/retention.js';
+export {
+  Archive,
+  type ArchivedEvent,
+  type ArchivePage,
+  type ArchiveQuery,
+  type ArchiveStart,
+  type ArchiveTopics,
+} from './backplane/archive.js';
+export type { CaughtUpData, ReadyData } from './reader/announcements.js';
 export type { Cursor } from './log/cursor.js';
 export type { EventRecord } from './log/entry.js';
 export type { AnyEvents, GapData, GapReason, NewEvent, SseEvent } from './log/event.js';

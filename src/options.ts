@@ -57,16 +57,17 @@ export class GivenOptions {
     name: string,
     fallback: number | false,
     rule: NumberRule & { mayBeOff: true },
+    most?: number,
   ): number | false;
-  number(name: string, fallback: number, rule: NumberRule): number;
-  number(name: string, fallback: number | false, rule: NumberRule): number | false {
+  number(name: string, fallback: number, rule: NumberRule, most?: number): number;
+  number(name: string, fallback: number | false, rule: NumberRule, most = MAX): number | false {
     const value = this.get(name);
     if (value === undefined) return fallback;
     if (value === false && rule.mayBeOff === true) return false;
     const isAllowed = typeof value === 'number' && Number.isInteger(value);
-    if (isAllowed && value >= rule.least && value <= MAX) return value;
+    if (isAllowed && value >= rule.least && value <= most) return value;
     const off = rule.mayBeOff === true ? ', or false' : '';
-    throw this.bad(name, `a whole number from ${rule.least} to ${MAX}${off}`);
+    throw this.bad(name, `a whole number from ${rule.least} to ${most}${off}`);
   }
 
   boolean(name: string, fallback: boolean): boolean {

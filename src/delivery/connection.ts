@@ -177,6 +177,25 @@ export class Connection implements ConnectionPort, Task {
     this.#nest?.complete();
   }
 
+  /**
+   * There is nothing more for this client, now or later. 204 keeps an EventSource from coming back (WHATWG HTML
+   * 9.2.3); once something was sent only the end of the response can be told.
+   */
+  endForGood(): void {
+    if (this.#reason !== undefined) return;
+    const { gate } = this.#request;
+    if (this.#isOpen || !this.#outbox.isEmpty || !gate.answerNoContent()) {
+      this.end('complete');
+      return;
+    }
+    this.#finish('complete');
+    this.#nest?.complete();
+  }
+
+  get heartbeatInterval(): number | false {
+    return this.#connections.options.heartbeatInterval;
+  }
+
   /** Looks at the clock, on behalf of all the timers that a connection would need. */
   tick(now: number): void {
     const { openTimeout, stallTimeout, heartbeatInterval } = this.#connections.options;

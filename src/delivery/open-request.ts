@@ -37,6 +37,8 @@ export interface ResponseGate {
    * @param finish completes what Nest has subscribed to
    */
   takeOver(finish: () => void): void;
+  /** Answers 204 and ends, if nothing has been sent; false if that is not possible any more. */
+  answerNoContent(): boolean;
   /** Ends a response that was taken over, unless it is destroyed. */
   end(): void;
   /** Where messages go that Nest would write itself, those of interceptors further out. */

@@ -65,6 +65,29 @@ export class EntryQueue {
     return this.#base + low;
   }
 
+  /** The position of the first entry that was published at a time or later, in milliseconds since the Unix epoch. */
+  seekTime(time: number): number {
+    let low = this.#dropped;
+    let high = this.#entries.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if ((this.#entries[middle]?.publishedAt ?? -Infinity) < time) low = middle + 1;
+      else high = middle;
+    }
+    return this.#base + low;
+  }
+
+  /** The offsets of the last entries, of so many at most, the last one first. */
+  lastOffsets(count: number): number[] {
+    const end = this.#entries.length;
+    const offsets: number[] = [];
+    for (let index = end - 1; index >= this.#dropped && offsets.length < count; index--) {
+      const offset = this.#entries[index]?.offset;
+      if (offset !== undefined) offsets.push(offset);
+    }
+    return offsets;
+  }
+
   *[Symbol.iterator](): IterableIterator<Entry> {
     for (let index = this.#dropped; index < this.#entries.length; index++) {
       const entry = this.#entries[index];

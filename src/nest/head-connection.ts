@@ -12,5 +12,6 @@ export const HEAD_CONNECTION = {
   begin() {},
   write() {},
   announce() {},
+  endForGood() {},
   directOutputFor: () => undefined,
 } as const satisfies ConnectionPort;

@@ -1,5 +1,8 @@
 import { GivenOptions } from '../options.js';
 import { Backplane } from '../backplane/backplane.js';
+import { ARCHIVE_BYTES } from '../backplane/archive.js';
+import { matching } from '../log/matching.js';
+import type { TopicRetention } from '../log/retention.js';
 import { MAX_EVENT_BYTES } from '../log/event-record.js';
 import { type History } from '../log/log-sink.js';
 import { MemoryBackplane } from '../backplane/memory.backplane.js';
@@ -10,6 +13,9 @@ export interface SseModuleOptions {
   /**
    * The replay window that every instance keeps in memory. The first bound that is passed trims.
    * Default `{ maxEvents: 50_000, maxBytes: 67_108_864, maxAge: false }`.
+   *
+   * What `topics` says is kept beyond that window, in the backplane's archive: of several rules the first that
+   * matches a topic counts. `archive.maxBytes` (default 268_435_456) bounds all of it together.
    */
   readonly history?: { readonly [Name in keyof History]?: History[Name] | undefined } | undefined;
   /**
@@ -89,12 +95,38 @@ export function resolveOptions(options: SseModuleOptions = {}): ResolvedOptions 
 }
 
 function historyOf(options: GivenOptions): History {
-  const given = options.nested('history', ['maxEvents', 'maxBytes', 'maxAge']);
+  const given = options.nested('history', ['maxEvents', 'maxBytes', 'maxAge', 'topics', 'archive']);
   return Object.freeze({
     maxEvents: given.number('maxEvents', 50_000, { least: 1 }),
     maxBytes: given.number('maxBytes', 64 * 1024 * 1024, { least: 1 }),
     maxAge: given.number('maxAge', false, { least: 1, mayBeOff: true }),
+    topics: topicsOf(given),
+    archive: Object.freeze({
+      maxBytes: given
+        .nested('archive', ['maxBytes'])
+        .number('maxBytes', ARCHIVE_BYTES, { least: 1 }, Number.MAX_SAFE_INTEGER),
+    }),
   });
+}
+
+function topicsOf(history: GivenOptions): readonly TopicRetention[] {
+  const rules = history.get('topics') ?? [];
+  if (!Array.isArray(rules)) throw history.bad('topics', 'an array of { match, … }');
+  return Object.freeze(rules.map((rule, index) => retentionOf(rule, `history.topics[${index}]`)));
+}
+
+function retentionOf(rule: unknown, name: string): TopicRetention {
+  const known = ['match', 'keepFor', 'keepEvents', 'keepLatestPerKey'];
+  const given = new GivenOptions('SseModule', name, rule ?? null, known, `${name}.`);
+  const match = given.get('match');
+  if (typeof match !== 'string')
+    throw given.bad('match', "a topic or a pattern, such as 'user.**'");
+  matching(match);
+  const bound = { least: 1, mayBeOff: true } as const;
+  const keepFor = given.number('keepFor', false, bound, Number.MAX_SAFE_INTEGER);
+  const keepEvents = given.number('keepEvents', false, bound);
+  const keepLatestPerKey = given.boolean('keepLatestPerKey', false);
+  return Object.freeze({ match, keepFor, keepEvents, keepLatestPerKey });
 }
 
 function retryOf(options: GivenOptions): ResolvedOptions['retry'] {

@@ -88,6 +88,12 @@ export class ArchivePages {
     return page;
   }
 
+  /** The archive has not answered: says so once, and resolves when it may be asked again. */
+  async afterFailure(error: unknown, wait = SHORTEST_WAIT): Promise<void> {
+    this.#fail(error);
+    await new Promise((resolve) => setTimeout(resolve, wait).unref());
+  }
+
   #followEpoch(): void {
     const epoch = this.#context.epoch();
     if (epoch === this.#epoch) return;
@@ -125,8 +131,7 @@ export class ArchivePages {
         this.#keep(name, shelf, { after, upTo: found.upTo, lost: found.lost, entries });
         break;
       } catch (error) {
-        this.#fail(error);
-        await new Promise((resolve) => setTimeout(resolve, wait).unref());
+        await this.afterFailure(error, wait);
         if (epoch !== this.#epoch || request.readers.size === 0) break;
       }
     }

@@ -11,6 +11,17 @@ export class KeptHistory {
     private readonly rules: RetentionRules,
   ) {}
 
+  /** Asks the archive, again and again until it answers: who waits for it has nothing else to go on from. */
+  async ask<T>(question: (archive: Archive) => Promise<T>): Promise<T> {
+    for (;;) {
+      try {
+        return await question(this.archive);
+      } catch (error) {
+        await this.pages.afterFailure(error);
+      }
+    }
+  }
+
   /** Whether the archive can be asked for the topic, or for what the matcher selects. */
   has(topic: string | TopicMatcher): boolean {
     return topic instanceof TopicMatcher

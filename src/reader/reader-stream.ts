@@ -7,6 +7,7 @@ import type { PageReader } from './archive-pages.js';
 import type { ReaderContext } from './reader-context.js';
 import { type Lookup, nearer, type TopicCursor } from './topic-cursor.js';
 import type { Output, Sink } from './sink.js';
+import { oldestOf } from './oldest.js';
 import { readSnapshot } from './snapshot.js';
 import type { StreamPlan } from './stream-options.js';
 
@@ -26,6 +27,9 @@ export class ReaderStream {
   /** When it joined and left its reader, counted over all streams of the reader. */
   joinedAs = 0;
   leftAs: number | undefined;
+  /** Where the place stands that has to be found first. */
+  #start: 'asked' | 'found' | undefined;
+  #isOver: boolean | 'asked' | undefined;
   readonly #output: Output;
   #hasReported = false;
 
@@ -50,8 +54,9 @@ export class ReaderStream {
 
   /** Whether whatever its topics have goes to the client as it is. */
   get isUnmodified(): boolean {
-    const { where, snapshot, latestPerKey } = this.plan;
-    return this.way === 'direct' && where === undefined && snapshot === undefined && !latestPerKey;
+    const { where, until, snapshot, latestPerKey } = this.plan;
+    const isAll = where === undefined && until === undefined && snapshot === undefined;
+    return this.way === 'direct' && isAll && !latestPerKey;
   }
 
   /** Puts the stream after an offset, or as far as its boundary is behind that. */
@@ -120,7 +125,78 @@ export class ReaderStream {
 
   /** It joins a reader that has yet to begin, at `offset` unless somebody says otherwise. */
   joinBefore(offset: number, context: ReaderContext): void {
-    this.startAfter(this.plan.from === 'earliest' ? context.log.lost : offset, context);
+    const { from } = this.plan;
+    if (from === 'earliest') this.startAnew(context);
+    else this.startAfter(from === 'start' ? 0 : offset, context);
+  }
+
+  /** All that there is of its topics is new to it, and what there is not is no gap. */
+  startAnew(context: ReaderContext): void {
+    this.isLenient = true;
+    this.topics.forgetLost();
+    this.startAfter(oldestOf([this], context.log), context);
+  }
+
+  /** The last events, or those since a time: finds out where they begin. False while the archive is asked. */
+  findStart(context: ReaderContext, reader: PageReader): boolean {
+    const { from } = this.plan;
+    if (typeof from === 'string' || this.#start === 'found') return true;
+    if (this.#start === 'asked') return false;
+    const place = this.topics.startInTail(from);
+    if (from.last !== undefined) this.isLenient = true;
+    const { kept } = this.topics;
+    if (place !== undefined || kept === undefined || context.history === undefined) {
+      this.#start = 'found';
+      this.startAfter(place ?? (from.last === undefined ? 0 : context.log.lost), context);
+      return true;
+    }
+    this.#start = 'asked';
+    const { epoch } = context.log;
+    void context.history
+      .ask((archive) => archive.seek({ topics: kept, epoch }, from))
+      .then((found) => {
+        this.#start = 'found';
+        this.startAfter(found, context);
+        reader.schedule();
+      });
+    return false;
+  }
+
+  /** Whether `until` has ended it at or before an offset, for good. Undefined while the archive is asked. */
+  isOverAt(offset: number, context: ReaderContext, reader: PageReader): boolean | undefined {
+    if (this.plan.until === undefined) return false;
+    if (this.#isOver !== undefined) return this.#isOver === 'asked' ? undefined : this.#isOver;
+    const latest = this.topics.latestUpTo(offset);
+    const { kept } = this.topics;
+    const { history, log } = context;
+    if (latest !== undefined || kept === undefined || history === undefined) {
+      return (this.#isOver = latest !== undefined && this.endsWith(latest));
+    }
+    this.#isOver = 'asked';
+    const asked = history.ask((archive) =>
+      archive.latest({ topics: kept, epoch: log.epoch }, offset),
+    );
+    void asked.then((found) => {
+      this.#isOver = found !== undefined && this.endsWith(log.archived(found.offset, found.record));
+      reader.schedule();
+    });
+    return undefined;
+  }
+
+  /** Whether it was found to have ended before its client came back. */
+  get isOver(): boolean {
+    return this.#isOver === true;
+  }
+
+  selects(entry: Entry): boolean {
+    return entry.offset > this.after && this.topics.selectsAnyOf(entry.topics);
+  }
+
+  /** Whether `until` says that an event is the last one. */
+  endsWith(entry: Entry): boolean {
+    const { until } = this.plan;
+    if (until === undefined || entry.offset <= this.after) return false;
+    return this.#decide('until', until, entry, 'did not end the stream with');
   }
 
   /** It joins a reader that reads already, at `offset`. */
@@ -139,7 +215,11 @@ export class ReaderStream {
   ): void {
     this.held.clear();
     this.snapshot = undefined;
-    if (isOtherLog) this.startAfter(offset, context);
+    if (isOtherLog) {
+      this.isLenient = true;
+      this.topics.forgetLost();
+      this.startAfter(offset, context);
+    }
     this.topics.seek(offset);
     this.askForSnapshot('gap', context, reader);
   }
@@ -154,25 +234,29 @@ export class ReaderStream {
 
   #admits(entry: Entry): boolean {
     const { where } = this.plan;
-    if (where === undefined) return true;
-    try {
-      const verdict = where(entry.event);
-      if (typeof verdict === 'boolean') return verdict;
-      this.#reportVerdict(entry, verdict);
-    } catch (error) {
-      // Ending the stream would bring the client back to the same event, for ever.
-      this.#reportOnce(`A stream's where threw, and dropped event ${idOf(entry)}`, error);
-    }
-    return false;
+    return where === undefined || this.#decide('where', where, entry, 'dropped');
   }
 
-  #reportVerdict(entry: Entry, verdict: unknown): void {
-    disown(verdict);
-    this.#reportOnce(
-      `A stream's where returned ${received(verdict)} and no boolean, and dropped event ${idOf(entry)}. It is ` +
-        'asked while the log is read and cannot wait: decide by what the event holds, or publish what it needs',
-      undefined,
-    );
+  #decide(
+    name: string,
+    ask: (event: SseEvent) => unknown,
+    entry: Entry,
+    consequence: string,
+  ): boolean {
+    try {
+      const verdict = ask(entry.event);
+      if (typeof verdict === 'boolean') return verdict;
+      disown(verdict);
+      this.#reportOnce(
+        `A stream's ${name} returned ${received(verdict)} and no boolean, and ${consequence} event ${idOf(entry)}. It ` +
+          'is asked while the log is read and cannot wait: decide by what the event holds, or publish what it needs',
+        undefined,
+      );
+    } catch (error) {
+      // Ending the stream with an error would bring the client back to the same event, for ever.
+      this.#reportOnce(`A stream's ${name} threw, and ${consequence} event ${idOf(entry)}`, error);
+    }
+    return false;
   }
 
   #reportOnce(message: string, error: unknown): void {
@@ -222,6 +306,11 @@ export function nextAfter(streams: readonly ReaderStream[], offset: number): Ent
 /** Whether something after `offset` is not for one of the streams, whatever it selects. */
 export function areBounded(streams: readonly ReaderStream[], offset: number): boolean {
   return streams.some(({ after }) => after > offset);
+}
+
+/** The streams that an entry is the last one of, as their `until` says. */
+export function endingWith(streams: readonly ReaderStream[], entry: Entry): ReaderStream[] {
+  return streams.filter((stream) => stream.selects(entry) && stream.endsWith(entry));
 }
 
 /** Whether one of the streams waits for its snapshot. */

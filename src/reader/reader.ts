@@ -1,14 +1,16 @@
 import { AsyncResource } from 'node:async_hooks';
-import { type Cursor, formatCursor } from '../log/cursor.js';
+import { type Cursor, formatCursor, parseCursor } from '../log/cursor.js';
 import type { Entry } from '../log/entry.js';
 import type { GapReason } from '../log/event.js';
 import type { Log } from '../log/log.js';
+import { Announcements } from './announcements.js';
 import { makeGap } from './gap.js';
 import { Operators } from './operators.js';
 import type { ReaderContext } from './reader-context.js';
 import {
   areBounded,
   areOwed,
+  endingWith,
   haveLost,
   lookBack,
   nextAfter,
@@ -17,7 +19,8 @@ import {
 } from './reader-stream.js';
 import type { TopicCursor } from './topic-cursor.js';
 import type { Sink } from './sink.js';
-import { findStart, isNewTo, mayCome, placeByCode, placeWithin } from './start.js';
+import { oldestOf } from './oldest.js';
+import { beginningOf, findStart, isNewTo, mayCome, placeByCode, placeWithin } from './start.js';
 import { Wait } from './waiting-room.js';
 
 /**
@@ -39,6 +42,11 @@ export class Reader {
   /** Copied when it changes: most readers have one stream, and grow no array for it. */
   streams: readonly ReaderStream[] = [];
   #isBehind = false;
+  /** Whether a stream has an `until`. */
+  #mayEnd = false;
+  #announcements: Announcements | undefined;
+  /** What a new client asked to begin with, for a gap before its first event. */
+  #beginning: string | undefined;
   /** Events up to here were in the log before the reader could take them: they are not live. */
   #catchUpTo = 0;
   #operators: Operators | undefined;
@@ -79,6 +87,7 @@ export class Reader {
       this.isProven = true;
     }
     stream.joinedAs = ++this.#joined;
+    if (stream.plan.until !== undefined) this.#mayEnd = true;
     this.streams = [...this.streams, stream];
     if (this.#joined === 1 && stream.isUnmodified) {
       this.#unmodified = stream.topics;
@@ -114,6 +123,27 @@ export class Reader {
     else this.#scope.runInAsyncScope(this.#readOn, this);
     const hasReadAll = this.#hasBegun && this.#sink.room > 0;
     this.#unmodified?.readAlone(this.#offset, hasReadAll ? this.#sink.outlet : undefined);
+    if (this.#announcements?.isPending === true) this.#announceCaughtUp();
+  }
+
+  #announceReady(isResumed: boolean): void {
+    if (!this.streams.some(({ plan }) => plan.announce)) return;
+    const cursor = areOwed(this.streams) ? {} : { cursor: this.#log.cursorAt(this.#offset) };
+    this.#announcements = new Announcements(this.#sink, this.#log.head, {
+      ...cursor,
+      resumed: isResumed,
+    });
+  }
+
+  #announceCaughtUp(): void {
+    if (this.#sink.room <= 0 || areOwed(this.streams)) return;
+    const mayHold = this.#unmodified === undefined;
+    for (const { held, snapshot } of mayHold ? this.streams : []) {
+      if (snapshot !== undefined || held.value !== Infinity) return;
+    }
+    this.#advance();
+    const cursor = this.#log.cursorAt(this.#offset);
+    this.#announcements?.onReached(this.#offset, cursor, () => this.#tell(this.#offset));
   }
 
   /** Is where an unmodified stream has come to alone. */
@@ -149,6 +179,8 @@ export class Reader {
   /** Takes what came out of the user's operators. */
   onMessage(message: unknown): void {
     this.#throughOperators().onMessage(message);
+    // It may be the last one that operators held of what was there before.
+    if (this.#announcements?.isPending === true) this.#sink.schedule();
   }
 
   /** The operators have ended: what came out last is the last. */
@@ -177,6 +209,7 @@ export class Reader {
       this.#context.waitingRoom.enter(this.#wait);
       return false;
     }
+    if (!this.#isStartKnown(requested)) return false;
     const isReplaced = this.#epoch !== this.#log.epoch;
     const { offset, gap } = findStart(this.#context, this.streams, requested, isReplaced);
     this.#hasBegun = true;
@@ -188,16 +221,41 @@ export class Reader {
         stream.askForSnapshot('new', this.#context, this.#sink);
     const id = gap === undefined ? this.#tell(offset) : undefined;
     if (this.#wait === undefined) this.#sink.begin(id);
+    this.#beginning = asked === undefined ? beginningOf(this.streams) : undefined;
+    this.#announceReady(asked !== undefined && gap === undefined);
     if (gap !== undefined) this.#cross(gap, offset, asked);
     if (areBounded(this.streams, this.#offset)) this.#throughOperators();
+    if (requested !== undefined && gap === undefined) {
+      for (const stream of this.streams) if (stream.isOver) stream.complete();
+    }
     return true;
+  }
+
+  /** False while the archive is asked where to begin, or whether there is anything left to read. */
+  #isStartKnown(requested: Cursor | undefined): boolean {
+    if (requested === undefined) {
+      return this.streams
+        .map((stream) => stream.findStart(this.#context, this.#sink))
+        .every(Boolean);
+    }
+    const place = parseCursor(requested);
+    if (place?.epoch !== this.#log.epoch) return true;
+    const verdicts = this.streams.map((stream) =>
+      stream.isOverAt(place.offset, this.#context, this.#sink),
+    );
+    if (verdicts.includes(undefined)) return false;
+    if (!verdicts.every(Boolean)) return true;
+    this.#sink.endForGood();
+    return false;
   }
 
   /** Crosses a gap or hands out one event, of a snapshot or of the log; false if there is nothing. */
   #readOne(): boolean {
-    if (this.#epoch !== this.#log.epoch) return this.#cross('epoch', this.#log.lost);
+    if (this.#epoch !== this.#log.epoch)
+      return this.#cross('epoch', oldestOf(this.streams, this.#log));
     const answered = this.streams.find(({ snapshot }) => snapshot !== undefined);
     if (answered !== undefined) {
+      if (answered.snapshot?.length !== 0) this.#announcements?.onReplayed();
       this.#throughOperators().passSnapshot(answered, this.#offset);
       return true;
     }
@@ -220,7 +278,7 @@ export class Reader {
       case 'reading':
         return false;
       case 'lost':
-        return this.#cross('trimmed', Math.max(found.upTo, this.#offset));
+        return this.#cross('trimmed', Math.max(found.upTo, this.#offset), this.#beginning);
       case 'entry':
         this.#handOut(found.entry);
         return true;
@@ -233,9 +291,13 @@ export class Reader {
   #handOut(entry: Entry): void {
     const before = this.#offset;
     this.#offset = entry.offset;
+    this.#beginning = undefined;
+    if (this.#announcements?.isPending === true) this.#announcements.onReplayed();
     if (this.#unmodified === undefined) {
       const takers = takersOf(this.streams, entry, before, this.#catchUpTo);
+      const last = this.#mayEnd ? endingWith(this.streams, entry) : [];
       if (takers.length > 0) this.#throughOperators().pass(entry, takers);
+      for (const stream of last) stream.complete();
     } else {
       this.#told = entry.offset;
       this.#sink.write(entry.frame);
@@ -244,6 +306,7 @@ export class Reader {
 
   /** Announces a gap and goes on at `offset`, or at the head if snapshots are the way on. */
   #cross(reason: GapReason, offset: number, from = `${this.#epoch}.${this.#offset}`): true {
+    this.#beginning = undefined;
     const isCoveredBySnapshots = this.streams.every(({ plan }) => plan.snapshot !== undefined);
     this.#epoch = this.#log.epoch;
     this.#offset = isCoveredBySnapshots ? this.#log.head : offset;

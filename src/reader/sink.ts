@@ -24,8 +24,12 @@ export interface Sink extends Work {
   write(frame: Buffer): void;
   /** What can be used in the place of the sink by who has nothing to say but frames. */
   readonly outlet?: Outlet | undefined;
-  /** Delivers a gap, past the user's operators. */
-  announce(gap: SseEvent, frame: Buffer): void;
+  /** Delivers what this package says itself, such as a gap, past the user's operators. */
+  announce(event: SseEvent, frame: Buffer): void;
+  /** Milliseconds of silence after which a client hears from us; undefined where there is no client. */
+  readonly heartbeatInterval?: number | false;
+  /** There is nothing for the client any more, and it need not come back. */
+  endForGood(): void;
 }
 
 /** Where what comes out of a stream goes: the user's operators, a subscriber, or the connection itself. */

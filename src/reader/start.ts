@@ -8,6 +8,7 @@ import {
 import type { GapReason } from '../log/event.js';
 import type { Log } from '../log/log.js';
 import type { ReaderContext } from './reader-context.js';
+import { oldestOf } from './oldest.js';
 import type { ReaderStream } from './reader-stream.js';
 import type { Wait } from './waiting-room.js';
 
@@ -19,8 +20,22 @@ export interface Start {
 
 /** The cursor that the code of a stream goes on from, if it names one. */
 export function placeByCode(streams: readonly ReaderStream[]): Cursor | undefined {
-  const isPlace = (from: string) => from !== 'now' && from !== 'earliest';
-  return streams.find(({ plan }) => isPlace(plan.from))?.plan.from;
+  for (const { plan } of streams) {
+    const { from } = plan;
+    if (typeof from === 'string' && parseCursor(from) !== undefined) return from;
+  }
+  return undefined;
+}
+
+/** What a new client asks to begin with, if that is a place that may be gone. */
+export function beginningOf(streams: readonly ReaderStream[]): string | undefined {
+  for (const { plan } of streams) {
+    const { from } = plan;
+    if (from === 'start') return from;
+    if (typeof from === 'object' && from.since !== undefined)
+      return new Date(from.since).toISOString();
+  }
+  return undefined;
 }
 
 /**
@@ -77,14 +92,14 @@ export function findStart(
   for (const stream of streams) {
     if (stream.plan.snapshot !== undefined) stream.startAfter(log.head, context);
     // All of it is new to them.
-    else if (isReplaced) stream.startAfter(log.lost, context);
+    else if (isReplaced) stream.startAnew(context);
   }
   // Not beyond the log: what is behind a boundary may not have come to this instance.
   const newClient = Math.min(log.head, ...streams.map(({ after }) => after));
   const start =
     requested === undefined
       ? { offset: newClient, gap: undefined }
-      : startAt(log, requested, isLocal, newClient);
+      : startAt(log, streams, requested, isLocal, newClient);
   for (const stream of streams) {
     if (requested !== undefined && start.gap !== 'unknown')
       stream.startAfter(start.offset, context);
@@ -97,11 +112,17 @@ export function findStart(
  * Finds the place that a client asks for. `unknown` begins as a new client does, a log that is gone at the
  * oldest event that this one has; whether a place of this log is still covered is a matter of topics.
  */
-function startAt(log: Log, requested: Cursor, isLocal: boolean, newClient: number): Start {
+function startAt(
+  log: Log,
+  streams: readonly ReaderStream[],
+  requested: Cursor,
+  isLocal: boolean,
+  newClient: number,
+): Start {
   const place = parseCursor(requested);
   if (place === undefined) return { offset: newClient, gap: 'unknown' };
   const isGone = isLocal ? place.epoch !== log.epoch : place.epoch < log.epoch;
-  if (isGone) return { offset: log.lost, gap: 'epoch' };
+  if (isGone) return { offset: oldestOf(streams, log), gap: 'epoch' };
   if (isAhead(place, log)) return { offset: newClient, gap: 'unknown' };
   return { offset: place.offset, gap: undefined };
 }

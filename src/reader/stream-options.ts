@@ -1,5 +1,6 @@
 import { type Cursor, parseCursor, type StreamPosition } from '../log/cursor.js';
 import type { AnyEvents, NewEvent, SseEvent } from '../log/event.js';
+import type { ArchiveStart } from '../backplane/archive.js';
 import { GivenOptions } from '../options.js';
 
 /** Why a snapshot is asked for: a new client, or one that has a gap. */
@@ -21,6 +22,20 @@ interface Filters<Events extends object> {
    * `publish` gave, or `bus.head`, from when somebody was let in.
    */
   readonly notBefore?: (Cursor & {}) | undefined;
+  /**
+   * Completes the stream after the event for which this is true; asked at the source, also of events that `where`
+   * drops. A client that comes back past that event is answered 204, which keeps an EventSource away for good.
+   * One that throws, or returns no boolean, does not end the stream, and is reported once.
+   */
+  readonly until?: ((event: SseEvent<Events>) => boolean) | undefined;
+  /**
+   * Whether the client is told where it stands: `event: ready` with `{ cursor, resumed, heartbeatInterval }`
+   * (milliseconds, or false) before anything else, and `event: caught-up` with `{ cursor, replayed }` when what
+   * was there before has gone out. While a snapshot is owed `ready` has no cursor.
+   *
+   * @defaultValue false
+   */
+  readonly announce?: boolean | undefined;
 }
 
 /** What a stream reads, and from where; `from` and `snapshot` exclude each other. */
@@ -30,8 +45,26 @@ export type StreamOptions<
 > = Filters<Events> &
   (
     | {
-        /** Where a client without a cursor begins. Default `'now'`. */
-        readonly from?: 'now' | 'earliest' | (Cursor & {}) | undefined;
+        /**
+         * Where a client without a cursor begins:
+         * - `'now'`: with what is published next;
+         * - `'earliest'`: with the oldest event that there is of its topics;
+         * - `'start'`: with the first event that its topics ever had. If that is gone the client gets a `gap`
+         *   (`trimmed`, requested `start`) before anything else;
+         * - a cursor: after that event;
+         * - `{ last: n }`: with the last `n` events of its topics, or as many as there are;
+         * - a `Date`: with the first event that was published then or later, or a `gap` if it may be gone.
+         *
+         * @defaultValue 'now'
+         */
+        readonly from?:
+          | 'now'
+          | 'earliest'
+          | 'start'
+          | (Cursor & {})
+          | { readonly last: number }
+          | Date
+          | undefined;
         readonly snapshot?: undefined;
       }
     | {
@@ -50,11 +83,13 @@ export type StreamOptions<
 
 /** Complete and checked {@link StreamOptions}. */
 export interface StreamPlan {
-  readonly from: Cursor;
+  readonly from: Cursor | ArchiveStart;
   readonly snapshot: ((why: SnapshotReason) => unknown) | undefined;
   readonly where: ((event: SseEvent) => unknown) | undefined;
   readonly latestPerKey: boolean;
   readonly notBefore: StreamPosition | undefined;
+  readonly until: ((event: SseEvent) => unknown) | undefined;
+  readonly announce: boolean;
 }
 
 /** Of streams without options, which are most: one for all of them. */
@@ -64,9 +99,11 @@ const DEFAULT_PLAN: StreamPlan = Object.freeze({
   where: undefined,
   latestPerKey: false,
   notBefore: undefined,
+  until: undefined,
+  announce: false,
 });
 
-const KNOWN = ['from', 'snapshot', 'where', 'latestPerKey', 'notBefore'];
+const KNOWN = ['from', 'snapshot', 'where', 'latestPerKey', 'notBefore', 'until', 'announce'];
 
 /** @throws SseError `BAD_OPTION` */
 export function planStream(options: object): StreamPlan {
@@ -86,14 +123,19 @@ export function planStream(options: object): StreamPlan {
     where: given.function('where'),
     latestPerKey: given.boolean('latestPerKey', false),
     notBefore: boundaryOf(given),
+    until: given.function('until'),
+    announce: given.boolean('announce', false),
   };
 }
 
 function fromOf(given: GivenOptions): StreamPlan['from'] {
   const from = given.get('from') ?? 'now';
   const isPlace = typeof from === 'string' && parseCursor(from) !== undefined;
-  if (isPlace || from === 'now' || from === 'earliest') return from;
-  throw given.bad('from', "'now', 'earliest' or a cursor");
+  if (isPlace || from === 'now' || from === 'earliest' || from === 'start') return from;
+  if (from instanceof Date && !Number.isNaN(from.getTime())) return { since: from.getTime() };
+  const last = typeof from === 'object' ? (from as { readonly last?: unknown }).last : undefined;
+  if (typeof last === 'number' && Number.isSafeInteger(last) && last >= 0) return { last };
+  throw given.bad('from', "'now', 'earliest', 'start', a cursor, { last: n } or a Date");
 }
 
 function boundaryOf(given: GivenOptions): StreamPosition | undefined {

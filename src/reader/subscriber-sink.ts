@@ -32,7 +32,11 @@ export class SubscriberSink implements Sink, Task {
 
   write(): void {}
 
-  announce(gap: SseEvent): void {
-    this.#subscriber.next(gap);
+  announce(event: SseEvent): void {
+    this.#subscriber.next(event);
+  }
+
+  endForGood(): void {
+    this.#subscriber.complete();
   }
 }

@@ -4,6 +4,7 @@ import type { TopicIndex } from '../log/topic-index.js';
 import type { TopicRule } from '../log/topics.js';
 import type { Work } from '../log/turn-scheduler.js';
 import { TopicMatcher } from '../log/matching.js';
+import type { ArchiveStart, ArchiveTopics } from '../backplane/archive.js';
 import type { PageReader } from './archive-pages.js';
 import { readThrough } from './read-through.js';
 import type { ReaderContext } from './reader-context.js';
@@ -65,6 +66,17 @@ class IndexCursor {
       if (page.upTo >= lost) return NOTHING;
       after = page.upTo;
     }
+  }
+
+  /** Another log has begun. */
+  forgetLost(): void {
+    this.#toldLost = -1;
+  }
+
+  /** The last entry at or before an offset that the tail holds. */
+  latestUpTo(offset: number): Entry | undefined {
+    const entry = this.#entries.at(this.#entries.seek(offset) - 1);
+    return entry?.offset !== undefined && entry.offset <= offset ? entry : undefined;
   }
 
   #isSettled(lost: number, isLenient: boolean): boolean {
@@ -209,6 +221,62 @@ export class TopicCursor extends IndexCursor implements Work {
         first = entry;
     }
     return first;
+  }
+
+  override forgetLost(): void {
+    super.forgetLost();
+    for (const other of this.#others ?? []) other.forgetLost();
+  }
+
+  override latestUpTo(offset: number): Entry | undefined {
+    return this.#cursors
+      .flatMap(
+        (cursor) => (cursor === this ? super.latestUpTo(offset) : cursor.latestUpTo(offset)) ?? [],
+      )
+      .reduce<Entry | undefined>(
+        (latest, entry) => (latest === undefined || entry.offset > latest.offset ? entry : latest),
+        undefined,
+      );
+  }
+
+  /** What the archive may be asked about. */
+  get kept(): ArchiveTopics['topics'] | undefined {
+    const { history } = this.#context;
+    if (history === undefined || !this.isKept) return undefined;
+    if (this.#topics instanceof TopicMatcher) return this.#topics;
+    return this.#topics.filter((topic) => history.has(topic));
+  }
+
+  /**
+   * The offset after which the tail has the last events, or those since a time; undefined if some of them may be
+   * older than the tail.
+   */
+  startInTail(start: ArchiveStart): number | undefined {
+    const { head } = this.#context.log;
+    return start.last === undefined
+      ? this.#firstSince(start.since, head)
+      : this.#lastOf(start.last, head);
+  }
+
+  #lastOf(count: number, head: number): number | undefined {
+    if (count === 0) return head;
+    const found = this.#cursors.flatMap(({ index }) => index.entries.lastOffsets(count));
+    const offsets = [...new Set(found)].sort((a, b) => b - a);
+    const first = offsets[count - 1];
+    if (first !== undefined) return first - 1;
+    return this.lost === 0 ? 0 : undefined;
+  }
+
+  #firstSince(time: number, head: number): number | undefined {
+    let first = head + 1;
+    for (const { index } of this.#cursors) {
+      const { entries, lost } = index;
+      const position = entries.seekTime(time);
+      if (position === entries.start && lost > 0) return undefined;
+      const offset = entries.at(position)?.offset;
+      if (offset !== undefined && offset < first) first = offset;
+    }
+    return first - 1;
   }
 
   /** Whether an entry is of these topics and comes from beyond the tail. */

@@ -332,6 +332,8 @@ class FakeSeat implements ConnectionPort, Task {
     if (!this.isEnded) this.#send(frame.toString());
   }
 
+  endForGood(): void {}
+
   announce(_gap: SseEvent, frame: Buffer): void {
     this.write(frame);
   }

@@ -123,6 +123,8 @@ export class RecordingSeat implements ConnectionPort, Task {
     if (--this.capacity <= 0) this.isReady = false;
   }
 
+  endForGood(): void {}
+
   announce(_gap: SseEvent, frame: Buffer): void {
     this.write(frame);
   }

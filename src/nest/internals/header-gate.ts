@@ -70,6 +70,14 @@ export class HeaderGate implements ResponseGate {
     Reflect.deleteProperty(controller ?? {}, 'abort');
   }
 
+  answerNoContent(): boolean {
+    const response = this.#response;
+    if (this.#stream === undefined || response.headersSent || response.destroyed) return false;
+    this.#stream.unpipe(response);
+    response.writeHead(204).end();
+    return true;
+  }
+
   end(): void {
     if (!this.#response.destroyed) this.#response.end();
     abortControllerOf(this.#response)?.abort();

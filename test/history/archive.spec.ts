@@ -1,0 +1,300 @@
+import { afterEach, describe, expect, it } from '@jest/globals';
+import { Controller, type INestApplication, Module, Param, Query, Sse } from '@nestjs/common';
+import { Test } from '@nestjs/testing';
+import type { History } from 'nestjs-event-stream';
+import { EventBus, matching, SseModule } from 'nestjs-event-stream';
+import { connectSse, type SseTestClient } from 'nestjs-event-stream/testing';
+import { delay } from 'rxjs';
+import { until } from '../support/until.js';
+
+type From = 'earliest' | 'start' | { last: number } | Date | undefined;
+
+@Controller()
+class FeedController {
+  constructor(private readonly bus: EventBus) {}
+
+  @Sse('topics/:topics')
+  topics(@Param('topics') topics: string, @Query('from') from?: string) {
+    const place = (from === undefined ? undefined : JSON.parse(from)) as From | { since: number };
+    const isTime = typeof place === 'object' && 'since' in place;
+    return this.bus.stream(topics.split(','), {
+      from: isTime ? new Date(place.since) : (place as From),
+    });
+  }
+
+  @Sse('jobs/:id')
+  job(@Param('id') id: string) {
+    return this.bus.stream(`job.${id}`, { from: 'start', until: ({ type }) => type === 'done' });
+  }
+
+  @Sse('all')
+  all() {
+    return this.bus.stream(matching('job.*'), { from: 'earliest' });
+  }
+
+  @Sse('announced/:topic')
+  announced(@Param('topic') topic: string) {
+    return this.bus.stream(topic, { from: 'earliest', announce: true });
+  }
+
+  @Sse('delayed/:topic')
+  delayed(@Param('topic') topic: string) {
+    return this.bus.stream(topic, { from: 'earliest', announce: true }).pipe(delay(50));
+  }
+
+  @Sse('state')
+  state() {
+    return this.bus.stream('a', {
+      announce: true,
+      snapshot: () => [
+        { type: 'state', data: 1 },
+        { type: 'state', data: 2 },
+      ],
+    });
+  }
+}
+
+@Module({})
+class RootModule {}
+
+describe('Topics that are kept beyond the tail', () => {
+  let app: INestApplication;
+  let bus: EventBus;
+
+  afterEach(async () => {
+    await app.close();
+  });
+
+  async function start(history: Partial<History>): Promise<void> {
+    const module = await Test.createTestingModule({
+      imports: [RootModule, SseModule.forRoot({ history })],
+      controllers: [FeedController],
+    }).compile();
+    app = module.createNestApplication();
+    await app.listen(0, '127.0.0.1');
+    bus = app.get(EventBus);
+  }
+
+  /** Fills the tail with what nobody reads, so that everything before has left it. */
+  async function flood(count = 20): Promise<void> {
+    for (let n = 0; n < count; n++) await bus.publish('noise', { data: n });
+    await new Promise((resolve) => setImmediate(resolve));
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+
+  function connect(path: string, lastEventId?: string): Promise<SseTestClient> {
+    return connectSse(app, path, lastEventId === undefined ? {} : { lastEventId });
+  }
+
+  async function dataOf(client: SseTestClient, count: number): Promise<string[]> {
+    const events = await client.take(count);
+    client.close();
+    return events.map(({ type, data }) => (type === 'gap' ? 'gap' : data));
+  }
+
+  const keepAll = { maxEvents: 5, topics: [{ match: 'job.*' }] };
+
+  it('resume as if nothing had been trimmed, and go on live', async () => {
+    await start(keepAll);
+    const first = await bus.publish('job.1', { data: '0' });
+    for (let n = 1; n <= 300; n++) await bus.publish('job.1', { data: `${n}` });
+    await flood();
+    const client = await connect('/topics/job.1', first);
+    const replayed = await client.take(300);
+    expect(replayed.map(({ data }) => Number(data))).toEqual(
+      Array.from({ length: 300 }, (_, n) => n + 1),
+    );
+    await bus.publish('job.1', { data: 'live' });
+    expect((await client.next()).data).toBe('live');
+    client.close();
+  });
+
+  it('are a gap for those that are not kept, told with them', async () => {
+    await start(keepAll);
+    const first = await bus.publish('other', { data: '0' });
+    await bus.publish('job.1', { data: '1' });
+    await bus.publish('other', { data: 'lost' });
+    await bus.publish('job.1', { data: '2' });
+    await flood();
+    await bus.publish('other', { data: '3' });
+    const client = await connect('/topics/job.1,other', first);
+    expect(await dataOf(client, 4)).toEqual(['gap', '1', '2', '3']);
+  });
+
+  it('begin at the start, without a gap where nothing is gone', async () => {
+    await start(keepAll);
+    for (let n = 0; n < 10; n++) await bus.publish('job.1', { data: `${n}` });
+    await flood();
+    const client = await connect('/topics/job.1?from="start"');
+    expect(await dataOf(client, 10)).toEqual([...'0123456789']);
+  });
+
+  it('begin at the start with a gap before anything else, where something is', async () => {
+    await start({ maxEvents: 5, topics: [{ match: 'job.*', keepEvents: 3 }] });
+    for (let n = 0; n < 10; n++) await bus.publish('job.1', { data: `${n}` });
+    await flood();
+    const client = await connect('/topics/job.1?from="start"');
+    const gap = await client.next();
+    expect(gap.type).toBe('gap');
+    expect(gap.json()).toMatchObject({ reason: 'trimmed', requested: 'start' });
+    expect(await dataOf(client, 3)).toEqual(['7', '8', '9']);
+  });
+
+  it('of which nothing is kept say so at the start too', async () => {
+    await start({ maxEvents: 5 });
+    for (let n = 0; n < 10; n++) await bus.publish('a', { data: `${n}` });
+    const client = await connect('/topics/a?from="start"');
+    expect((await client.next('gap')).json()).toMatchObject({ requested: 'start' });
+    expect(await dataOf(client, 5)).toEqual(['5', '6', '7', '8', '9']);
+  });
+
+  it('give what there is to those who ask for the earliest', async () => {
+    await start({ maxEvents: 5, topics: [{ match: 'job.*', keepEvents: 3 }] });
+    for (let n = 0; n < 10; n++) await bus.publish('job.1', { data: `${n}` });
+    await flood();
+    const client = await connect('/topics/job.1?from="earliest"');
+    expect(await dataOf(client, 3)).toEqual(['7', '8', '9']);
+  });
+
+  it.each([
+    [0, ['live']],
+    [2, ['8', '9', 'live']],
+    [50, [...'0123456789', 'live']],
+  ])('give the last %d', async (last, expected) => {
+    await start(keepAll);
+    for (let n = 0; n < 10; n++) await bus.publish('job.1', { data: `${n}` });
+    await flood();
+    const client = await connect(`/topics/job.1?from={"last":${last}}`);
+    await until('it is connected', () => client.status === 200);
+    await bus.publish('job.1', { data: 'live' });
+    expect(await dataOf(client, expected.length)).toEqual(expected);
+  });
+
+  it('give the last ones of the tail', async () => {
+    await start({});
+    for (let n = 0; n < 10; n++) await bus.publish('a', { data: `${n}` });
+    expect(await dataOf(await connect('/topics/a?from={"last":3}'), 3)).toEqual(['7', '8', '9']);
+    expect(await dataOf(await connect('/topics/a,b?from={"last":11}'), 10)).toHaveLength(10);
+  });
+
+  it('begin at a time', async () => {
+    await start(keepAll);
+    await bus.publish('job.1', { data: 'before' });
+    await flood();
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    const since = Date.now();
+    await bus.publish('job.1', { data: 'after' });
+    await flood();
+    expect(await dataOf(await connect(`/topics/job.1?from={"since":${since}}`), 1)).toEqual([
+      'after',
+    ]);
+    const early = await connect(`/topics/job.1?from={"since":${since - 60_000}}`);
+    expect(await dataOf(early, 2)).toEqual(['before', 'after']);
+  });
+
+  it('begin at a time with a gap where that may be gone', async () => {
+    await start({ maxEvents: 5 });
+    const since = Date.now();
+    for (let n = 0; n < 10; n++) await bus.publish('a', { data: `${n}` });
+    const client = await connect(`/topics/a?from={"since":${since}}`);
+    const gap = await client.next('gap');
+    expect(gap.json()).toMatchObject({ requested: new Date(since).toISOString() });
+    expect(await dataOf(client, 1)).toEqual(['5']);
+  });
+
+  it('keep the last event of each key, and what it replaced is no gap', async () => {
+    await start({ maxEvents: 5, topics: [{ match: 'price', keepLatestPerKey: true }] });
+    const first = await bus.publish('price', { key: 'a', data: 'a0' });
+    for (let n = 1; n <= 3; n++) {
+      await bus.publish('price', { key: 'a', data: `a${n}` });
+      await bus.publish('price', { key: 'b', data: `b${n}` });
+    }
+    await flood();
+    expect(await dataOf(await connect('/topics/price?from="start"'), 2)).toEqual(['a3', 'b3']);
+    expect(await dataOf(await connect('/topics/price', first), 2)).toEqual(['a3', 'b3']);
+  });
+
+  it('can be matched by a pattern', async () => {
+    await start(keepAll);
+    for (let n = 0; n < 6; n++) await bus.publish(`job.${n % 2}`, { data: `${n}` });
+    await flood();
+    expect(await dataOf(await connect('/all'), 6)).toEqual([...'012345']);
+  });
+
+  it('are one event where several of them have it', async () => {
+    await start(keepAll);
+    const first = await bus.publish('job.0', { data: 'x' });
+    for (let n = 0; n < 6; n++) await bus.publish(['job.1', 'job.2'], { data: `${n}` });
+    await flood();
+    const client = await connect('/topics/job.1,job.2', first);
+    await bus.publish('job.1', { data: 'live' });
+    expect(await dataOf(client, 7)).toEqual([...'012345', 'live']);
+  });
+
+  it('end with the event that `until` names, and a client that has it is sent away for good', async () => {
+    await start(keepAll);
+    const [first] = [
+      await bus.publish('job.1', { data: '0' }),
+      await bus.publish('job.1', { data: '1' }),
+    ];
+    const client = await connect('/jobs/1');
+    expect(await client.take(2)).toHaveLength(2);
+    const done = await bus.publish('job.1', { type: 'done', data: 'x' });
+    await client.next('done');
+    expect(client.lastEventId).toBe(done);
+    await client.closed;
+    expect((await connect('/jobs/1', done)).status).toBe(204);
+    await flood();
+    // Its end is in the archive only, and other topics have moved the client's place on.
+    expect((await connect('/jobs/1', done)).status).toBe(204);
+    expect((await connect('/jobs/1', bus.head)).status).toBe(204);
+    const late = await connect('/jobs/1', first);
+    expect((await late.take(2)).map(({ data }) => data)).toEqual(['1', 'x']);
+    await late.closed;
+    const anew = await connect('/jobs/1');
+    expect(await anew.take(3)).toHaveLength(3);
+    await anew.closed;
+  });
+
+  it('tell a client that asks for it where it stands', async () => {
+    await start({});
+    const last = await bus.publish('a', { data: '1' });
+    const client = await connect('/announced/a');
+    const ready = await client.next();
+    expect([ready.type, ready.json()]).toEqual([
+      'ready',
+      { cursor: expect.any(String), resumed: false, heartbeatInterval: 15_000 },
+    ]);
+    expect((await client.next()).data).toBe('1');
+    const caughtUp = await client.next();
+    expect([caughtUp.type, caughtUp.json()]).toEqual(['caught-up', { cursor: last, replayed: 1 }]);
+    client.close();
+    const again = await connect('/announced/a', last);
+    expect((await again.next('ready')).json()).toMatchObject({ cursor: last, resumed: true });
+    expect((await again.next()).json()).toEqual({ cursor: last, replayed: 0 });
+    again.close();
+  });
+
+  it('say that it has caught up when operators have let go of what was there', async () => {
+    await start({});
+    await bus.publish('a', { data: '1' });
+    const client = await connect('/delayed/a');
+    const types = (await client.take(3)).map(({ type, data }) =>
+      type === 'message' ? data : type,
+    );
+    expect(types).toEqual(['ready', '1', 'caught-up']);
+    client.close();
+  });
+
+  it('say that it has caught up after a snapshot', async () => {
+    await start({});
+    await bus.publish('a', { data: '1' });
+    const client = await connect('/state');
+    const ready = await client.next('ready');
+    expect(ready.json()).not.toHaveProperty('cursor');
+    const events = await client.take(3);
+    expect(events.map(({ type }) => type)).toEqual(['state', 'state', 'caught-up']);
+    expect(events[2]?.json()).toMatchObject({ replayed: 2 });
+    client.close();
+  });
+});
