@@ -1,6 +1,7 @@
 import type { SseError } from '../errors.js';
 import type { Cursor } from '../log/cursor.js';
 import type { EventRecord } from '../log/entry.js';
+import type { RetentionRules } from '../log/retention.js';
 import type { PublishAnswer } from './position.js';
 import { awayError, refusedError, tooManyError, unknownError } from './publish-errors.js';
 import { toFields } from './stream-entry.js';
@@ -11,6 +12,8 @@ const MAX_WAITING = 100_000;
 /** One publish on its way. */
 export interface Job {
   readonly fields: readonly [string, string];
+  /** What is kept of it beyond the log, as the script takes it. */
+  readonly kept: string;
   readonly idempotencyKey: string | undefined;
 }
 
@@ -26,14 +29,16 @@ interface Pending extends Job {
 /** Publishes that wait, and those that were sent; each is settled by its deadline, whatever Redis does. */
 export class PublishQueue {
   readonly #timeout: number;
+  readonly #rules: RetentionRules;
   #waiting: Pending[] = [];
   #sent: Pending[] = [];
   #timer: NodeJS.Timeout | undefined;
   #closed: SseError | undefined;
 
   /** @param timeout milliseconds */
-  constructor(timeout: number) {
+  constructor(timeout: number, rules: RetentionRules) {
     this.#timeout = timeout;
+    this.#rules = rules;
   }
 
   /** Publishes that wait to be sent. */
@@ -47,6 +52,7 @@ export class PublishQueue {
       if (this.#waiting.length >= MAX_WAITING) throw tooManyError(MAX_WAITING);
       this.#waiting.push({
         fields: toFields(record),
+        kept: this.#keptOf(record),
         idempotencyKey,
         deadline: performance.now() + this.#timeout,
         isSent: false,
@@ -113,6 +119,17 @@ export class PublishQueue {
     this.#sent = [];
     this.#waiting = [];
     for (const job of all) fail(job, error);
+  }
+
+  #keptOf({ topics, key }: EventRecord): string {
+    if (this.#rules.isEmpty) return '';
+    const kept = topics.flatMap((topic) => {
+      const rule = this.#rules.of(topic);
+      if (rule === undefined) return [];
+      const { keepFor, keepEvents, keepLatestPerKey } = rule;
+      return [[topic, keepFor || 0, keepEvents || 0, keepLatestPerKey ? 1 : 0, key ?? false]];
+    });
+    return kept.length === 0 ? '' : JSON.stringify(kept);
   }
 
   #watch(): void {

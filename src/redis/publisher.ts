@@ -2,7 +2,9 @@ import type { PublishOptions } from '../backplane/backplane.js';
 import type { History } from '../log/log-sink.js';
 import type { Cursor } from '../log/cursor.js';
 import type { EventRecord } from '../log/entry.js';
+import { ARCHIVE_BYTES } from '../backplane/archive.js';
 import { randomDigits } from '../log/epoch.js';
+import { RetentionRules } from '../log/retention.js';
 import type { Availability } from './availability.js';
 import type { RedisClient } from './redis-client.js';
 import { asError, type Link, within } from './link.js';
@@ -11,7 +13,7 @@ import type { LogEnd } from './log-end.js';
 import { type LogState, parseState, type RedisPosition } from './position.js';
 import { closedError, refusedError, unknownError } from './publish-errors.js';
 import { type Job, PublishQueue } from './publish-queue.js';
-import { isPassing, isReply, isUnsent, runScript } from './script.js';
+import { isPassing, isReply, isUnsent, READ, WRITE } from './script.js';
 
 /** What goes to Redis in one step, which nobody else can interrupt: so many events, and characters. */
 const BATCH = 256;
@@ -52,7 +54,7 @@ export class Publisher {
     this.#link = link;
     this.#known = known;
     this.#availability = availability;
-    this.#queue = new PublishQueue(options.publishTimeout);
+    this.#queue = new PublishQueue(options.publishTimeout, new RetentionRules(history.topics));
   }
 
   publish(record: EventRecord, { idempotencyKey }: PublishOptions): Promise<Cursor> {
@@ -83,6 +85,24 @@ export class Publisher {
     const connection = await this.#link.connected();
     if (connection === undefined) throw closedError();
     return this.#bounded(connection, connection.call(command, this.logKey, ...args));
+  }
+
+  /** Reads kept topics; not tied to the log's own commands. */
+  async askArchive(names: readonly string[], ...args: (string | number)[]): Promise<unknown> {
+    const connection = await this.#link.connected();
+    if (connection === undefined) throw closedError();
+    return this.#bounded(connection, READ.run(connection, names, args));
+  }
+
+  /** One command for a key of this log, that writes nothing and does not wait. */
+  async askFor(command: string, key: string, ...args: (string | number)[]): Promise<unknown> {
+    const connection = await this.#link.connected();
+    if (connection === undefined) throw closedError();
+    return this.#bounded(connection, connection.call(command, key, ...args));
+  }
+
+  keyOf(...parts: readonly string[]): string {
+    return [`{${this.#options.key}}`, ...parts].join(':');
   }
 
   get logKey(): string {
@@ -156,20 +176,29 @@ export class Publisher {
     { jobs = [], known, isWriting = false }: Run,
   ): Promise<LogState> {
     const { key, maxLen, idempotencyWindow } = this.#options;
-    const { maxEvents, maxAge, maxBytes } = this.#history;
+    const { maxEvents, maxAge, maxBytes, archive } = this.#history;
+    const archiveBytes = archive?.maxBytes ?? ARCHIVE_BYTES;
     const names = jobs.flatMap(({ idempotencyKey }) => idempotencyKey ?? []);
     const keys = [`{${key}}:meta`, this.logKey, ...names.map((name) => `{${key}}:once:${name}`)];
     const bounds = [maxLen ?? maxEvents, maxAge === false ? 0 : maxAge, maxBytes];
     const place = [known.epoch, known.offset, known.id];
-    const args = [randomDigits(), ...place, ...bounds, idempotencyWindow, isWriting ? 1 : 0];
-    const events = jobs.flatMap(({ fields, idempotencyKey }) => [
+    const args = [
+      randomDigits(),
+      ...place,
+      ...bounds,
+      idempotencyWindow,
+      isWriting ? 1 : 0,
+      archiveBytes,
+    ];
+    const events = jobs.flatMap(({ fields, idempotencyKey, kept }) => [
       idempotencyKey === undefined ? 0 : 1,
       ...fields,
+      kept,
     ]);
     const look = this.#known.catchUps.beginLook();
     const reply = await this.#bounded(
       connection,
-      runScript(connection, keys, [...args, ...events]),
+      WRITE.run(connection, keys, [...args, ...events]),
     );
     const state = parseState(reply);
     this.#known.observe(state.end, look);

@@ -14,6 +14,7 @@ import { Link, within } from './link.js';
 import type { RedisOptions } from './options.js';
 import { Availability } from './availability.js';
 import { closedError } from './publish-errors.js';
+import { RedisArchive } from './redis-archive.js';
 import { Publisher } from './publisher.js';
 import { Tail } from './tail.js';
 import { Watch } from './watch.js';
@@ -29,6 +30,7 @@ interface Parts {
   readonly watch: Watch;
   readonly availability: Availability;
   readonly known: LogEnd;
+  readonly archive: RedisArchive | undefined;
 }
 
 /** How opening goes on: there is one outcome, and what comes later changes nothing. */
@@ -46,6 +48,10 @@ export class RedisBackplane extends Backplane {
   constructor(options: RedisOptions) {
     super();
     this.#options = options;
+  }
+
+  override get archive(): RedisArchive | undefined {
+    return this.#parts?.archive;
   }
 
   override get health(): BackplaneHealth {
@@ -148,9 +154,11 @@ export class RedisBackplane extends Backplane {
     const watch = new Watch(tail, publisher, times, (why) => {
       if (reading.connection !== undefined) reading.drop(reading.connection, new Error(why));
     });
+    const isKept = (history.topics?.length ?? 0) > 0;
+    const archive = isKept ? new RedisArchive(publisher) : undefined;
     writing.open();
     reading.open();
     void tail.run();
-    return { publisher, tail, links: [writing, reading], watch, availability, known };
+    return { publisher, tail, links: [writing, reading], watch, availability, known, archive };
   }
 }

@@ -1,12 +1,14 @@
 import { createHash } from 'node:crypto';
+import { ARCHIVE_SCRIPT, READ_SCRIPT } from './archive-script.js';
 import type { RedisClient } from './redis-client.js';
 
 /**
  * Everything that is written, in one step. KEYS: the log's state (a hash), the log (a stream), and one key
  * for each event that is named by an idempotency key. ARGV: the random digits of an epoch; the place
  * (epoch, offset, id) that the caller knows; how many events, milliseconds (0: any) and bytes to keep; the
- * idempotency window; whether to find out if Redis lets itself be written to; then for each event whether it
- * is named, its header and its data. Without events it only looks.
+ * idempotency window; whether to find out if Redis lets itself be written to; bytes of all kept topics together;
+ * then for each event whether it is named, its header, its data, and what is kept of it (see ARCHIVE_SCRIPT).
+ * Without events it only looks.
  *
  * A new epoch begins when there is none, or when the state is behind what the caller knows, or differs:
  * then events that were handed out are gone. It is greater than both epochs, whatever the clock says, so
@@ -29,8 +31,24 @@ local meta, log = KEYS[1], KEYS[2]
 local known_e, known_n, known_i = ARGV[2], tonumber(ARGV[3]), ARGV[4]
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local state = redis.call('HMGET', meta, 'e', 'n', 'i', 'b')
+local state = redis.call('HMGET', meta, 'e', 'n', 'i', 'b', 'ab')
 local e, n, i, b = state[1], tonumber(state[2]), state[3], tonumber(state[4])
+local archive_bytes = tonumber(state[5]) or 0
+local prefix = string.match(meta, '^(.*):meta$')
+
+local function archive_key(kind, epoch, topic)
+  return prefix .. ':' .. kind .. ':' .. epoch .. (topic and ':' .. topic or '')
+end
+
+-- Another epoch has begun: what is kept of the one before is for nobody.
+local function forget(epoch)
+  local by_age = archive_key('by-age', epoch)
+  for _, topic in ipairs(redis.call('ZRANGE', by_age, 0, -1)) do
+    redis.call('UNLINK', archive_key('kept', epoch, topic), archive_key('topic', epoch, topic))
+  end
+  redis.call('UNLINK', by_age, archive_key('due', epoch))
+  archive_bytes = 0
+end
 
 local function is_behind()
   if e ~= known_e then return e < known_e end
@@ -43,17 +61,19 @@ local function time_after(epoch)
 end
 
 local function begin()
+  local old = e
   local begun = math.max(now, time_after(known_e), time_after(e))
   e = string.format('%05x%06x', math.floor(begun / 0x1000000), begun % 0x1000000) .. ARGV[1]
   n, i, b = 0, i or '0-0', 0
-  redis.call('HSET', meta, 'e', e, 'n', 0, 'i', i, 'b', 0)
+  redis.call('HSET', meta, 'e', e, 'n', 0, 'i', i, 'b', 0, 'ab', 0)
+  if old then forget(old) end
 end
 
 if not (e and n and i) or n >= 2^53 - #ARGV or is_behind() then
   redis.call('XTRIM', log, 'MAXLEN', 0)
   begin()
 end
-if ARGV[9] == '1' or #ARGV > 9 then redis.call('HSET', meta, 'n', string.format('%.0f', n)) end
+if ARGV[9] == '1' or #ARGV > 10 then redis.call('HSET', meta, 'n', string.format('%.0f', n)) end
 
 local added = false
 
@@ -61,12 +81,22 @@ local function failure(reply)
   return type(reply) == 'table' and reply.err
 end
 
+local trouble = false
+
+local function try(...)
+  local reply = redis.pcall(...)
+  if failure(reply) then trouble = reply.err end
+  return reply
+end
+
+${ARCHIVE_SCRIPT}
+
 local function append(header, data)
   local cursor = e .. '.' .. string.format('%.0f', n + 1)
   return redis.pcall('XADD', log, '*', 'c', cursor, 'p', i, 'h', header, 'd', data), cursor
 end
 
-local function add(once, header, data)
+local function add(once, header, data, kept)
   local next_cursor = e .. '.' .. string.format('%.0f', n + 1)
   if once then
     local first = redis.pcall('GET', once)
@@ -75,40 +105,44 @@ local function add(once, header, data)
     local kept = redis.pcall('SET', once, next_cursor, 'PX', ARGV[8])
     if failure(kept) then return nil, kept.err end
   end
+  local refusal = keep(kept, header, data)
+  if refusal then
+    if once then redis.pcall('DEL', once) end
+    return nil, refusal
+  end
   local id, cursor = append(header, data)
   local is_used_up = failure(id) and string.find(id.err, 'exhausted', 1, true)
   if is_used_up and not failure(redis.pcall('DEL', log)) then
+    unkeep(kept)
     i = nil
     begin()
+    keep(kept, header, data)
     id, cursor = append(header, data)
   end
   if failure(id) then
     if once then redis.pcall('DEL', once) end
+    unkeep(kept)
     return nil, id.err
   end
   if once and cursor ~= next_cursor then redis.pcall('SET', once, cursor, 'PX', ARGV[8]) end
   n, i, b, added = n + 1, id, (b or 0) + #header + #data, true
+  note(kept, #header + #data)
   return cursor
 end
 
-local answers, key, trouble = {}, 3, false
-for a = 10, #ARGV, 3 do
+local answers, key = {}, 3
+for a = 11, #ARGV, 4 do
   local once = ARGV[a] == '1' and KEYS[key]
   if once then key = key + 1 end
-  local cursor, refusal = add(once, ARGV[a + 1], ARGV[a + 2])
+  local cursor, refusal = add(once, ARGV[a + 1], ARGV[a + 2], kept_of(ARGV[a + 3]))
   answers[#answers + 1] = cursor or { refusal }
-end
-
-local function try(...)
-  local reply = redis.pcall(...)
-  if failure(reply) then trouble = reply.err end
-  return reply
 end
 
 if added then
   local max_bytes, measure = tonumber(ARGV[7]), false
   if b > max_bytes / 16 then b, measure = 0, true end
-  redis.call('HSET', meta, 'n', string.format('%.0f', n), 'i', i, 'b', b)
+  redis.call('HSET', meta, 'n', string.format('%.0f', n), 'i', i, 'b', b, 'ab', archive_bytes)
+  trim_archive(tonumber(ARGV[10]))
   try('XTRIM', log, 'MAXLEN', '~', ARGV[5])
   if ARGV[6] ~= '0' then
     try('XTRIM', log, 'MINID', '~', string.format('%.0f', now - ARGV[6]))
@@ -126,20 +160,34 @@ return { e, string.format('%.0f', n), i, string.format('%.0f', now), answers, tr
 const PASSING =
   /(?:^|: -)(READONLY|LOADING|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|MOVED|ASK|BUSY|UNBLOCKED|NOREPLICAS)\b/;
 
-const SHA = createHash('sha1').update(SCRIPT).digest('hex');
+/** A script that is sent by its hash, and whole when Redis does not know it. */
+class Script {
+  readonly #text: string;
+  readonly #sha: string;
 
-export async function runScript(
-  connection: RedisClient,
-  keys: readonly string[],
-  args: readonly (string | number)[],
-): Promise<unknown> {
-  try {
-    return await connection.call('evalsha', SHA, keys.length, ...keys, ...args);
-  } catch (error) {
-    if (!isReply(error) || !error.message.startsWith('NOSCRIPT')) throw error;
-    return connection.call('eval', SCRIPT, keys.length, ...keys, ...args);
+  constructor(text: string) {
+    this.#text = text;
+    this.#sha = createHash('sha1').update(text).digest('hex');
+  }
+
+  async run(
+    connection: RedisClient,
+    keys: readonly string[],
+    args: readonly (string | number)[],
+  ): Promise<unknown> {
+    try {
+      return await connection.call('evalsha', this.#sha, keys.length, ...keys, ...args);
+    } catch (error) {
+      if (!isReply(error) || !error.message.startsWith('NOSCRIPT')) throw error;
+      return connection.call('eval', this.#text, keys.length, ...keys, ...args);
+    }
   }
 }
+
+/** Everything that is written. */
+export const WRITE = new Script(SCRIPT);
+/** Reads kept topics. */
+export const READ = new Script(READ_SCRIPT);
 
 /** Whether Redis itself answered with an error, so that it is known to have done nothing. */
 export function isReply(error: unknown): error is Error {

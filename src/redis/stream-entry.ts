@@ -42,10 +42,15 @@ export function parseEntry(raw: unknown): StreamEntry | undefined {
   }
   const place = cursor === undefined ? undefined : parseCursor(cursor);
   if (!place || previous === undefined) return undefined;
-  return { ...place, id, previous, record: recordOf(header, text) };
+  return { ...place, id, previous, record: recordOf(header, text, Number.parseInt(id, 10)) };
 }
 
-function recordOf(header: string | undefined, text: string | undefined): EventRecord | string {
+/** @param at when Redis took it, in milliseconds since the Unix epoch */
+export function recordOf(
+  header: string | undefined,
+  text: string | undefined,
+  at: number,
+): EventRecord | string {
   if (header === undefined || text === undefined) return 'a field is missing';
   const { t: topics, y: type, k: key, s } = (parseJson(header) ?? {}) as Record<string, unknown>;
   if (!isTopics(topics)) return 'its topics are not those of an event';
@@ -53,7 +58,7 @@ function recordOf(header: string | undefined, text: string | undefined): EventRe
   if (!isText(key)) return 'its key is not that of an event';
   const isJson = s !== 1;
   if (isJson && parseJson(text) === undefined) return 'its data is not JSON';
-  return { topics, type, key, text, isJson };
+  return { topics, type, key, text, isJson, at };
 }
 
 /** The entries of an XREAD reply for one stream, raw. */

@@ -1,10 +1,13 @@
-import { afterEach, describe, expect, it } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { Controller, type INestApplication, Module, Param, Query, Sse } from '@nestjs/common';
 import { Test } from '@nestjs/testing';
-import type { History } from 'nestjs-event-stream';
+import type { Backplane, History } from 'nestjs-event-stream';
 import { EventBus, matching, SseModule } from 'nestjs-event-stream';
 import { connectSse, type SseTestClient } from 'nestjs-event-stream/testing';
 import { delay } from 'rxjs';
+import { redisBackplane } from 'nestjs-event-stream/redis';
+import { RedisServer } from '../redis/support/redis-server.js';
+import { describeWith, REDIS_SERVER } from '../support/programs.js';
 import { until } from '../support/until.js';
 
 type From = 'earliest' | 'start' | { last: number } | Date | undefined;
@@ -57,7 +60,14 @@ class FeedController {
 @Module({})
 class RootModule {}
 
-describe('Topics that are kept beyond the tail', () => {
+/** A backplane of each kind, for the tests of what all of them do. */
+interface Kind {
+  readonly name: string;
+  readonly canMatch: boolean;
+  backplane(): Backplane | undefined;
+}
+
+function keepsTopics({ canMatch, backplane }: Kind): void {
   let app: INestApplication;
   let bus: EventBus;
 
@@ -67,7 +77,7 @@ describe('Topics that are kept beyond the tail', () => {
 
   async function start(history: Partial<History>): Promise<void> {
     const module = await Test.createTestingModule({
-      imports: [RootModule, SseModule.forRoot({ history })],
+      imports: [RootModule, SseModule.forRoot({ history, backplane: backplane() })],
       controllers: [FeedController],
     }).compile();
     app = module.createNestApplication();
@@ -77,7 +87,9 @@ describe('Topics that are kept beyond the tail', () => {
 
   /** Fills the tail with what nobody reads, so that everything before has left it. */
   async function flood(count = 20): Promise<void> {
-    for (let n = 0; n < count; n++) await bus.publish('noise', { data: n });
+    let last = '';
+    for (let n = 0; n < count; n++) last = await bus.publish('noise', { data: n });
+    await until('this instance has read it', () => bus.head === last);
     await new Promise((resolve) => setImmediate(resolve));
     await new Promise((resolve) => setImmediate(resolve));
   }
@@ -214,11 +226,20 @@ describe('Topics that are kept beyond the tail', () => {
     expect(await dataOf(await connect('/topics/price', first), 2)).toEqual(['a3', 'b3']);
   });
 
-  it('can be matched by a pattern', async () => {
+  it('are found by a pattern, or told to be gone where the store cannot be asked for one', async () => {
     await start(keepAll);
     for (let n = 0; n < 6; n++) await bus.publish(`job.${n % 2}`, { data: `${n}` });
     await flood();
-    expect(await dataOf(await connect('/all'), 6)).toEqual([...'012345']);
+    const first = await bus.publish('job.2', { data: '6' });
+    await flood();
+    const client = await connect('/all', first.replace(/\d+$/, '1'));
+    const expected = canMatch ? [...'123456'] : ['gap', 'live'];
+    const received = client.take(expected.length);
+    if (!canMatch) await bus.publish('job.2', { data: 'live' });
+    expect((await received).map(({ type, data }) => (type === 'gap' ? 'gap' : data))).toEqual(
+      expected,
+    );
+    client.close();
   });
 
   it('are one event where several of them have it', async () => {
@@ -296,5 +317,28 @@ describe('Topics that are kept beyond the tail', () => {
     expect(events.map(({ type }) => type)).toEqual(['state', 'state', 'caught-up']);
     expect(events[2]?.json()).toMatchObject({ replayed: 2 });
     client.close();
+  });
+}
+
+describe('In memory, topics that are kept beyond the tail', () => {
+  keepsTopics({ name: 'memory', canMatch: true, backplane: () => undefined });
+});
+
+describeWith(REDIS_SERVER, 'In Redis, topics that are kept beyond the tail', (path) => {
+  let redis: RedisServer;
+  let logs = 0;
+
+  beforeAll(async () => {
+    redis = await RedisServer.start(path);
+  });
+
+  afterAll(async () => {
+    await redis.stop();
+  });
+
+  keepsTopics({
+    name: 'Redis',
+    canMatch: false,
+    backplane: () => redisBackplane({ url: redis.url, key: `log-${++logs}`, checkInterval: 50 }),
   });
 });
