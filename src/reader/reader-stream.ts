@@ -1,5 +1,6 @@
 import type { Entry, EventRecord } from '../log/entry.js';
-import type { SseEvent } from '../log/event.js';
+import type { GapReason, SseEvent } from '../log/event.js';
+import type { Log } from '../log/log.js';
 import { HeldOffsets } from './held-offsets.js';
 import type { TopicCursor } from './topic-cursor.js';
 import type { Output, Sink } from './sink.js';
@@ -53,6 +54,11 @@ export class ReaderStream {
     return (this.#held ??= new HeldOffsets());
   }
 
+  /** See {@link expel}. */
+  get isGuest(): boolean {
+    return this.expel !== undefined;
+  }
+
   get isClosed(): boolean {
     return this.#output.closed;
   }
@@ -88,6 +94,20 @@ export class ReaderStream {
       else this.snapshot = answer.toReversed();
       reader.schedule();
     });
+  }
+
+  /** Goes on at a place: that of the connection which it joins now, or the other side of a gap. */
+  goOn(
+    reason: 'new' | GapReason,
+    offset: number,
+    head: number,
+    reader: Pick<Sink, 'schedule'>,
+  ): void {
+    this.held.clear();
+    this.snapshot = undefined;
+    if (reason === 'new' || reason === 'epoch') this.after = offset;
+    this.topics.seek(offset);
+    this.askForSnapshot(reason === 'new' ? 'new' : 'gap', head, reader);
   }
 
   /** @param catchUpTo events up to this offset were not read live */
@@ -134,6 +154,17 @@ export function nextAfter(streams: readonly ReaderStream[], offset: number): Ent
     if (entry !== undefined && (next === undefined || entry.offset < next.offset)) next = entry;
   }
   return next;
+}
+
+/** Whether one that has read up to `offset` has read all that there is, and has missed nothing. */
+export function haveNothingAfter(
+  streams: readonly ReaderStream[],
+  offset: number,
+  log: Log,
+): boolean {
+  if (areOwed(streams) || haveLost(streams, offset)) return false;
+  if (log.holeAfter(offset) !== undefined) return false;
+  return nextAfter(streams, offset) === undefined;
 }
 
 /** Whether one of the streams waits for its snapshot. */

@@ -3,10 +3,12 @@ import { type Cursor, formatCursor } from '../log/cursor.js';
 import type { Entry } from '../log/entry.js';
 import type { GapReason } from '../log/event.js';
 import type { Log } from '../log/log.js';
+import { OUTLIVED } from '../log/stray-streams.js';
 import { makeGap } from './gap.js';
 import { Operators } from './operators.js';
 import type { ReaderContext } from './reader-context.js';
-import { areOwed, haveLost, nextAfter, type ReaderStream, takersOf } from './reader-stream.js';
+import { areOwed, haveLost, haveNothingAfter, nextAfter, takersOf } from './reader-stream.js';
+import type { ReaderStream } from './reader-stream.js';
 import type { TopicCursor } from './topic-cursor.js';
 import type { Sink } from './sink.js';
 import { findStart, mayCome, placeByCode } from './start.js';
@@ -61,15 +63,12 @@ export class Reader {
 
   /** Where it has come to; undefined until it knows where to begin. */
   get cursor(): Cursor | undefined {
-    this.#follow();
     return this.#hasBegun ? formatCursor(this.#epoch, this.#offset) : undefined;
   }
 
   join(stream: ReaderStream): void {
-    if (stream.expel === undefined) {
-      this.isHost = false;
-      this.isProven = true;
-    }
+    this.isHost &&= stream.isGuest;
+    this.isProven ||= !stream.isGuest;
     stream.joinedAs = ++this.#joined;
     this.streams = [...this.streams, stream];
     if (this.#joined === 1 && stream.isUnmodified) {
@@ -80,9 +79,7 @@ export class Reader {
     }
     if (this.#hasBegun) {
       this.#advance();
-      stream.after = this.#offset;
-      stream.topics.seek(this.#offset);
-      stream.askForSnapshot('new', this.#log.head, this.#sink);
+      stream.goOn('new', this.#offset, this.#log.head, this.#sink);
     } else {
       stream.after = stream.plan.from === 'earliest' ? this.#log.lost : this.#offset;
     }
@@ -131,9 +128,8 @@ export class Reader {
     }
   }
 
-  /** The id to tell the client in silence; undefined if it knows its place, or has none yet. */
+  /** The id to tell the client in silence, if that is news, and the place is known to be the client's own. */
   heartbeat(): string | undefined {
-    // A client whose streams are gone, or may be somebody else's, goes on where it knows that it is.
     if (!this.#hasBegun || !this.isProven || this.streams.length === 0) return undefined;
     this.#follow();
     this.#advance();
@@ -152,12 +148,7 @@ export class Reader {
 
   /** The connection is gone: streams that somebody kept end, for nothing would ever be read for them. */
   close(): void {
-    if (this.streams.length === 0) return;
-    this.#context.warnOnce(
-      'A stream outlived the connection that it was opened for, and was completed. Either it is kept, to be ' +
-        'shared by several clients or by the background: open that outside of @Sse() handlers. Or what it ' +
-        'comes through, an interceptor perhaps, does not hand on that it was unsubscribed from',
-    );
+    if (this.streams.length > 0) this.#context.warnOnce(OUTLIVED);
     for (const stream of this.streams) stream.complete();
   }
 
@@ -226,13 +217,8 @@ export class Reader {
     this.#catchUpTo = this.#log.head;
     this.#told = -1;
     this.#operators?.reset();
-    for (const stream of this.streams) {
-      stream.held.clear();
-      stream.snapshot = undefined;
-      if (reason === 'epoch') stream.after = this.#offset;
-      stream.topics.seek(this.#offset);
-      stream.askForSnapshot('gap', this.#log.head, this.#sink);
-    }
+    for (const stream of this.streams)
+      stream.goOn(reason, this.#offset, this.#log.head, this.#sink);
     const resumedAt = this.#log.cursorAt(this.#offset);
     const { event, frame } = makeGap(reason, from, resumedAt, this.#tell(this.#offset));
     this.#sink.announce(event, frame);
@@ -258,8 +244,6 @@ export class Reader {
   /** A reader that has read everything there is stands at the head. */
   #advance(): void {
     if (this.#epoch !== this.#log.epoch || this.#offset >= this.#log.head) return;
-    if (areOwed(this.streams) || haveLost(this.streams, this.#offset)) return;
-    if (this.#log.holeAfter(this.#offset) !== undefined) return;
-    if (nextAfter(this.streams, this.#offset) === undefined) this.#offset = this.#log.head;
+    if (haveNothingAfter(this.streams, this.#offset, this.#log)) this.#offset = this.#log.head;
   }
 }
