@@ -4,15 +4,39 @@ import type { ConnectionPort } from '../reader/sink.js';
 /** A subscriber, and those that hand on to each other what it is given, as far as can be seen. */
 export type ChainOf = (subscriber: object) => Iterable<object>;
 
-/** A connection, as what a handler does for it finds it. */
-export interface Binding {
-  readonly connection: ConnectionPort;
-  /** Calls in the async context of the connection's own request. */
-  run<T>(work: () => T): T;
-}
-
 /** One for all buses of the process: Node never lets go of a storage that was used. */
-const current = new AsyncLocalStorage<{ readonly owner: Bindings; binding: Binding | undefined }>();
+const current = new AsyncLocalStorage<Binding>();
+
+/** A connection, as what a handler does for it finds it. */
+export class Binding {
+  readonly connection: ConnectionPort;
+  /** Of the connection's own request. */
+  #scope: AsyncResource | undefined;
+  readonly #owner: Bindings;
+
+  constructor(connection: ConnectionPort, owner: Bindings) {
+    this.connection = connection;
+    this.#owner = owner;
+  }
+
+  /** The one that the caller works for, unless it is one of another application. */
+  static currentOf(owner: Bindings): Binding | undefined {
+    const binding = current.getStore();
+    return binding !== undefined && binding.#owner === owner ? binding : undefined;
+  }
+
+  begin<T>(work: () => T): T {
+    return current.run(this, () => {
+      this.#scope = new AsyncResource('SseConnection');
+      return work();
+    });
+  }
+
+  /** Calls in the async context that it was begun in, wherever the caller is. */
+  run(work: () => void): void {
+    this.#scope?.runInAsyncScope(work);
+  }
+}
 
 /**
  * Which connection of one bus a stream belongs to. Where its events go decides: whom its subscriber hands
@@ -29,22 +53,14 @@ export class Bindings {
 
   /** @param receiver of RxJS: who is subscribed to what a handler returns */
   run<T>(connection: ConnectionPort, work: () => T, receiver: object | undefined): T {
-    const store: { owner: Bindings; binding: Binding | undefined } = {
-      owner: this,
-      binding: undefined,
-    };
-    return current.run(store, () => {
-      const scope = new AsyncResource('SseConnection');
-      store.binding = { connection, run: (again) => scope.runInAsyncScope(again) };
-      if (receiver !== undefined) this.#byReceiver.set(receiver, store.binding);
-      return work();
-    });
+    const binding = new Binding(connection, this);
+    if (receiver !== undefined) this.#byReceiver.set(receiver, binding);
+    return binding.begin(work);
   }
 
-  /** The one that the caller works for, unless it is one of another application. */
+  /** The one that the caller works for. */
   get current(): Binding | undefined {
-    const found = current.getStore();
-    return found?.owner === this ? found.binding : undefined;
+    return Binding.currentOf(this);
   }
 
   /** The one that whatever this subscriber is given comes to. */

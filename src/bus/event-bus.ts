@@ -116,9 +116,9 @@ export class EventBus<Events extends object = object> {
 
   /**
    * The events of one topic, of several, or of all that a matcher selects: a plain string is always
-   * literal. Returned from an `@Sse()` handler, it resumes at the client's `Last-Event-ID` (or
-   * `?lastEventId=`) and stops reading while the client cannot take more. Called elsewhere it is an
-   * ordinary live Observable, on which a gap is an event of type `gap`.
+   * literal. Where its events go to a client of an `@Sse()` handler, directly or through operators, it resumes
+   * at that client's `Last-Event-ID` (or `?lastEventId=`) and stops reading while the client cannot take
+   * more. Elsewhere it is an ordinary live Observable, on which a gap is an event of type `gap`.
    *
    * @throws SseError `BAD_TOPIC`, `BAD_OPTION`
    * @example return this.bus.stream(['news', `user.${id}`], { where: ({ type }) => type !== 'draft' });

@@ -1,7 +1,6 @@
 import type { Reader } from '../reader/reader.js';
 import type { Outlet, Output, ConnectionPort } from '../reader/sink.js';
 import type { SseEvent } from '../log/event.js';
-import { isOfLog } from '../log/stray-event.js';
 import type { Task } from '../log/turn-scheduler.js';
 import { encodeFrame } from '../wire/frame.js';
 import type { ConnectionInfo, EndReason } from './connection-info.js';
@@ -33,7 +32,7 @@ export class Connection implements ConnectionPort, Task {
   /** Bytes that had been written then. */
   #sentBefore = 0;
   readonly id: number;
-  readonly handler = new HandlerObserver(this);
+  readonly handler: HandlerObserver;
   readonly #request: OpenRequest;
   readonly #since: number;
   readonly #endsAt: number | undefined;
@@ -43,6 +42,7 @@ export class Connection implements ConnectionPort, Task {
     this.id = id;
     this.#request = opening;
     this.#connections = delivery;
+    this.handler = new HandlerObserver(this, delivery);
     const { maxLifetime } = delivery.options;
     this.#outbox = new Outbox(opening.response, delivery.cache, delivery.options, this);
     this.#since = this.#lastWriteAt = delivery.now;
@@ -94,7 +94,7 @@ export class Connection implements ConnectionPort, Task {
   }
 
   directOutputFor(subscriber: object): Output | undefined {
-    return this.handler.directOutputFor(subscriber, this.#connections.chain);
+    return this.handler.directOutputFor(subscriber);
   }
 
   schedule(): void {
@@ -161,11 +161,8 @@ export class Connection implements ConnectionPort, Task {
     const isHopeless = reason === 'stalled' || reason === 'overflow' || reason === 'client';
     if (!isHopeless && !this.response.writableEnded) {
       if (!this.#isOpen) this.#open(undefined, reason);
-      this.#flush();
-      if (this.#isAwaitingHeaders) {
-        this.#ending = reason;
-        return;
-      }
+      this.#flush(reason);
+      if (this.#ending !== undefined) return;
     }
     if (this.isEnded) return;
     this.#finish(reason);
@@ -217,23 +214,8 @@ export class Connection implements ConnectionPort, Task {
     }
   }
 
-  /** Whether the client may be told the id that a message brings, past a reader or without one. */
-  takesId(message: unknown, id: string): boolean {
-    // Ids of a client that reads the log are places in the log, and its reader tells them.
-    if (this.reader !== undefined) return false;
-    if (!isOfLog(message, id, this.#connections.log)) return true;
-    this.#connections.onStray();
-    return false;
-  }
-
   warn(message: string, error?: unknown): void {
     this.#connections.warn(message, error);
-  }
-
-  /** Whether something waits for Nest to send the headers, where there is no gate to send them ourselves. */
-  get #isAwaitingHeaders(): boolean {
-    const { response } = this;
-    return !this.isEnded && !this.#outbox.isEmpty && !response.headersSent && !isGone(response);
   }
 
   #open(id: string | undefined, ending?: EndReason): void {
@@ -257,14 +239,14 @@ export class Connection implements ConnectionPort, Task {
     this.#outbox.push(id === undefined ? HEARTBEAT : encodeFrame({ id }));
   }
 
-  #flush(): void {
+  /** @param ending why the response ends as soon as this is out */
+  #flush(ending?: EndReason): void {
+    this.#ending = undefined;
     if (!this.#isOpen || this.#outbox.isEmpty) return;
     if (!this.#outbox.hasBegun && !this.response.headersSent) {
       // Without a gate it is Nest that sends the headers, within a macrotask or two.
-      setTimeout(() => {
-        if (this.#ending === undefined) this.schedule();
-        else this.end(this.#ending);
-      }, 1).unref();
+      this.#ending = ending;
+      setTimeout(() => (ending === undefined ? this.schedule() : this.end(ending)), 1).unref();
       return;
     }
     const isFirst = !this.#outbox.hasBegun;

@@ -1,7 +1,7 @@
 import type { Http2Session } from 'node:http2';
 import { Logger } from '@nestjs/common';
 import { renderError } from '../errors.js';
-import { STRAY_EVENT } from '../log/stray-event.js';
+import { STRAY_EVENT } from '../log/stray-streams.js';
 import type { TurnScheduler } from '../log/turn-scheduler.js';
 import { JoinedFramesCache } from '../wire/joined-frames.js';
 import { Connection } from './connection.js';

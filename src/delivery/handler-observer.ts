@@ -1,12 +1,13 @@
 import { type Observable, type Subscription, UnsubscriptionError } from 'rxjs';
 import { disown, isA } from '../errors.js';
+import { isOfLog } from '../log/stray-streams.js';
 import type { Output } from '../reader/sink.js';
 import { encodeFrame } from '../wire/frame.js';
 import { faultOf, toFields } from '../wire/message.js';
 import type { Connection } from './connection.js';
+import type { Connections } from './connections.js';
 import { isGone } from './http.js';
 import { isAsyncIterable, IterableSource } from './iterable-source.js';
-import type { HandlerChain } from './open-request.js';
 
 /** What Nest says of a handler that returns nothing, and with interceptors has no occasion to. */
 const NO_OBSERVABLE = 'You must return an Observable stream to use Server-Sent Events (SSE).';
@@ -27,6 +28,7 @@ function isMissing(message: unknown): boolean {
 /** Where what a handler's Observable emits comes to its connection. */
 export class HandlerObserver implements Output {
   readonly #connection: Connection;
+  readonly #connections: Connections;
   /** Of RxJS: who is subscribed to the handler's Observable. */
   #receiver: object | undefined;
   #subscription: Subscription | undefined;
@@ -39,8 +41,9 @@ export class HandlerObserver implements Output {
   /** What the handler returned, if that is an async iterable. */
   #source: IterableSource | undefined;
 
-  constructor(connection: Connection) {
+  constructor(connection: Connection, connections: Connections) {
     this.#connection = connection;
+    this.#connections = connections;
   }
 
   subscribeTo(source: Observable<unknown>): void {
@@ -52,7 +55,8 @@ export class HandlerObserver implements Output {
   }
 
   /** This very place, if a subscriber only hands on to the receiver. */
-  directOutputFor(subscriber: object, chain: HandlerChain | undefined): Output | undefined {
+  directOutputFor(subscriber: object): Output | undefined {
+    const { chain } = this.#connections;
     if (this.#receiver === undefined) return undefined;
     if (chain?.handsOnUnchanged(subscriber, this.#receiver) !== true) return undefined;
     this.#isDirect = true;
@@ -175,7 +179,7 @@ export class HandlerObserver implements Output {
     } catch (error) {
       const errors: unknown[] = isA(error, UnsubscriptionError) ? error.errors : [error];
       // Who ends a connection has not caused it.
-      for (const each of errors) this.#connection.warn('A stream failed when it was ended', each);
+      for (const each of errors) this.#connections.warn('A stream failed when it was ended', each);
     }
     reader?.close();
   }
@@ -183,11 +187,19 @@ export class HandlerObserver implements Output {
   #encode(message: unknown): Buffer | undefined {
     try {
       const fields = toFields(message);
-      const isPlaced = fields.id === undefined || this.#connection.takesId(message, fields.id);
+      const isPlaced = fields.id === undefined || this.#takesId(message, fields.id);
       return encodeFrame(isPlaced ? fields : { ...fields, id: undefined });
     } catch (error) {
-      this.#connection.warn('A message was dropped: its data is not what JSON can hold', error);
+      this.#connections.warn('A message was dropped: its data is not what JSON can hold', error);
       return undefined;
     }
+  }
+  /** Whether the client may be told the id that a message brings, past a reader or without one. */
+  #takesId(message: unknown, id: string): boolean {
+    // Ids of a client that reads the log are places in the log, and its reader tells them.
+    if (this.#connection.reader !== undefined) return false;
+    if (!isOfLog(message, id, this.#connections.log)) return true;
+    this.#connections.onStray();
+    return false;
   }
 }

@@ -3,7 +3,7 @@ import { faultOf, toFields } from '../wire/message.js';
 import { disown } from '../errors.js';
 import { Entry, looseEvent } from '../log/entry.js';
 import type { Log } from '../log/log.js';
-import { STRAY_EVENT } from '../log/stray-event.js';
+import { STRAY_EVENT } from '../log/stray-streams.js';
 import { MessageIds, type StreamList } from './message-ids.js';
 import type { ReaderContext } from './reader-context.js';
 import type { ReaderStream } from './reader-stream.js';

@@ -1,7 +1,8 @@
 import { disown, received } from '../errors.js';
 import { formatCursor, type StreamPosition } from '../log/cursor.js';
 import type { Entry, EventRecord } from '../log/entry.js';
-import type { SseEvent } from '../log/event.js';
+import type { GapReason, SseEvent } from '../log/event.js';
+import type { Log } from '../log/log.js';
 import { HeldOffsets } from './held-offsets.js';
 import type { PageReader } from './archive-pages.js';
 import type { ReaderContext } from './reader-context.js';
@@ -78,6 +79,11 @@ export class ReaderStream {
   /** Made when it is needed: what an unmodified stream reads is never held. */
   get held(): HeldOffsets {
     return (this.#held ??= new HeldOffsets());
+  }
+
+  /** See {@link expel}. */
+  get isGuest(): boolean {
+    return this.expel !== undefined;
   }
 
   get isClosed(): boolean {
@@ -170,14 +176,15 @@ export class ReaderStream {
     const { kept } = this.topics;
     const { history, log } = context;
     if (latest !== undefined || kept === undefined || history === undefined) {
-      return (this.#isOver = latest !== undefined && this.endsWith(latest));
+      return (this.#isOver = latest !== undefined && this.isEndedBy(latest));
     }
     this.#isOver = 'asked';
     const asked = history.ask((archive) =>
       archive.latest({ topics: kept, epoch: log.epoch }, offset),
     );
     void asked.then((found) => {
-      this.#isOver = found !== undefined && this.endsWith(log.archived(found.offset, found.record));
+      this.#isOver =
+        found !== undefined && this.isEndedBy(log.archived(found.offset, found.record));
       reader.schedule();
     });
     return undefined;
@@ -193,35 +200,27 @@ export class ReaderStream {
   }
 
   /** Whether `until` says that an event is the last one. */
-  endsWith(entry: Entry): boolean {
+  isEndedBy(entry: Entry): boolean {
     const { until } = this.plan;
-    if (until === undefined || entry.offset <= this.after) return false;
-    return this.#decide('until', until, entry, 'did not end the stream with');
+    return until !== undefined && this.#decide('until', until, entry, 'did not end the stream at');
   }
 
-  /** It joins a reader that reads already, at `offset`. */
-  joinAt(offset: number, context: ReaderContext, reader: Pick<Sink, 'schedule'>): void {
-    this.startAfter(offset, context);
-    this.topics.seek(offset);
-    this.askForSnapshot('new', context, reader);
-  }
-
-  /** Its reader crosses a gap and goes on at `offset`, perhaps of another log. */
-  cross(
-    isOtherLog: boolean,
+  /** Goes on at a place: that of the connection which it joins now, or the other side of a gap. */
+  goOn(
+    reason: 'new' | GapReason,
     offset: number,
     context: ReaderContext,
     reader: Pick<Sink, 'schedule'>,
   ): void {
     this.held.clear();
     this.snapshot = undefined;
-    if (isOtherLog) {
+    if (reason === 'epoch') {
       this.isLenient = true;
       this.topics.forgetLost();
-      this.startAfter(offset, context);
     }
+    if (reason === 'new' || reason === 'epoch') this.startAfter(offset, context);
     this.topics.seek(offset);
-    this.askForSnapshot('gap', context, reader);
+    this.askForSnapshot(reason === 'new' ? 'new' : 'gap', context, reader);
   }
 
   /** @param catchUpTo events up to this offset were not read live */
@@ -310,7 +309,18 @@ export function areBounded(streams: readonly ReaderStream[], offset: number): bo
 
 /** The streams that an entry is the last one of, as their `until` says. */
 export function endingWith(streams: readonly ReaderStream[], entry: Entry): ReaderStream[] {
-  return streams.filter((stream) => stream.selects(entry) && stream.endsWith(entry));
+  return streams.filter((stream) => stream.selects(entry) && stream.isEndedBy(entry));
+}
+
+/** Whether one that has read up to `offset` has read all that there is, and has missed nothing. */
+export function haveNothingAfter(
+  streams: readonly ReaderStream[],
+  offset: number,
+  log: Log,
+): boolean {
+  if (areOwed(streams) || haveLost(streams, offset)) return false;
+  if (log.holeAfter(offset) !== undefined) return false;
+  return nextAfter(streams, offset) === undefined;
 }
 
 /** Whether one of the streams waits for its snapshot. */

@@ -3,6 +3,7 @@ import { type Cursor, formatCursor, parseCursor } from '../log/cursor.js';
 import type { Entry } from '../log/entry.js';
 import type { GapReason } from '../log/event.js';
 import type { Log } from '../log/log.js';
+import { OUTLIVED } from '../log/stray-streams.js';
 import { Announcements } from './announcements.js';
 import { makeGap } from './gap.js';
 import { Operators } from './operators.js';
@@ -12,6 +13,7 @@ import {
   areOwed,
   endingWith,
   haveLost,
+  haveNothingAfter,
   lookBack,
   nextAfter,
   type ReaderStream,
@@ -77,15 +79,12 @@ export class Reader {
 
   /** Where it has come to; undefined until it knows where to begin. */
   get cursor(): Cursor | undefined {
-    this.#follow();
     return this.#hasBegun ? formatCursor(this.#epoch, this.#offset) : undefined;
   }
 
   join(stream: ReaderStream): void {
-    if (stream.expel === undefined) {
-      this.isHost = false;
-      this.isProven = true;
-    }
+    this.isHost &&= stream.isGuest;
+    this.isProven ||= !stream.isGuest;
     stream.joinedAs = ++this.#joined;
     if (stream.plan.until !== undefined) this.#mayEnd = true;
     this.streams = [...this.streams, stream];
@@ -97,7 +96,7 @@ export class Reader {
     }
     if (this.#hasBegun) {
       this.#advance();
-      stream.joinAt(this.#offset, this.#context, this.#sink);
+      stream.goOn('new', this.#offset, this.#context, this.#sink);
     } else {
       stream.joinBefore(this.#offset, this.#context);
     }
@@ -167,9 +166,8 @@ export class Reader {
     }
   }
 
-  /** The id to tell the client in silence; undefined if it knows its place, or has none yet. */
+  /** The id to tell the client in silence, if that is news, and the place is known to be the client's own. */
   heartbeat(): string | undefined {
-    // A client whose streams are gone, or may be somebody else's, goes on where it knows that it is.
     if (!this.#hasBegun || !this.isProven || this.streams.length === 0) return undefined;
     this.#follow();
     this.#advance();
@@ -190,12 +188,7 @@ export class Reader {
 
   /** The connection is gone: streams that somebody kept end, for nothing would ever be read for them. */
   close(): void {
-    if (this.streams.length === 0) return;
-    this.#context.warnOnce(
-      'A stream outlived the connection that it was opened for, and was completed. Either it is kept, to be ' +
-        'shared by several clients or by the background: open that outside of @Sse() handlers. Or what it ' +
-        'comes through, an interceptor perhaps, does not hand on that it was unsubscribed from',
-    );
+    if (this.streams.length > 0) this.#context.warnOnce(OUTLIVED);
     for (const stream of this.streams) stream.complete();
   }
 
@@ -313,9 +306,7 @@ export class Reader {
     this.#catchUpTo = this.#log.head;
     this.#told = -1;
     this.#operators?.reset();
-    const isOtherLog = reason === 'epoch';
-    for (const stream of this.streams)
-      stream.cross(isOtherLog, this.#offset, this.#context, this.#sink);
+    for (const stream of this.streams) stream.goOn(reason, this.#offset, this.#context, this.#sink);
     if (areBounded(this.streams, this.#offset)) this.#throughOperators();
     const resumedAt = this.#log.cursorAt(this.#offset);
     const { event, frame } = makeGap(reason, from, resumedAt, this.#tell(this.#offset));
@@ -342,8 +333,6 @@ export class Reader {
   /** A reader that has read everything there is stands at the head. */
   #advance(): void {
     if (this.#epoch !== this.#log.epoch || this.#offset >= this.#log.head) return;
-    if (areOwed(this.streams) || haveLost(this.streams, this.#offset)) return;
-    if (this.#log.holeAfter(this.#offset) !== undefined) return;
-    if (nextAfter(this.streams, this.#offset) === undefined) this.#offset = this.#log.head;
+    if (haveNothingAfter(this.streams, this.#offset, this.#log)) this.#offset = this.#log.head;
   }
 }

@@ -101,8 +101,10 @@ export function findStart(
       ? { offset: newClient, gap: undefined }
       : startAt(log, streams, requested, isLocal, newClient);
   for (const stream of streams) {
-    if (requested !== undefined && start.gap !== 'unknown')
+    if (requested !== undefined && start.gap !== 'unknown') {
+      stream.isLenient = false;
       stream.startAfter(start.offset, context);
+    }
     stream.topics.seek(start.offset);
   }
   return start;

@@ -8,14 +8,14 @@ import { until } from '../support/until.js';
 type Decorate = (subscriber: Subscriber<MessageEvent>) => Subscriber<MessageEvent>;
 
 function redacted(event: MessageEvent): MessageEvent {
-  return { ...event, data: String(event.data).replace('secret', '***') };
+  return { ...event, data: (event.data as string).replace('secret', '***') };
 }
 
 /** Ways to stand before a subscriber that leave it looking like itself. */
 const DECORATIONS: Record<string, Decorate> = {
   derived: (subscriber) => {
     const derived = Object.create(subscriber) as Subscriber<MessageEvent>;
-    derived.next = (event) => subscriber.next(redacted(event as MessageEvent));
+    derived.next = (event) => subscriber.next(redacted(event));
     return derived;
   },
   'derived, below next': (subscriber) => {
@@ -25,7 +25,7 @@ const DECORATIONS: Record<string, Decorate> = {
   },
   patched: (subscriber) => {
     const next = subscriber.next.bind(subscriber);
-    subscriber.next = (event) => next(redacted(event as MessageEvent));
+    subscriber.next = (event) => next(redacted(event));
     return subscriber;
   },
   'patched, out of sight': (subscriber) => {

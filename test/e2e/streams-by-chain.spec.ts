@@ -18,7 +18,6 @@ import {
   merge,
   mergeMap,
   Observable,
-  type ObservableInput,
   of,
   type OperatorFunction,
   Subject,
@@ -29,9 +28,20 @@ import { EventBus, SseConnections } from 'nestjs-event-stream';
 import { type Client, eachAdapter } from '../support/each-adapter.js';
 import { until } from '../support/until.js';
 
-type Flatten = <T, R>(project: (value: T) => ObservableInput<R>) => OperatorFunction<T, R>;
+type Open = () => Observable<MessageEvent>;
 
-const FLATTENERS: Record<string, Flatten> = { switchMap, mergeMap, concatMap, exhaustMap };
+const FLATTENERS: Record<string, (open: Open) => OperatorFunction<unknown, MessageEvent>> = {
+  switchMap: (open) => switchMap(open),
+  mergeMap: (open) => mergeMap(open),
+  concatMap: (open) => concatMap(open),
+  exhaustMap: (open) => exhaustMap(open),
+};
+
+function flatten(name: string, open: Open): OperatorFunction<unknown, MessageEvent> {
+  const operator = FLATTENERS[name];
+  if (operator === undefined) throw new Error(`Nobody has put ${name} here`);
+  return operator(open);
+}
 
 const users = new AsyncLocalStorage<string>();
 
@@ -92,7 +102,7 @@ class Routes {
 
   @Sse('made-mapped')
   madeMapped(): Observable<MessageEvent> {
-    return this.#made.pipe(map(({ data }) => ({ data: String(data) })));
+    return this.#made.pipe(map(({ data }) => ({ data: data as string })));
   }
 
   @Sse('defer')
@@ -102,19 +112,17 @@ class Routes {
 
   @Sse('later/:name')
   later(@Param('name') name: string): Observable<MessageEvent> {
-    const flatten = FLATTENERS[name] ?? switchMap;
-    return from(Promise.resolve(0)).pipe(flatten(() => this.bus.stream('news')));
+    return from(Promise.resolve(0)).pipe(flatten(name, () => this.bus.stream('news')));
   }
 
   @Sse('arrivals/:name')
   arrivals(@Param('name') name: string): Observable<MessageEvent> {
-    const flatten = FLATTENERS[name] ?? switchMap;
     // What a client does when it comes, others hear of within its own request.
     const own = defer(() => {
       arrivals.next();
       return of();
     });
-    return merge(arrivals.pipe(flatten(() => this.bus.stream('news'))), own);
+    return merge(arrivals.pipe(flatten(name, () => this.bus.stream('news'))), own);
   }
 
   @Sse('callback')

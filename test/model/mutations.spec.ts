@@ -30,9 +30,9 @@ const IN_THE_READER: Record<string, Mutation> = {
     to: '',
   },
   'a heartbeat that overtakes what has not been read': {
-    file: 'reader/reader.ts',
-    from: 'if (nextAfter(this.streams, this.#offset) === undefined) this.#offset = this.#log.head;',
-    to: 'this.#offset = this.#log.head;',
+    file: 'reader/reader-stream.ts',
+    from: 'return nextAfter(streams, offset) === undefined;',
+    to: 'return true;',
   },
   'a reader that nobody wakes': {
     file: 'log/topic-index.ts',

@@ -315,6 +315,18 @@ describe('`where`', () => {
   });
 });
 
+describe('A message that JSON cannot hold', () => {
+  it('is dropped and logged, and the client does not come back to its event', async () => {
+    const error = jest.spyOn(Logger.prototype, 'error').mockImplementation(() => {});
+    const { bus, ...desk } = await open();
+    const seat = desk.seat(() => bus.stream('a').pipe(map(() => ({ data: 10n }))));
+    await turns();
+    await bus.publish('a', { data: 'x' });
+    await turns();
+    expect([seat.data, seat.told, error.mock.calls.length]).toEqual([[], 1, 1]);
+  });
+});
+
 describe('A stream outside of any connection', () => {
   it('is an ordinary live Observable, on which a gap is an event', async () => {
     const { bus, log } = await open({ maxEvents: 1 });

@@ -5,7 +5,7 @@ import type { DynamicModule, INestApplication, ModuleMetadata, Type } from '@nes
 import type { AbstractHttpAdapter } from '@nestjs/core';
 import { ExpressAdapter } from '@nestjs/platform-express';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
-import { Test } from '@nestjs/testing';
+import { Test, type TestingModuleBuilder } from '@nestjs/testing';
 import { SseModule, type SseModuleOptions } from 'nestjs-event-stream';
 import {
   connectSse,
@@ -34,6 +34,8 @@ export interface Client {
 interface Setup extends ModuleMetadata {
   /** Options of `SseModule`; `false` for an application without it. */
   readonly sse?: SseModuleOptions | DynamicModule | false;
+  /** Before the module is compiled. */
+  readonly override?: (builder: TestingModuleBuilder) => TestingModuleBuilder;
   /** Before the application listens. */
   readonly configure?: (app: INestApplication) => void;
 }
@@ -52,14 +54,11 @@ export class Bench {
 
   async start(setup: Setup | Type): Promise<INestApplication> {
     const given: Setup = typeof setup === 'function' ? { controllers: [setup] } : setup;
-    const { sse = {}, configure, ...metadata } = given;
+    const { sse = {}, override = (same) => same, configure, ...metadata } = given;
     const own = sse === false ? [] : [isModule(sse) ? sse : SseModule.forRoot(sse)];
-    const module = await Test.createTestingModule({
-      ...metadata,
-      imports: [...own, ...(metadata.imports ?? [])],
-    })
-      .setLogger(this.logs)
-      .compile();
+    const imports = [...own, ...(metadata.imports ?? [])];
+    const builder = override(Test.createTestingModule({ ...metadata, imports }));
+    const module = await builder.setLogger(this.logs).compile();
     const app = module.createNestApplication(this.adapter());
     this.#running.push(app);
     configure?.(app);

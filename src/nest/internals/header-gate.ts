@@ -1,7 +1,6 @@
-import { SSE_ABORT_CONTROLLER } from '@nestjs/common';
 import type { HttpResponse } from '../../delivery/http.js';
 import type { OuterMessageObserver, ResponseGate } from '../../delivery/open-request.js';
-import { isNestStream, type NestStream } from './nest-stream.js';
+import { ABORT_CONTROLLER, isKey, isNestStream, type NestStream } from './nest-stream.js';
 
 const GATE = Symbol('HeaderGate');
 
@@ -119,8 +118,9 @@ const SHADOWS = {
 
 /** Of the request: aborted when the response has ended. */
 function abortControllerOf({ req }: HttpResponse): AbortController | undefined {
-  const carrier = req as { readonly [SSE_ABORT_CONTROLLER]?: AbortController };
-  return carrier[SSE_ABORT_CONTROLLER];
+  const carrier = req as unknown as Readonly<Record<string | symbol, unknown>>;
+  const controller = isKey(ABORT_CONTROLLER) ? carrier[ABORT_CONTROLLER] : undefined;
+  return controller instanceof AbortController ? controller : undefined;
 }
 
 function original(stream: GatedStream): NestStream {

@@ -18,9 +18,9 @@ interface Consumer {
 const METHODS = ['next', 'error', 'complete'] as const;
 
 /** A subscriber as Nest makes it: what it inherits from, and what is called on it. */
-type Pattern = { readonly prototype: unknown } & {
-  readonly [Method in (typeof METHODS)[number]]: unknown;
-};
+interface Pattern extends Record<(typeof METHODS)[number], unknown> {
+  readonly prototype: unknown;
+}
 
 /**
  * The subscribers that Nest itself puts between the Observable that a handler returns and an interceptor

@@ -37,7 +37,7 @@ export class NestInternals implements NestPort {
     const missing: string[] = [];
     if (missingInStream.length > 0) {
       missing.push(
-        `its SSE stream has no ${missingInStream.join(', ')}, so that an asynchronous handler which ` +
+        `its SSE stream lacks ${missingInStream.join(', ')}, so that an asynchronous handler which ` +
           'fails may have been answered with 200, and Nest numbers the messages of interceptors further out',
       );
     }

@@ -1,3 +1,5 @@
+import * as common from '@nestjs/common';
+
 /** What we need of the stream that Nest pipes into the response of an `@Sse()` route. */
 export interface NestStream {
   commitHeaders(): void;
@@ -12,11 +14,19 @@ export function isNestStream(stream: unknown): stream is NestStream {
   return missingIn(stream).length === 0;
 }
 
-/** What is missing in the stream of this Nest, by name. */
+/** Of a request: what holds the controller that tells its handler when it is over. */
+export const ABORT_CONTROLLER = (common as Record<string, unknown>)['SSE_ABORT_CONTROLLER'];
+
+/** What is missing in the stream of this Nest, and beside it, by name. */
 export async function askNestStream(): Promise<readonly string[]> {
   const module = await import('@nestjs/core/router/sse-stream.js').catch(() => undefined);
   const { prototype } = (module?.SseStream ?? {}) as { readonly prototype?: unknown };
-  return missingIn(prototype);
+  const missing = missingIn(prototype);
+  return isKey(ABORT_CONTROLLER) ? missing : [...missing, 'SSE_ABORT_CONTROLLER'];
+}
+
+export function isKey(value: unknown): value is string | symbol {
+  return typeof value === 'string' || typeof value === 'symbol';
 }
 
 function missingIn(stream: unknown): readonly string[] {

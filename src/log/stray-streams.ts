@@ -9,6 +9,12 @@ export const STRAY_EVENT =
   'provider and do not come to the client through operators alone. Let the handler call bus.stream() for ' +
   'each client, and return it, or what operators make of it';
 
+/** Said of a stream that is still subscribed to when its connection has been torn down. */
+export const OUTLIVED =
+  'A stream outlived the connection that it was opened for, and was completed. Either it is kept, to be ' +
+  'shared by several clients or by the background: open that outside of @Sse() handlers. Or what it comes ' +
+  'through, an interceptor perhaps, does not hand on that it was unsubscribed from';
+
 /** Whether a message is an event of the log, or names a place in it as its id. */
 export function isOfLog(
   message: unknown,
