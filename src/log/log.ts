@@ -4,7 +4,7 @@ import { type Cursor, formatCursor } from './cursor.js';
 import { Entry, type EventRecord } from './entry.js';
 import { EntryQueue } from './entry-queue.js';
 import { FrameSlab } from './frame-slab.js';
-import { RecentEvents } from './recent-events.js';
+import { RecentData } from './recent-data.js';
 import type { TopicIndex } from './topic-index.js';
 import { type TopicRule, Topics } from './topics.js';
 import type { TurnScheduler } from './turn-scheduler.js';
@@ -32,7 +32,7 @@ export class Log extends LogSink {
   readonly #entries = new EntryQueue();
   readonly #topics = new Topics();
   readonly #slab = new FrameSlab();
-  readonly #recent = new RecentEvents();
+  readonly #recent: RecentData;
   readonly #history: History;
   readonly #turn: TurnScheduler;
 
@@ -40,6 +40,7 @@ export class Log extends LogSink {
     super();
     this.#history = history;
     this.#turn = turn;
+    this.#recent = new RecentData(() => turn.request());
     turn.onBegin(() => {
       this.#announced = this.#head;
     });

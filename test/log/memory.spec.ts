@@ -2,7 +2,7 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { Logger } from '@nestjs/common';
-import { map } from 'rxjs';
+import { delay, filter, map } from 'rxjs';
 import { type EventBus, matching } from 'nestjs-event-stream';
 import { Desk, RecordingSeat, turns } from '../reader/recording-connection.js';
 
@@ -32,7 +32,7 @@ const rows: Readonly<Record<string, Row>> = {
   },
   'small events that operators map': {
     count: 14_000,
-    read: (bus) => bus.stream('a').pipe(map((event) => ({ ...event, data: 'x'.repeat(100) }))),
+    read: (bus) => bus.stream('a').pipe(map((event) => ({ ...event, data: 'x'.repeat(2_000) }))),
     publish: (bus, n) => bus.publish('a', { type: 'e', data: { x: 'y'.repeat(60), n } }),
   },
   'a topic for each event': {
@@ -74,6 +74,22 @@ const rows: Readonly<Record<string, Row>> = {
         { data: 1 },
       ),
   },
+  'events that an operator looks at later': {
+    count: 3_000,
+    read: (bus) =>
+      bus.stream('a').pipe(
+        delay(1),
+        filter(({ data }) => 'never' in (data as object)),
+      ),
+    publish: (bus) => {
+      const list = Array.from({ length: 100 }, (_, a) => ({ a, b: {} }));
+      return bus.publish('a', { data: { list } });
+    },
+  },
+  'a type for each event': {
+    count: 30_000,
+    publish: (bus, n) => bus.publish('a', { type: `a-type-of-its-own-${n}`, data: 1 }),
+  },
   'events that are parsed': {
     count: 4_000,
     read: (bus) => bus.stream('a', { where: ({ data }) => 'never' in (data as object) }),
@@ -83,6 +99,10 @@ const rows: Readonly<Record<string, Row>> = {
     },
   },
   'large events': { count: 40, publish: (bus) => bus.publish('a', { data: HALF_A_MEGABYTE }) },
+  'events of a kilobyte': {
+    count: 6_000,
+    publish: (bus) => bus.publish('a', { data: 'x'.repeat(1_000) }),
+  },
   'events of many lines': {
     count: 1_000,
     publish: (bus, n) => bus.publish('a', { data: 'é\n'.repeat(2_000) + n }),
