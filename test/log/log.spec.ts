@@ -316,7 +316,9 @@ describe('Another log', () => {
   it('begins with nothing held, and tells every reader', async () => {
     open();
     let announcements = 0;
-    const count = () => void announcements++;
+    const count = () => {
+      announcements++;
+    };
     append('a', { key: 'k' });
     await turnOver();
     log.indexOf('a').observer = { next: count };

@@ -105,11 +105,11 @@ const rows: Readonly<Record<string, Row>> = {
   },
   'events of many lines': {
     count: 1_000,
-    publish: (bus, n) => bus.publish('a', { data: 'é\n'.repeat(2_000) + n }),
+    publish: (bus, n) => bus.publish('a', { data: `${'é\n'.repeat(2_000)}${n}` }),
   },
   'events of many lines with carriage returns': {
     count: 1_000,
-    publish: (bus, n) => bus.publish('a', { data: 'ő\r\n'.repeat(2_000) + n }),
+    publish: (bus, n) => bus.publish('a', { data: `${'ő\r\n'.repeat(2_000)}${n}` }),
   },
   'idempotency keys': {
     count: 100_000,
@@ -119,17 +119,17 @@ const rows: Readonly<Record<string, Row>> = {
   'topics without a bound': {
     count: 500,
     isRefused: true,
-    publish: (bus, n) => bus.publish('t'.repeat(100_000) + n, { data: 1 }),
+    publish: (bus, n) => bus.publish(`${'t'.repeat(100_000)}${n}`, { data: 1 }),
   },
   'keys without a bound': {
     count: 500,
     isRefused: true,
-    publish: (bus, n) => bus.publish('a', { key: 'k'.repeat(100_000) + n, data: 1 }),
+    publish: (bus, n) => bus.publish('a', { key: `${'k'.repeat(100_000)}${n}`, data: 1 }),
   },
   'types without a bound': {
     count: 500,
     isRefused: true,
-    publish: (bus, n) => bus.publish('a', { type: 't'.repeat(100_000) + n, data: 1 }),
+    publish: (bus, n) => bus.publish('a', { type: `${'t'.repeat(100_000)}${n}`, data: 1 }),
   },
 };
 
