@@ -32,7 +32,7 @@ export class UsedKeys {
     this.#begin();
   }
 
-  /** A generation is as old as its first key; so the one before it is past the window as a whole. */
+  /** One generation ends when its first key is past the window; by its own end the one before it is, as a whole. */
   #forgetOld(): void {
     const age = performance.now() - this.#since;
     if (this.#recent.size > 0 && age >= WINDOW) this.#begin();

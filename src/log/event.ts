@@ -20,6 +20,11 @@ export type SseEvent<Events extends object = AnyEvents> = {
     readonly data: Named<Events>[Type];
     /** Not enumerable: neither `{ ...event }` nor JSON has it, so that no client gets it by accident. */
     readonly topics: readonly string[];
+    /**
+     * When it was published, in milliseconds since the Unix epoch; not there for an event of a snapshot. Not
+     * enumerable either.
+     */
+    readonly at?: number | undefined;
   };
 }[keyof Named<Events> & string];
 

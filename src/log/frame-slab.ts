@@ -1,9 +1,7 @@
-/** Bytes that are allocated at once, for many frames. */
-const SLAB = 65_536;
-/** A frame that may be longer than this has bytes of its own, so that little of a slab is left over. */
+/** Bytes that are allocated at once, for many frames: who keeps one event keeps no more than that. */
+const SLAB = 8_192;
+/** A frame that is longer than this has bytes of its own, so that little of a slab is left over. */
 const LONGEST_SHARED = SLAB / 8;
-/** The most bytes of UTF-8 that one UTF-16 unit takes. */
-const MOST_PER_UNIT = 3;
 
 /**
  * Keeps the frames of one log in bytes that nobody else uses, in their order: they are dropped in that order
@@ -16,20 +14,19 @@ export class FrameSlab {
 
   /** The text as UTF-8. */
   encode(text: string): Buffer {
-    const most = text.length * MOST_PER_UNIT;
-    if (most > LONGEST_SHARED) return ownBytes(text);
-    if (most > this.#slab.length - this.#used) {
+    const length = Buffer.byteLength(text, 'utf8');
+    if (length > LONGEST_SHARED) return copyOf(text, Buffer.allocUnsafeSlow(length));
+    if (length > this.#slab.length - this.#used) {
       this.#slab = Buffer.allocUnsafeSlow(SLAB);
       this.#used = 0;
     }
     const start = this.#used;
-    this.#used += this.#slab.write(text, start, 'utf8');
-    return this.#slab.subarray(start, this.#used);
+    this.#used += length;
+    return copyOf(text, this.#slab.subarray(start, this.#used));
   }
 }
 
-function ownBytes(text: string): Buffer {
-  const bytes = Buffer.allocUnsafeSlow(Buffer.byteLength(text, 'utf8'));
+function copyOf(text: string, bytes: Buffer): Buffer {
   bytes.write(text, 'utf8');
   return bytes;
 }

@@ -4,7 +4,7 @@ import type { TopicRetention } from './retention.js';
 /** How much of the log an instance keeps in memory. The first bound that is passed trims. */
 export interface History {
   readonly maxEvents: number;
-  /** Bytes of memory: the encoded events and, roughly, the objects, topics, keys and indexes that hold them. */
+  /** Bytes of memory: the encoded events and, as measured, the objects, topics, keys and indexes that hold them. */
   readonly maxBytes: number;
   /** Milliseconds on the monotonic clock, or false for no bound. */
   readonly maxAge: number | false;

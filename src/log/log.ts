@@ -4,7 +4,7 @@ import { type Cursor, formatCursor } from './cursor.js';
 import { Entry, type EventRecord } from './entry.js';
 import { EntryQueue } from './entry-queue.js';
 import { FrameSlab } from './frame-slab.js';
-import { RecentEvents } from './recent-events.js';
+import { RecentData } from './recent-data.js';
 import type { TopicIndex } from './topic-index.js';
 import { type TopicRule, Topics } from './topics.js';
 import type { TurnScheduler } from './turn-scheduler.js';
@@ -33,7 +33,7 @@ export class Log extends LogSink {
   readonly #topics = new Topics();
   readonly #slab = new FrameSlab();
   readonly #archivedSlab = new FrameSlab();
-  readonly #recent = new RecentEvents();
+  readonly #recent: RecentData;
   readonly #history: History;
   readonly #turn: TurnScheduler;
 
@@ -41,6 +41,7 @@ export class Log extends LogSink {
     super();
     this.#history = history;
     this.#turn = turn;
+    this.#recent = new RecentData(() => turn.request());
     turn.onBegin(() => {
       this.#announced = this.#head;
     });
@@ -169,7 +170,9 @@ export class Log extends LogSink {
       const { oldest } = this.#entries;
       if (oldest === undefined) break;
       const isHeld =
-        this.#entries.length <= maxEvents && this.bytes <= maxBytes && oldest.at > oldestAllowed;
+        this.#entries.length <= maxEvents &&
+        this.bytes <= maxBytes &&
+        oldest.appendedAt > oldestAllowed;
       if (isHeld) break;
       if (oldest.offset > this.#announced) {
         this.#turn.request();
@@ -197,7 +200,7 @@ export class Log extends LogSink {
   #trimAgain(maxAge: number | false): void {
     const { oldest } = this.#entries;
     if (maxAge === false || oldest === undefined || this.#ageTimer !== undefined) return;
-    const wait = Math.max(oldest.at + maxAge - performance.now(), maxAge / 10, 1);
+    const wait = Math.max(oldest.appendedAt + maxAge - performance.now(), maxAge / 10, 1);
     this.#ageTimer = setTimeout(
       () => {
         this.#ageTimer = undefined;

@@ -1,42 +1,65 @@
-interface Node<Value> {
-  children: Map<string, Node<Value>> | undefined;
+/** What begins with the same segments. Most nodes have one child, and no map for it. */
+class Node<Value> {
   value: Value | undefined;
+  #segment: string | undefined;
+  #child: Node<Value> | undefined;
+  #others: Map<string, Node<Value>> | undefined;
+
+  get isEmpty(): boolean {
+    return this.value === undefined && this.#child === undefined && this.#others === undefined;
+  }
+
+  child(segment: string): Node<Value> | undefined {
+    return segment === this.#segment ? this.#child : this.#others?.get(segment);
+  }
+
+  children(): Node<Value>[] {
+    const others = this.#others?.values() ?? [];
+    return this.#child === undefined ? [...others] : [this.#child, ...others];
+  }
+
+  make(segment: string): Node<Value> {
+    const known = this.child(segment);
+    if (known !== undefined) return known;
+    const child = new Node<Value>();
+    if (this.#child === undefined) {
+      this.#segment = segment;
+      this.#child = child;
+    } else {
+      (this.#others ??= new Map()).set(segment, child);
+    }
+    return child;
+  }
+
+  delete(segment: string): void {
+    if (segment === this.#segment) this.#segment = this.#child = undefined;
+    else this.#others?.delete(segment);
+    if (this.#others?.size === 0) this.#others = undefined;
+  }
 }
 
 /** Values by dot-separated names, which are topics or the patterns of matchers, found by one from the other. */
 export class SegmentTree<Value> {
-  readonly #root: Node<Value> = { children: undefined, value: undefined };
+  readonly #root = new Node<Value>();
 
   set(name: string, value: Value): void {
     let node = this.#root;
-    for (const segment of name.split('.')) {
-      node.children ??= new Map();
-      let child = node.children.get(segment);
-      if (child === undefined) {
-        child = { children: undefined, value: undefined };
-        node.children.set(segment, child);
-      }
-      node = child;
-    }
+    for (const segment of name.split('.')) node = node.make(segment);
     node.value = value;
   }
 
   delete(name: string): void {
-    const segments = name.split('.');
-    const path = [this.#root];
-    for (const segment of segments) {
-      const child = path.at(-1)?.children?.get(segment);
+    const path: { readonly parent: Node<Value>; readonly segment: string }[] = [];
+    let node = this.#root;
+    for (const segment of name.split('.')) {
+      const child = node.child(segment);
       if (child === undefined) return;
-      path.push(child);
+      path.push({ parent: node, segment });
+      node = child;
     }
-    const last = path.at(-1);
-    if (last !== undefined) last.value = undefined;
-    for (let depth = segments.length; depth > 0; depth--) {
-      const node = path[depth];
-      const parent = path[depth - 1];
-      if (node?.value !== undefined || node?.children !== undefined) return;
-      parent?.children?.delete(segments[depth - 1] ?? '');
-      if (parent?.children?.size === 0) parent.children = undefined;
+    node.value = undefined;
+    for (const { parent, segment } of path.toReversed()) {
+      if (parent.child(segment)?.isEmpty === true) parent.delete(segment);
     }
   }
 
@@ -57,6 +80,7 @@ export class SegmentTree<Value> {
     const found: Node<Value>[] = [];
     let nodes = [this.#root];
     for (const [index, segment] of segments.entries()) {
+      if (nodes.length === 0) break;
       // A last `**` is any rest, but for an empty one.
       if (segment !== '' || index < segments.length - 1) found.push(...childrenOf(nodes, '**'));
       const isWild = segment === '*' || segment === '**';
@@ -69,28 +93,25 @@ export class SegmentTree<Value> {
 
 function childrenOf<Value>(nodes: readonly Node<Value>[], segment: string): Node<Value>[] {
   const found: Node<Value>[] = [];
-  for (const { children } of nodes) {
-    const child = children?.get(segment);
+  for (const node of nodes) {
+    const child = node.child(segment);
     if (child !== undefined) found.push(child);
   }
   return found;
 }
 
 /** `*` is any one segment, but for an empty one. */
-function namedChildren<Value>({ children }: Node<Value>): Node<Value>[] {
-  return [...(children ?? [])].filter(([segment]) => segment !== '').map(([, child]) => child);
+function namedChildren<Value>(node: Node<Value>): Node<Value>[] {
+  const empty = node.child('');
+  return empty === undefined ? node.children() : node.children().filter((each) => each !== empty);
 }
 
 /** All that is below, but for what only adds an empty segment. */
 function restsOf<Value>(nodes: readonly Node<Value>[]): Node<Value>[] {
   const found = nodes.flatMap(namedChildren);
-  for (const empty of childrenOf(nodes, '')) addChildren(found, empty);
-  for (const node of found) addChildren(found, node);
+  for (const empty of childrenOf(nodes, '')) for (const rest of empty.children()) found.push(rest);
+  for (const node of found) for (const rest of node.children()) found.push(rest);
   return found;
-}
-
-function addChildren<Value>(found: Node<Value>[], { children }: Node<Value>): void {
-  for (const child of children?.values() ?? []) found.push(child);
 }
 
 function valuesOf<Value>(nodes: readonly Node<Value>[]): Value[] {

@@ -13,6 +13,8 @@ export interface TopicRule {
 
 /** Matchers that nobody uses are kept this long, in number, so that clients that come back find them. */
 const IDLE_MATCHERS = 16;
+/** Types that are shared by the events that have them. */
+const SHARED_TYPES = 256;
 
 /** The indexes of all topics that have an event in the log or a reader, and of all matchers in use. */
 export class Topics {
@@ -23,6 +25,7 @@ export class Topics {
   /** Matchers without a reader, by pattern, the one that was used last at the end. */
   readonly #idlePatterns = new Set<string>();
   readonly #lostTopics = new LostTopics();
+  readonly #types = new Map<string, string>();
   #bytes = 0;
 
   get size(): number {
@@ -34,7 +37,7 @@ export class Topics {
     return this.#bytes;
   }
 
-  /** The record with the topics and the key that all its entries share; its topics have indexes from now on. */
+  /** The record with the topics, the key and the type that entries share; its topics have indexes from now on. */
   adopt(record: EventRecord): EventRecord {
     const indexes = record.topics.map((topic) => this.#open(topic));
     const [first] = indexes;
@@ -43,7 +46,17 @@ export class Topics {
         ? first.names
         : Object.freeze(indexes.flatMap(({ names }) => names));
     const key = record.key === undefined ? undefined : (first?.keyOf(record.key) ?? record.key);
-    return { ...record, topics, key };
+    return { ...record, topics, key, type: this.#typeOf(record.type) };
+  }
+
+  #typeOf(type: string | undefined): string | undefined {
+    if (type === undefined) return undefined;
+    const known = this.#types.get(type);
+    if (known !== undefined) return known;
+    if (this.#types.size >= SHARED_TYPES) this.#types.clear();
+    const own = ownCopy(type);
+    this.#types.set(own, own);
+    return own;
   }
 
   /** @param entry of a record that was adopted */

@@ -11,7 +11,8 @@ import type { DeliveryOptions } from '../delivery/options.js';
 /** Options of `SseModule`: times in milliseconds, sizes in bytes, `false` switches a thing off. */
 export interface SseModuleOptions {
   /**
-   * The replay window that every instance keeps in memory. The first bound that is passed trims.
+   * The replay window that every instance keeps in memory. The first bound that is passed trims. `maxBytes` counts all
+   * that events take there: their bytes, and the objects, topics, keys and indexes that hold them.
    * Default `{ maxEvents: 50_000, maxBytes: 67_108_864, maxAge: false }`.
    *
    * What `topics` says is kept beyond that window, in the backplane's archive: of several rules the first that

@@ -77,7 +77,7 @@ afterEach(async () => {
 
 it('does not cut off a client that takes a large event slowly but steadily', async () => {
   const module = await Test.createTestingModule({
-    imports: [SseModule.forRoot({ stallTimeout: 300 })],
+    imports: [SseModule.forRoot({ stallTimeout: 300, maxEventBytes: 32 * 1024 * 1024 })],
     controllers: [Routes],
   }).compile();
   const app = module.createNestApplication();

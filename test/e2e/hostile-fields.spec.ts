@@ -66,7 +66,7 @@ describe.each(judges)('as %s sees it,', (_, connect) => {
   });
 
   async function start(path: string, types: readonly string[]): Promise<EventBus> {
-    const app = await bench.start(Routes);
+    const app = await bench.start({ controllers: [Routes], sse: { maxEventBytes: 2_097_152 } });
     judge = connect(`${urlOf(app)}${path}`, types);
     await until('a connection', () => app.get(SseConnections).count === 1);
     if (path === '/own') await until('a subscription', () => messages.observed);

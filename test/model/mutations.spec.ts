@@ -114,11 +114,6 @@ const IN_THE_READER: Record<string, Mutation> = {
     from: 'this.#hasBegun && this.#sink.room > 0',
     to: 'this.#hasBegun',
   },
-  'an age that trims while readers have yet to run': {
-    file: 'log/log.ts',
-    from: '        this.#turn.request();\n      },',
-    to: '        this.#trim();\n      },',
-  },
   'a plain stream that does not notice that the log has broken off': {
     file: 'reader/topic-cursor.ts',
     from: ' || log.breaks !== this.#breaks',

@@ -26,7 +26,7 @@ it.each([['a'], ['a', 'b']])(
     const [last = ''] = topics.toReversed();
     let isRead = false;
     let sent = 0;
-    const outlet = { room: 1_000, isClear: () => true, send: () => void sent++ };
+    const outlet = { room: 1_000, isClear: () => true, send: () => (sent += 1) };
     const cursor = new TopicCursor(context, topics, { run: () => (isRead = true) });
     cursor.readAlone(0, outlet);
     for (const offset of [1, 2]) log.append(offset, { topics: [last], text: 'x', isJson: false });
