@@ -38,6 +38,8 @@ export class EventBus<Events extends object = object> {
   readonly #backplane: Backplane;
   readonly #logger = new Logger('EventBus');
   readonly #context: ReaderContext;
+  #isClosed = false;
+  readonly #underWay = new Set<Promise<Cursor>>();
 
   /** @internal Made by `SseModule`. */
   constructor(log: Log, turn: TurnScheduler, backplane: Backplane) {
@@ -97,6 +99,10 @@ export class EventBus<Events extends object = object> {
     const plan = planStream(options);
     const connection = this.#connection;
     const stream = new Observable<SseEvent>((subscriber) => {
+      if (this.#isClosed) {
+        subscriber.complete();
+        return undefined;
+      }
       if (connection === undefined || connection.isEnded) {
         if (connection?.isSilent !== true) return this.#subscribe(selected, plan, subscriber);
       } else {
@@ -105,6 +111,16 @@ export class EventBus<Events extends object = object> {
       return undefined;
     });
     return stream as Observable<SseEvent<Events>>;
+  }
+
+  /** @internal Resolves when the publishes that are under way have come to their end, whichever. */
+  async settled(): Promise<void> {
+    await Promise.allSettled(this.#underWay);
+  }
+
+  /** @internal From now on there is nothing to stream. */
+  close(): void {
+    this.#isClosed = true;
   }
 
   /** @internal Calls `work` so that the streams which it opens find their connection. */
@@ -154,7 +170,11 @@ export class EventBus<Events extends object = object> {
 
   async #publish(topics: unknown, event: unknown, options?: PublishOptions): Promise<Cursor> {
     const record = toRecord(checkTopics(topics), event);
-    return this.#backplane.publish(record, options);
+    const publication = this.#backplane.publish(record, options);
+    this.#underWay.add(publication);
+    const forget = () => this.#underWay.delete(publication);
+    publication.then(forget, forget);
+    return publication;
   }
 
   #warn(message: string, error?: unknown): void {

@@ -92,10 +92,15 @@ export class HeaderGate {
     Reflect.deleteProperty(controller ?? {}, 'abort');
   }
 
+  /** Tells the handler, which may listen to its `@SseSignal()`, that nobody listens to it any more. */
+  abort(): void {
+    abortControllerOf(this.#response)?.abort();
+  }
+
   /** Ends a response that was taken over, unless it is destroyed. */
   end(): void {
     if (!this.#response.destroyed) this.#response.end();
-    abortControllerOf(this.#response)?.abort();
+    this.abort();
   }
 
   /** Where messages go that Nest would write itself, those of interceptors further out. */

@@ -5,7 +5,11 @@ import type { HttpResponse } from './http.js';
 export interface OpenRequest {
   readonly response: HttpResponse;
   readonly gate: HeaderGate;
-  readonly route: string;
+  readonly method: string;
+  /** The pattern that the request matched. */
+  readonly pattern: string;
+  /** As requested, without the query. */
+  readonly path: string;
   readonly remoteAddress: string;
   readonly lastEventId: string | undefined;
   /** Whether nobody further out waits for what the handler's Observable does. */

@@ -127,7 +127,9 @@ export class TopicCursor extends IndexCursor implements Work {
     });
   }
 
+  /** What is left of a round may still come by here: there is nothing to read for it. */
   release(): void {
+    this.#outlet = undefined;
     for (const { index } of this.#cursors) index.audience.leave(this);
     if (this.#topics instanceof TopicMatcher) this.#context.log.releaseRule(this.#topics);
     else for (const topic of this.#topics) this.#context.log.release(topic);
