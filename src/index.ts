@@ -1,7 +1,7 @@
 export { EventBus, EventBus as SseEventBus } from './bus/event-bus.js';
 export { matching, type TopicMatcher } from './log/matching.js';
 export type { SnapshotReason, StreamOptions } from './reader/stream-options.js';
-export type { ConnectionInfo, EndReason } from './delivery/connection-info.js';
+export type { ConnectionInfo, EndReason, LateError } from './delivery/connection-info.js';
 export { SseConnections } from './delivery/sse-connections.js';
 export { SseError, type SseErrorCode } from './errors.js';
 export {

@@ -49,6 +49,8 @@ export class EventBus<Events extends object = object> {
   readonly #chainOf: ChainOf;
   readonly #said = new Set<string>();
   readonly #maxEventBytes: number;
+  #isClosed = false;
+  readonly #underWay = new Set<Promise<Cursor>>();
 
   /** @internal Made by `SseModule`. */
   constructor(
@@ -136,6 +138,16 @@ export class EventBus<Events extends object = object> {
     return stream as Observable<SseEvent<Events>>;
   }
 
+  /** @internal Resolves when the publishes that are under way have come to their end, whichever. */
+  async settled(): Promise<void> {
+    await Promise.allSettled(this.#underWay);
+  }
+
+  /** @internal From now on there is nothing to stream. */
+  close(): void {
+    this.#isClosed = true;
+  }
+
   /**
    * @internal Calls `work` for a connection.
    *
@@ -152,6 +164,10 @@ export class EventBus<Events extends object = object> {
     madeFor: Binding | undefined,
   ): (() => void) | undefined {
     if (subscriber.closed) return undefined;
+    if (this.#isClosed) {
+      subscriber.complete();
+      return undefined;
+    }
     const subscription = new StreamSubscription(this.#context, this.#turn, selection, subscriber);
     const own = this.#bindings.of(subscriber);
     if (own !== undefined) {
@@ -200,7 +216,11 @@ export class EventBus<Events extends object = object> {
       conceals: this.#context.conceals,
     });
     if (options !== undefined) checkPublishOptions(options);
-    return this.#backplane.publish(record, options);
+    const publication = this.#backplane.publish(record, options);
+    this.#underWay.add(publication);
+    const forget = () => this.#underWay.delete(publication);
+    publication.then(forget, forget);
+    return publication;
   }
 
   #warn(message: string, error?: unknown): void {

@@ -1,5 +1,5 @@
 import { OutgoingMessage, type ServerResponse } from 'node:http';
-import { type HttpResponse, isHttp2 } from './http.js';
+import { type HttpResponse, isHttp2, sessionOf } from './http.js';
 
 /** What the bytes of a response's body are written to: a socket, or the response itself. */
 export interface Target {
@@ -25,14 +25,42 @@ export function mayWriteToSocket(response: HttpResponse): response is ServerResp
   );
 }
 
+/** What a socket's handle counts, in bytes; of a TLS socket the TCP handle below it has these too. */
+interface Handle {
+  /** All that it was ever given, what waits included. */
+  readonly bytesWritten?: number;
+  /** What the kernel has yet to take. */
+  readonly writeQueueSize?: number;
+  readonly _parent?: Handle | null;
+}
+
+/** The largest frame that HTTP/2 has unless the peers agree on more (RFC 9113, section 4.2). */
+const HTTP2_FRAME = 16_384;
+
 /**
- * Bytes that wait, to the byte if the platform tells, so that it shrinks while a large write is being taken.
- * A socket's own timeout looks at the same, so as not to fire while a write makes progress.
+ * Bytes below which nothing is progress. Several HTTP/2 streams share a socket: what others write in
+ * silence, their heartbeats, does not make this one's client take anything.
  */
-export function queuedOf(response: HttpResponse): number {
-  if (isHttp2(response)) return response.writableLength;
-  const { socket } = response as {
-    readonly socket: { readonly _handle?: { readonly writeQueueSize?: number } | null } | null;
+export function leastProgressOf(response: HttpResponse): number {
+  return isHttp2(response) ? HTTP2_FRAME : 1;
+}
+
+/**
+ * Bytes that the kernel has taken so far: it grows while a single large write is being taken, which the
+ * streams of Node only tell the end of. Of HTTP/2 those of all streams of the session, as nobody tells
+ * how far the write of one has come; over TLS the encrypted ones.
+ */
+export function takenOf(response: HttpResponse): number {
+  const handle = handleOf(response);
+  const lowest = handle?._parent ?? handle;
+  return (lowest?.bytesWritten ?? 0) - (lowest?.writeQueueSize ?? 0);
+}
+
+function handleOf(response: HttpResponse): Handle | null | undefined {
+  const session = sessionOf(response);
+  if (isHttp2(response) && session?.destroyed !== false) return undefined;
+  const { socket } = (session ?? response) as {
+    readonly socket: { readonly _handle?: Handle | null } | null;
   };
-  return socket?._handle?.writeQueueSize ?? 0;
+  return socket?._handle;
 }

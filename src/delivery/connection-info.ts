@@ -1,3 +1,5 @@
+import type { OpenRequest } from './open-request.js';
+
 /** Why a connection ended: see {@link EndReason}. */
 export const END_REASONS = [
   'client',
@@ -28,8 +30,11 @@ export type EndReason = (typeof END_REASONS)[number];
 export interface ConnectionInfo {
   /** Counted from 1 in each process. */
   readonly id: number;
-  /** Method and path as requested, without the query. */
+  /** Method and pattern of the route, prefix and version included: `GET /jobs/:id`. */
   readonly route: string;
+  /** The path as requested, without the query: `/jobs/7`. */
+  readonly path: string;
+  /** The client's address; behind proxies as far as the adapter's `trust proxy` goes. */
   readonly remoteAddress: string;
   /** Topics, and patterns of matchers, of the bus streams that are open on it. */
   readonly topics: readonly string[];
@@ -38,4 +43,32 @@ export interface ConnectionInfo {
   readonly bytes: number;
   /** Whether the client has yet to take what passed the high-water mark. */
   readonly isBehind: boolean;
+}
+
+/** Something that failed when the client could no longer be answered with a status. */
+export interface LateError {
+  readonly error: unknown;
+  /** What became of it, as in the log. */
+  readonly message: string;
+  readonly connection: ConnectionInfo;
+}
+
+/** @param since on the monotonic clock */
+export function infoOf(
+  id: number,
+  { method, pattern, path, remoteAddress }: OpenRequest,
+  since: number,
+  reader: { readonly topics: readonly string[] } | undefined,
+  outbox: { readonly sent: number; readonly isBehind: boolean },
+): ConnectionInfo {
+  return {
+    id,
+    route: `${method} ${pattern}`,
+    path,
+    remoteAddress,
+    topics: reader?.topics ?? [],
+    since: new Date(performance.timeOrigin + since),
+    bytes: outbox.sent,
+    isBehind: outbox.isBehind,
+  };
 }

@@ -3,7 +3,7 @@ import type { Outlet, Output, ConnectionPort } from '../reader/sink.js';
 import type { SseEvent } from '../log/event.js';
 import type { Task } from '../log/turn-scheduler.js';
 import { encodeFrame } from '../wire/frame.js';
-import type { ConnectionInfo, EndReason } from './connection-info.js';
+import { type ConnectionInfo, type EndReason, infoOf } from './connection-info.js';
 import type { Connections } from './connections.js';
 import { destroy, type HttpResponse, isGone } from './http.js';
 import { HandlerObserver } from './handler-observer.js';
@@ -24,6 +24,8 @@ export class Connection implements ConnectionPort, Task {
   #isOpen = false;
   #isBeatDue = false;
   #isRunning = false;
+  /** Whether it ends as soon as it has read what is there. */
+  #isLeaving = false;
   readonly #outbox: Outbox;
   queued = false;
   readonly #connections: Connections;
@@ -43,12 +45,9 @@ export class Connection implements ConnectionPort, Task {
     this.#request = opening;
     this.#connections = delivery;
     this.handler = new HandlerObserver(this, delivery);
-    const { maxLifetime } = delivery.options;
     this.#outbox = new Outbox(opening.response, delivery.cache, delivery.options, this);
     this.#since = this.#lastWriteAt = delivery.now;
-    // Clients that came together do not have to leave together.
-    if (maxLifetime !== false)
-      this.#endsAt = this.#since + Math.round(maxLifetime * (1 - Math.random() / 10));
+    this.#endsAt = delivery.drawEnd();
     opening.gate.divert(this.handler);
   }
 
@@ -78,15 +77,7 @@ export class Connection implements ConnectionPort, Task {
   }
 
   get info(): ConnectionInfo {
-    return {
-      id: this.id,
-      route: this.#request.route,
-      remoteAddress: this.#request.remoteAddress,
-      topics: this.reader?.topics ?? [],
-      since: new Date(performance.timeOrigin + this.#since),
-      bytes: this.#outbox.sent,
-      isBehind: this.#outbox.isBehind,
-    };
+    return infoOf(this.id, this.#request, this.#since, this.reader, this.#outbox);
   }
 
   attach(completion: NestObserver): void {
@@ -111,12 +102,19 @@ export class Connection implements ConnectionPort, Task {
     if (this.#isBeatDue) this.#beat();
     this.#flush();
     this.handler.resume();
+    if (this.#isLeaving) this.leave();
+  }
+
+  /** Ends for the drain: now if it has read everything, else when it has. */
+  leave(): void {
+    this.#isLeaving = true;
+    if (!this.#outbox.isBehind && !this.queued) this.end('drain');
   }
 
   begin(id: string | undefined): void {
     if (this.#isOpen) {
       if (id !== undefined) this.#outbox.push(encodeFrame({ id }));
-    } else {
+    } else if (this.#reason === undefined) {
       this.#open(id);
     }
   }
@@ -124,8 +122,13 @@ export class Connection implements ConnectionPort, Task {
   write(frame: Buffer): void {
     if (this.#reason !== undefined) return;
     this.#outbox.push(frame);
-    if (this.#outbox.isFull) this.#flush();
-    if (this.#outbox.isOverflowing) this.end('overflow');
+    if (this.#outbox.isFull) {
+      if (!this.#isOpen) this.#open(undefined);
+      this.#flush();
+    }
+    // Before the headers nothing bounds a handler's Observable; a reader has its room.
+    const mayWait = this.#outbox.hasBegun || this.#isRunning;
+    if ((this.#outbox.isBehind || !mayWait) && this.#outbox.isOverflowing) this.end('overflow');
     if (!this.#isRunning) this.schedule();
   }
 
@@ -137,8 +140,7 @@ export class Connection implements ConnectionPort, Task {
   writeLate(frame: Buffer): void {
     const { response } = this;
     if (!response.headersSent || response.writableEnded || isGone(response)) return;
-    this.#outbox.push(frame);
-    this.#outbox.flush();
+    this.#outbox.writeLate(frame);
   }
 
   /** The Observable failed: before anything went out Nest can still answer, later the client is told. */
@@ -150,7 +152,7 @@ export class Connection implements ConnectionPort, Task {
       this.#nest?.error(error);
       return;
     }
-    this.write(this.#connections.exceptionFrame(error));
+    this.write(this.#connections.exceptionFrame(this, error));
     this.end('error');
   }
 
@@ -166,6 +168,8 @@ export class Connection implements ConnectionPort, Task {
     }
     if (this.isEnded) return;
     this.#finish(reason);
+    // Nest does so when the client leaves: what waits on the signal is not to find its Observable gone.
+    if (reason !== 'complete' && reason !== 'error') this.#request.gate.abort();
     if (isHopeless) destroy(this.response);
     if (this.isOurs) {
       this.#request.gate.end();
@@ -193,8 +197,8 @@ export class Connection implements ConnectionPort, Task {
     return this.#connections.options.heartbeatInterval;
   }
 
-  /** Looks at the clock, on behalf of all the timers that a connection would need. */
-  tick(now: number): void {
+  /** Looks at the clock, which may come too late to see whether anybody took anything meanwhile. */
+  tick(now: number, isLate: boolean): void {
     const { openTimeout, stallTimeout, heartbeatInterval } = this.#connections.options;
     const { sent } = this.#outbox;
     if (sent !== this.#sentBefore) this.#lastWriteAt = now;
@@ -207,7 +211,7 @@ export class Connection implements ConnectionPort, Task {
       this.#flush();
     } else if (this.#outbox.isBehind) {
       if (this.#outbox.hasMoved()) this.#lastWriteAt = now;
-      else if (stallTimeout !== false && quiet >= stallTimeout) this.end('stalled');
+      else if (stallTimeout !== false && quiet >= stallTimeout && !isLate) this.end('stalled');
     } else if (heartbeatInterval !== false && quiet >= heartbeatInterval) {
       this.#isBeatDue = true;
       this.schedule();
@@ -215,7 +219,7 @@ export class Connection implements ConnectionPort, Task {
   }
 
   warn(message: string, error?: unknown): void {
-    this.#connections.warn(message, error);
+    this.#connections.report(this, message, error);
   }
 
   #open(id: string | undefined, ending?: EndReason): void {
@@ -228,8 +232,7 @@ export class Connection implements ConnectionPort, Task {
     }
     this.#isOpen = true;
     const retry = this.#connections.drawRetry(ending);
-    if (retry === undefined && id === undefined) return;
-    this.#outbox.pushFirst(encodeFrame({ retry, id }));
+    if (retry !== undefined || id !== undefined) this.#outbox.pushFirst(encodeFrame({ retry, id }));
   }
 
   #beat(): void {
@@ -268,6 +271,7 @@ export class Connection implements ConnectionPort, Task {
 
   #finish(reason: EndReason): void {
     this.#reason = reason;
+    this.#outbox.close();
     this.#connections.onEnd(this, reason);
   }
 }

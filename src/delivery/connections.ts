@@ -1,18 +1,22 @@
 import type { Http2Session } from 'node:http2';
 import { Logger } from '@nestjs/common';
+import { Subject } from 'rxjs';
 import { renderError } from '../errors.js';
 import { STRAY_EVENT } from '../log/stray-streams.js';
 import type { TurnScheduler } from '../log/turn-scheduler.js';
 import { JoinedFramesCache } from '../wire/joined-frames.js';
 import { Connection } from './connection.js';
-import { END_REASONS, type EndReason } from './connection-info.js';
+import { END_REASONS, type EndReason, type LateError } from './connection-info.js';
 import { exceptionFrame } from './exception.js';
 import { destroy, type HttpResponse, isGone, onceReset, sessionOf } from './http.js';
+import { Deadline } from './deadline.js';
 import type { HandlerChain, NestPort, OpenRequest } from './open-request.js';
 import type { DeliveryOptions } from './options.js';
 
 /** Milliseconds told to a client that is refused, before random doubling, where `retry` is off. */
 const LONG_RETRY = 30_000;
+/** Milliseconds for what was written in the last moment of the drain to get on its way. */
+const LAST_MOMENT = 100;
 /** What a refused client is told, as a multiple of `retry.max`. */
 const LONG_RETRY_FACTOR = 5;
 
@@ -35,6 +39,8 @@ export class Connections {
   #hasSeenStray = false;
   /** Open ones of HTTP/2 clients, to be closed at the end of the drain. */
   readonly #sessions = new Set<Http2Session>();
+  readonly errors = new Subject<LateError>();
+  #interval = 0;
   #onEmpty: (() => void) | undefined;
 
   constructor(
@@ -81,7 +87,7 @@ export class Connections {
     this.ended[reason]++;
     this.#connections.delete(connection);
     if (!isGone(connection.response)) this.#leaving.set(connection, this.#now);
-    this.#logger.debug(`Connection ${describe(connection)} ended: ${reason}`);
+    this.#logger.verbose(`Connection ${describe(connection)} ended: ${reason}`);
   }
 
   /** Milliseconds for `retry:`, drawn at random so that a herd of clients spreads out. */
@@ -95,8 +101,15 @@ export class Connections {
     return Math.round(retry.min + Math.random() * (retry.max - retry.min));
   }
 
-  exceptionFrame(error: unknown): Buffer {
-    this.warn('A stream failed after its response had begun', error);
+  /** When a connection that begins now has to end: those that came together do not leave together. */
+  drawEnd(): number | undefined {
+    const { maxLifetime } = this.options;
+    if (maxLifetime === false) return undefined;
+    return this.#now + Math.round(maxLifetime * (1 - Math.random() / 10));
+  }
+
+  exceptionFrame(connection: Connection, error: unknown): Buffer {
+    this.report(connection, 'A stream failed after its response had begun', error);
     return exceptionFrame(error);
   }
 
@@ -106,36 +119,50 @@ export class Connections {
     this.#hasSeenStray = true;
   }
 
-  warn(message: string, error?: unknown): void {
+  report(connection: Connection, message: string, error?: unknown): void {
     this.#logger.error(message, error === undefined ? undefined : renderError(error));
+    if (this.errors.observed) this.errors.next({ error, message, connection: connection.info });
   }
 
   /**
-   * Ends all connections, so that the process can stop. What was published before still goes out; who has
-   * not taken it within `drain.timeout` is cut off.
+   * Ends all connections, so that the process can stop. What was published before still goes out: who has
+   * read it to the end goes at once, who is behind reads on, and who has not taken it within
+   * `drain.timeout` is cut off.
+   *
+   * @param caughtUp resolves when what was published is in the log
    */
-  async drain(): Promise<void> {
+  async drain(caughtUp: Promise<unknown>): Promise<void> {
     this.#isDraining = true;
-    await new Promise((resolve) => setImmediate(resolve));
-    await new Promise((resolve) => setImmediate(resolve));
+    const timeout = new Deadline(this.options.drain.timeout);
+    await timeout.orSooner(caughtUp);
+    // What is not read in the first round is what operators and shared streams hand on by themselves.
+    await timeout.orSooner(this.turn.nextRound());
+    await timeout.orSooner(this.turn.nextRound());
+    for (const connection of this.#connections) connection.leave();
+    await timeout.orSooner(this.#empty());
     for (const connection of this.#connections) connection.end('drain');
-    if (this.#leaving.size > 0) await this.#left(this.options.drain.timeout);
+    timeout.clear();
+    if (this.#leaving.size > 0) await this.#cutOff();
     this.#isDrained = true;
     for (const session of this.#sessions) session.close();
   }
 
-  /** Resolves when those who are leaving have left; who has not in time is cut off. */
-  #left(timeout: number): Promise<void> {
+  /** Resolves when there is no connection, and those that have ended are taken to the end. */
+  #empty(): Promise<void> {
+    if (this.#connections.size === 0 && this.#leaving.size === 0) return Promise.resolve();
     return new Promise((resolve) => {
       this.#onEmpty = resolve;
-      setTimeout(() => {
-        for (const { response } of this.#leaving.keys()) {
-          sessionOf(response)?.destroy();
-          destroy(response);
-        }
-        resolve();
-      }, timeout).unref();
     });
+  }
+
+  async #cutOff(): Promise<void> {
+    const moment = new Deadline(LAST_MOMENT);
+    await moment.orSooner(this.#empty());
+    moment.clear();
+    for (const { response } of this.#leaving.keys()) {
+      sessionOf(response)?.destroy();
+      destroy(response);
+    }
   }
 
   /**
@@ -144,11 +171,21 @@ export class Connections {
    */
   #remember(response: HttpResponse): void {
     const session = sessionOf(response);
-    if (session === undefined) return;
+    if (session === undefined) {
+      this.#endSocketAfter(response);
+      return;
+    }
     if (this.#isDrained) response.once('close', () => session.close());
     if (this.#sessions.has(session)) return;
     this.#sessions.add(session);
     session.once('close', () => this.#sessions.delete(session));
+  }
+
+  /** The server that closes waits for a socket which is used again after it has begun to. */
+  #endSocketAfter(response: HttpResponse): void {
+    if (!this.#isDraining) return;
+    const { socket } = response.req;
+    response.once('finish', () => socket.end());
   }
 
   #onClose(connection: Connection): void {
@@ -159,8 +196,9 @@ export class Connections {
 
   #rest(): void {
     if (this.#leaving.size > 0) return;
+    if (this.#connections.size > 0) return;
     this.#onEmpty?.();
-    if (this.#connections.size === 0) this.#stopTimer();
+    this.#stopTimer();
   }
 
   #startTimer(): void {
@@ -172,8 +210,8 @@ export class Connections {
         (time) => time !== false,
       ),
     );
-    const interval = Math.min(Math.max(shortest / 4, 5), 1_000);
-    this.#timer = setInterval(() => this.#tick(), interval).unref();
+    this.#interval = Math.min(Math.max(shortest / 4, 5), 1_000);
+    this.#timer = setInterval(() => this.#tick(), this.#interval).unref();
   }
 
   #stopTimer(): void {
@@ -182,8 +220,10 @@ export class Connections {
   }
 
   #tick(): void {
+    const before = this.#now;
     this.#now = wholeMilliseconds();
-    for (const connection of this.#connections) connection.tick(this.#now);
+    const isLate = this.#now - before > this.#interval * 2;
+    for (const connection of this.#connections) connection.tick(this.#now, isLate);
     const { stallTimeout } = this.options;
     for (const [connection, endedAt] of this.#leaving) {
       const { response } = connection;

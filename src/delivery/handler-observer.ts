@@ -179,7 +179,7 @@ export class HandlerObserver implements Output {
     } catch (error) {
       const errors: unknown[] = isA(error, UnsubscriptionError) ? error.errors : [error];
       // Who ends a connection has not caused it.
-      for (const each of errors) this.#connections.warn('A stream failed when it was ended', each);
+      for (const each of errors) this.#connection.warn('A stream failed when it was ended', each);
     }
     reader?.close();
   }
@@ -190,7 +190,7 @@ export class HandlerObserver implements Output {
       const isPlaced = fields.id === undefined || this.#takesId(message, fields.id);
       return encodeFrame(isPlaced ? fields : { ...fields, id: undefined });
     } catch (error) {
-      this.#connections.warn('A message was dropped: its data is not what JSON can hold', error);
+      this.#connection.warn('A message was dropped: its data is not what JSON can hold', error);
       return undefined;
     }
   }

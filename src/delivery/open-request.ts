@@ -4,7 +4,11 @@ import type { HttpResponse } from './http.js';
 export interface OpenRequest {
   readonly response: HttpResponse;
   readonly gate: ResponseGate;
-  readonly route: string;
+  readonly method: string;
+  /** The pattern that the request matched. */
+  readonly pattern: string;
+  /** As requested, without the query. */
+  readonly path: string;
   readonly remoteAddress: string;
   readonly lastEventId: string | undefined;
   /** Whether nobody further out waits for what the handler's Observable does. */
@@ -39,6 +43,8 @@ export interface ResponseGate {
   takeOver(finish: () => void): void;
   /** Answers 204 and ends, if nothing has been sent; false if that is not possible any more. */
   answerNoContent(): boolean;
+  /** Tells the handler, which may listen to its `@SseSignal()`, that nobody listens to it any more. */
+  abort(): void;
   /** Ends a response that was taken over, unless it is destroyed. */
   end(): void;
   /** Where messages go that Nest would write itself, those of interceptors further out. */

@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import type { Outlet } from '../reader/sink.js';
 import type { JoinedFrames, JoinedFramesCache } from '../wire/joined-frames.js';
-import { mayWriteToSocket, queuedOf, type Target } from './body-writer.js';
+import { leastProgressOf, mayWriteToSocket, takenOf, type Target } from './body-writer.js';
 import type { HttpResponse } from './http.js';
 
 /** Bounds of what waits for one client, in bytes. */
@@ -27,11 +27,14 @@ export class Outbox implements Outlet {
   /** Writes that crossed the high-water mark and were not yet taken. */
   #crossings = 0;
   #sent = 0;
+  #isClosed = false;
   readonly #limits: OutboxLimits;
   readonly #cache: JoinedFramesCache;
   readonly #response: HttpResponse;
   readonly #owner: OutboxOwner;
-  #queued = 0;
+  /** What the kernel had taken, and what waited, when the client was last seen to take something. */
+  #taken = 0;
+  #leftThen = 0;
 
   constructor(
     response: HttpResponse,
@@ -65,7 +68,12 @@ export class Outbox implements Outlet {
   }
 
   isClear(): boolean {
-    return this.#crossings === 0 && this.#waiting === undefined && this.#target !== undefined;
+    return (
+      this.#crossings === 0 &&
+      this.#waiting === undefined &&
+      this.#target !== undefined &&
+      !this.#isClosed
+    );
   }
 
   /** Whether the client has yet to take what crossed the high-water mark. */
@@ -73,9 +81,9 @@ export class Outbox implements Outlet {
     return this.#crossings > 0;
   }
 
-  /** Bytes that may come until it is enough; none for a client that is behind. */
+  /** Bytes that may come until it is enough; none for a client that is behind, or that has its all. */
   get room(): number {
-    return this.#crossings > 0 ? 0 : this.#limits.highWaterMark - this.#length;
+    return this.#crossings > 0 || this.#isClosed ? 0 : this.#limits.highWaterMark - this.#length;
   }
 
   /** Whether so much waits that it should go out before the turn ends, and the kernel may take it. */
@@ -84,19 +92,35 @@ export class Outbox implements Outlet {
     return this.#length >= highWaterMark && (this.#target?.writableLength ?? 0) < highWaterMark;
   }
 
+  /** Whether more waits than may wait for a client that cannot be written to. */
   get isOverflowing(): boolean {
-    return this.#crossings > 0 && this.#length > this.#limits.maxBuffered;
+    return this.#length > this.#limits.maxBuffered;
   }
 
-  /** Whether the client has taken anything since this was last asked. */
+  /** Whether the client has taken anything since this was last true. */
   hasMoved(): boolean {
-    const before = this.#queued;
-    this.#queued = queuedOf(this.#response);
-    return this.#queued !== before;
+    const taken = takenOf(this.#response);
+    const left = this.#response.writableLength;
+    const isMore = taken - this.#taken >= leastProgressOf(this.#response);
+    if (!isMore && left === this.#leftThen) return false;
+    this.#taken = taken;
+    this.#leftThen = left;
+    return true;
+  }
+
+  /** Nothing is written any more. */
+  close(): void {
+    this.#isClosed = true;
+    this.#waiting = undefined;
+  }
+
+  /** Writes a frame though it is closed: the response is not over yet. */
+  writeLate(frame: Buffer): void {
+    this.#write(this.#cache.join(undefined, frame));
   }
 
   push(frame: Buffer): void {
-    this.#waiting = this.#cache.join(this.#waiting, frame);
+    if (!this.#isClosed) this.#waiting = this.#cache.join(this.#waiting, frame);
   }
 
   /** For the first frame of all, which may find messages that were emitted before there were headers. */
@@ -111,6 +135,7 @@ export class Outbox implements Outlet {
    * garbage collector has to be told of each time: that costs more than all the rest of this.
    */
   send(frames: JoinedFrames): void {
+    if (this.#isClosed) return;
     if (this.#target !== undefined && this.#waiting === undefined) this.#write(frames);
     else for (const frame of frames.frames) this.push(frame);
   }
@@ -152,7 +177,7 @@ export class Outbox implements Outlet {
   }
 
   #onTaken(): void {
-    if (--this.#crossings === 0) this.#owner.schedule();
+    if (--this.#crossings === 0 && !this.#isClosed) this.#owner.schedule();
   }
 
   /** Bytes that wait to be written. */

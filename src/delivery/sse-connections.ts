@@ -1,5 +1,6 @@
+import type { Observable } from 'rxjs';
 import { disown, received, SseError } from '../errors.js';
-import type { ConnectionInfo, EndReason } from './connection-info.js';
+import type { ConnectionInfo, EndReason, LateError } from './connection-info.js';
 import type { Connections } from './connections.js';
 
 /** The open SSE connections of this instance. */
@@ -18,6 +19,16 @@ export class SseConnections {
   /** How many connections have ended since the start, by reason. */
   get ended(): Readonly<Record<EndReason, number>> {
     return { ...this.#connections.ended };
+  }
+
+  /**
+   * Errors that came too late for an exception filter: a stream that failed after its response had begun, a
+   * message that JSON cannot hold, a teardown that threw. They are logged as well.
+   *
+   * @example connections.errors$.subscribe(({ error }) => reporter.capture(error));
+   */
+  get errors$(): Observable<LateError> {
+    return this.#connections.errors.asObservable();
   }
 
   list(): ConnectionInfo[] {

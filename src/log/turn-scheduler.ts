@@ -31,6 +31,9 @@ export class TurnScheduler {
   /** What the slices of this round have yet to run. */
   #left: Work[] = [];
   #isScheduled = false;
+  /** Who waits for a round that begins after they asked, and whose round has begun. */
+  #waiters: (() => void)[] = [];
+  #served: (() => void)[] = [];
   readonly #beginnings: (() => void)[] = [];
   readonly #endings: (() => void)[] = [];
 
@@ -65,6 +68,14 @@ export class TurnScheduler {
     setImmediate(this.#run);
   }
 
+  /** Resolves at the end of a round that begins after this: who was told of something before has had its turn. */
+  nextRound(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#waiters.push(resolve);
+      this.request();
+    });
+  }
+
   readonly #run = (): void => {
     const round = this.#left.length > 0 ? [this.#left] : this.#begin();
     const left: Work[] = [];
@@ -84,7 +95,9 @@ export class TurnScheduler {
     }
     this.#isScheduled = false;
     for (const ending of this.#endings) ending();
-    if (this.#tasks.length > 0 || this.#groups.length > 0) this.request();
+    for (const resolve of this.#served.splice(0)) resolve();
+    if (this.#tasks.length > 0 || this.#groups.length > 0 || this.#waiters.length > 0)
+      this.request();
   };
 
   #begin(): Iterable<Work>[] {
@@ -92,6 +105,8 @@ export class TurnScheduler {
     const [tasks, groups] = [this.#tasks, this.#groups];
     this.#tasks = [];
     this.#groups = [];
+    this.#served = this.#waiters;
+    this.#waiters = [];
     for (const task of tasks) task.queued = false;
     for (const group of groups) group.queued = false;
     return [tasks, ...groups.map(({ members }) => members)];

@@ -45,8 +45,32 @@ export function lastEventIdOf(request: HttpRequest): string | undefined {
   return new URLSearchParams(url.slice(mark + 1)).get('lastEventId') || undefined;
 }
 
-/** Method and path as requested. */
-export function routeOf(request: HttpRequest): string {
-  const url = 'originalUrl' in request ? String(request.originalUrl) : (request.url ?? '');
-  return `${request.method ?? 'GET'} ${url.split('?', 1)[0] ?? ''}`;
+/** What the adapters know of a request: Express has `route`, Fastify `routeOptions`. */
+interface AdapterRequest {
+  readonly ip?: unknown;
+  readonly baseUrl?: unknown;
+  readonly originalUrl?: unknown;
+  readonly route?: { readonly path?: unknown } | undefined;
+  readonly routeOptions?: { readonly url?: unknown } | undefined;
+}
+
+/** The client's address: the adapter knows which proxies it may believe. */
+export function remoteAddressOf(context: ExecutionContext): string {
+  const { ip } = context.getArgByIndex<AdapterRequest>(0);
+  return typeof ip === 'string' ? ip : (requestOf(context).socket.remoteAddress ?? '');
+}
+
+/** The path as requested, without the query. */
+export function pathOf(context: ExecutionContext): string {
+  const { originalUrl } = context.getArgByIndex<AdapterRequest>(0);
+  const url = typeof originalUrl === 'string' ? originalUrl : (requestOf(context).url ?? '');
+  return url.split('?', 1)[0] ?? '';
+}
+
+/** The pattern of the route, with prefix and version; the path where the adapter does not tell. */
+export function patternOf(context: ExecutionContext): string {
+  const { route, routeOptions, baseUrl } = context.getArgByIndex<AdapterRequest>(0);
+  const pattern = route?.path ?? routeOptions?.url;
+  if (typeof pattern !== 'string') return pathOf(context);
+  return typeof baseUrl === 'string' ? baseUrl + pattern : pattern;
 }

@@ -15,9 +15,11 @@ import {
   answerOk,
   isSseRoute,
   lastEventIdOf,
+  pathOf,
+  patternOf,
+  remoteAddressOf,
   requestOf,
   responseOf,
-  routeOf,
 } from './http-context.js';
 import { HEAD_CONNECTION } from './head-connection.js';
 import { HeaderGate } from './internals/header-gate.js';
@@ -47,8 +49,10 @@ export class SseInterceptor implements NestInterceptor {
     const connection = this.connections.open({
       response,
       gate: HeaderGate.of(response),
-      route: routeOf(request),
-      remoteAddress: request.socket.remoteAddress ?? '',
+      method: request.method ?? 'GET',
+      pattern: patternOf(context),
+      path: pathOf(context),
+      remoteAddress: remoteAddressOf(context),
       lastEventId: lastEventIdOf(request),
       isOutermost: this.application.getGlobalInterceptors()[0] === this,
     });

@@ -1,3 +1,5 @@
+import { Server as HttpServer } from 'node:http';
+import { Server as HttpsServer } from 'node:https';
 import {
   type BeforeApplicationShutdown,
   type ConfigurableModuleAsyncOptions,
@@ -5,8 +7,9 @@ import {
   type DynamicModule,
   Module,
   type OnApplicationShutdown,
+  type OnModuleInit,
 } from '@nestjs/common';
-import { ApplicationConfig, ModulesContainer } from '@nestjs/core';
+import { ApplicationConfig, HttpAdapterHost, ModulesContainer } from '@nestjs/core';
 import { EventBus } from '../bus/event-bus.js';
 import { Connections } from '../delivery/connections.js';
 import { SseConnections } from '../delivery/sse-connections.js';
@@ -20,6 +23,7 @@ import { NestInternals } from './internals/nest-internals.js';
 import { type ResolvedOptions, resolveOptions, type SseModuleOptions } from './options.js';
 import { SseGuard } from './sse.guard.js';
 import { SseInterceptor } from './sse.interceptor.js';
+import { SpareSockets } from './spare-sockets.js';
 
 const { ConfigurableModuleClass, MODULE_OPTIONS_TOKEN } =
   new ConfigurableModuleBuilder<SseModuleOptions>()
@@ -106,12 +110,16 @@ export interface SseOptionsFactory {
 })
 export class SseModule
   extends ConfigurableModuleClass
-  implements BeforeApplicationShutdown, OnApplicationShutdown
+  implements OnModuleInit, BeforeApplicationShutdown, OnApplicationShutdown
 {
+  #spareSockets: SpareSockets | undefined;
+
   constructor(
     private readonly connections: Connections,
     private readonly backplane: Backplane,
     private readonly log: Log,
+    private readonly bus: EventBus,
+    private readonly host: HttpAdapterHost,
     modules: ModulesContainer,
     application: ApplicationConfig,
     guard: SseGuard,
@@ -147,12 +155,23 @@ export class SseModule
     return { ...super.forRootAsync(options), global: true };
   }
 
+  onModuleInit(): void {
+    // None in an application context without HTTP.
+    const adapter = this.host.httpAdapter as HttpAdapterHost['httpAdapter'] | undefined;
+    const server: unknown = adapter?.getHttpServer();
+    const isHttp1 = server instanceof HttpServer || server instanceof HttpsServer;
+    if (isHttp1) this.#spareSockets = new SpareSockets(server);
+  }
+
   /** Late: clients reconnect at once, and until here the other modules may publish their goodbyes. */
   async beforeApplicationShutdown(): Promise<void> {
-    await this.connections.drain();
+    const caughtUp = this.bus.settled().then(() => this.backplane.catchUp({ atOnce: true }));
+    await this.connections.drain(caughtUp);
+    this.#spareSockets?.destroy();
   }
 
   async onApplicationShutdown(): Promise<void> {
+    this.bus.close();
     this.log.close();
     await this.backplane.close();
   }

@@ -295,7 +295,9 @@ export class TopicCursor extends IndexCursor implements Work {
     });
   }
 
+  /** What is left of a round may still come by here: there is nothing to read for it. */
   release(): void {
+    this.#outlet = undefined;
     const { subjects } = this.#context;
     for (const { index } of this.#cursors) subjects.leave(index, this);
     if (this.#topics instanceof TopicMatcher) this.#context.log.releaseRule(this.#topics);

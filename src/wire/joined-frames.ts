@@ -29,8 +29,8 @@ export class JoinedFrames {
   get frames(): Buffer[] {
     const frames = [this.frame];
     for (let { before } = this; before !== undefined; { before } = before)
-      frames.unshift(before.frame);
-    return frames;
+      frames.push(before.frame);
+    return frames.reverse();
   }
 
   get body(): Buffer {

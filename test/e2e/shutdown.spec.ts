@@ -1,6 +1,7 @@
 import { afterEach, expect, it } from '@jest/globals';
 import { Agent, get, type IncomingMessage } from 'node:http';
 import { connect } from 'node:net';
+import { once } from 'node:events';
 import {
   type BeforeApplicationShutdown,
   Controller,
@@ -12,8 +13,16 @@ import {
   Sse,
 } from '@nestjs/common';
 import { NEVER, type Observable, Subject } from 'rxjs';
-import { EventBus, SseConnections } from 'nestjs-event-stream';
+import {
+  type Cursor,
+  EventBus,
+  type EventRecord,
+  type LogSink,
+  MemoryBackplane,
+  SseConnections,
+} from 'nestjs-event-stream';
 import { type Client, eachAdapter, urlOf } from '../support/each-adapter.js';
+import { RawClient } from '../support/raw-client.js';
 import { elapse, turns, until } from '../support/until.js';
 
 const own = new Subject<MessageEvent>();
@@ -25,6 +34,18 @@ class Routes {
   @Sse('news')
   news(): Observable<MessageEvent> {
     return this.bus.stream('news');
+  }
+
+  /** So slow that a round of many readers is cut into slices. */
+  @Sse('slow')
+  slow(): Observable<MessageEvent> {
+    return this.bus.stream('news', {
+      where: () => {
+        const end = performance.now() + 1;
+        while (performance.now() < end);
+        return true;
+      },
+    });
   }
 
   @Sse('own')
@@ -46,6 +67,28 @@ class Routes {
   @Get('plain')
   plain(): string {
     return 'plain';
+  }
+}
+
+/** Gives back what was published some turns later, as a broker does. */
+class LateBackplane extends MemoryBackplane {
+  /** Whether `publish` resolves before the event has come back. */
+  isSoon = true;
+  #last: Promise<unknown> = Promise.resolve();
+
+  override async open(sink: LogSink): Promise<void> {
+    await super.open(sink);
+    this.#last = Promise.resolve();
+  }
+
+  override publish(record: EventRecord): Promise<Cursor> {
+    const published = elapse(50).then(() => super.publish(record));
+    this.#last = published.catch(() => {});
+    return this.isSoon ? Promise.resolve('0.0') : published;
+  }
+
+  override async catchUp(): Promise<void> {
+    await this.#last;
   }
 }
 
@@ -106,6 +149,54 @@ eachAdapter((bench) => {
       'beforeApplicationShutdown',
     ]);
     await client.closed;
+  });
+
+  it('still delivers it to so many clients that they are read for in several turns', async () => {
+    const { app } = await start({}, [Farewell]);
+    const clients = await Promise.all(
+      Array.from({ length: 160 }, () => bench.connect(app, '/slow')),
+    );
+    await app.close();
+    for (const client of clients) expect((await client.take(2)).at(-1)?.type).toBe('goodbye');
+  }, 20_000);
+
+  it.each([true, false])(
+    'still delivers what a backplane gives back later (acknowledged before: %s)',
+    async (isSoon) => {
+      const backplane = new LateBackplane();
+      backplane.isSoon = isSoon;
+      const { app } = await start({ backplane }, [Farewell]);
+      const client = await bench.connect(app, '/news');
+      await app.close();
+      expect((await client.take(2)).at(-1)?.data).toBe('beforeApplicationShutdown');
+      await client.closed;
+    },
+  );
+
+  it('is held up no longer than drain.timeout by a backplane that gives back nothing', async () => {
+    const backplane = new LateBackplane();
+    backplane.catchUp = () => new Promise(() => {});
+    const { app, connections } = await start({ backplane, drain: { timeout: 200 } });
+    const client = await bench.connect(app, '/news');
+    await app.close();
+    await expect(client.next()).rejects.toThrow('the response has ended');
+    expect(connections.ended.drain).toBe(1);
+  });
+
+  it('lets a client that is behind read on to the end', async () => {
+    const { app, bus, connections } = await start({}, [Farewell]);
+    const client = await bench.connect(app, '/news');
+    client.pause();
+    for (let n = 0; n < 64; n++) await bus.publish('news', { data: `${n} ${'x'.repeat(262_144)}` });
+    await until('it is behind', () => connections.list()[0]?.isBehind === true);
+    const closing = app.close();
+    await turns();
+    client.resume();
+    const events = await client.take(66);
+    expect(events.slice(0, 64).map(({ data }) => parseInt(data))).toEqual([...Array(64).keys()]);
+    expect(events.at(-1)?.type).toBe('goodbye');
+    await closing;
+    expect(connections.ended).toMatchObject({ drain: 1, client: 0 });
   });
 
   it('is not held up by a client that has just left', async () => {
@@ -215,6 +306,43 @@ eachAdapter((bench) => {
     );
     expect(await timeOf(app.close())).toBeLessThan(900);
     await Promise.all(ends);
+  });
+
+  it('is not held up by spare sockets that clients open, before or during the drain', async () => {
+    const { app } = await start({ drain: { timeout: 400 }, stallTimeout: false });
+    const held = await bench.connect(app, '/news');
+    held.pause();
+    for (let n = 0; n < 64; n++) {
+      await app.get(EventBus).publish('news', { data: 'x'.repeat(262_144) });
+    }
+    const port = Number(new URL(urlOf(app)).port);
+    const spare = () => {
+      const socket = connect(port, '127.0.0.1').on('error', () => {});
+      return { isOpen: once(socket, 'connect'), isClosed: once(socket, 'close') };
+    };
+    const before = spare();
+    await before.isOpen;
+    const closing = app.close();
+    await turns();
+    const during = spare();
+    await during.isOpen;
+    await closing;
+    await Promise.all([before.isClosed, during.isClosed]);
+  });
+
+  it('is not held up by a socket that is used again after the drain', async () => {
+    const { app } = await start({ drain: { timeout: 400 }, stallTimeout: false });
+    const held = await bench.connect(app, '/news');
+    held.pause();
+    for (let n = 0; n < 64; n++) {
+      await app.get(EventBus).publish('news', { data: 'x'.repeat(262_144) });
+    }
+    const closing = app.close();
+    await turns();
+    const late = new RawClient(app, 'GET /news HTTP/1.1\r\nHost: localhost\r\n\r\n');
+    await until('it is refused', () => late.isClosed);
+    expect(late.responses[0]?.isComplete ?? true).toBe(true);
+    await closing;
   });
 
   it('is not held up by half a request', async () => {

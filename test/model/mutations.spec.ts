@@ -140,7 +140,7 @@ const IN_THE_READER: Record<string, Mutation> = {
 const ON_THE_WAY: Record<string, Mutation> = {
   'a lost drain': {
     file: 'delivery/outbox.ts',
-    from: 'if (--this.#crossings === 0) this.#owner.schedule();',
+    from: 'if (--this.#crossings === 0 && !this.#isClosed) this.#owner.schedule();',
     to: 'this.#crossings--;',
   },
   'a heartbeat before what waits': {

@@ -1,6 +1,6 @@
 import type { LoggerService } from '@nestjs/common';
 
-type Level = 'log' | 'error' | 'warn' | 'debug';
+type Level = 'log' | 'error' | 'warn' | 'debug' | 'verbose';
 
 interface Line {
   readonly level: Level;
@@ -25,6 +25,10 @@ export class LogLines implements LoggerService {
 
   debug(message: unknown, ...rest: unknown[]): void {
     this.#keep('debug', message, rest);
+  }
+
+  verbose(message: unknown, ...rest: unknown[]): void {
+    this.#keep('verbose', message, rest);
   }
 
   /** The lines of a level that hold a text. */

@@ -77,9 +77,13 @@ export class HeaderGate implements ResponseGate {
     return true;
   }
 
+  abort(): void {
+    abortControllerOf(this.#response)?.abort();
+  }
+
   end(): void {
     if (!this.#response.destroyed) this.#response.end();
-    abortControllerOf(this.#response)?.abort();
+    this.abort();
   }
 
   divert(diversion: OuterMessageObserver): void {
