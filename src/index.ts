@@ -27,3 +27,4 @@ export type { AnyEvents, GapData, GapReason, NewEvent, SseEvent } from './log/ev
 export { MemoryBackplane } from './backplane/memory.backplane.js';
 export type { SseModuleOptions } from './nest/options.js';
 export { SseModule, type SseOptionsFactory } from './nest/sse.module.js';
+export { isSseRoute } from './nest/http-context.js';

@@ -7,7 +7,7 @@ const fail = (): never => {
 
 /** Values that cannot be looked at in one way or another. */
 const AWKWARD: Record<string, unknown> = {
-  'an object without a prototype': Object.create(null),
+  'an object without a prototype': { __proto__: null },
   'a symbol': Symbol('x'),
   undefined,
   null: null,

@@ -192,7 +192,7 @@ export class EventBus<Events extends object = object> {
   #warnOfRoute(subscriber: Subscriber<SseEvent>): void {
     const route = returningRoute(subscriber, this.#chainOf);
     if (route === undefined) return;
-    this.#warn(
+    this.#context.warnOnce(
       `${route} returned bus.stream(), but is no @Sse() route: Nest waits for the last event, and there is none, ` +
         'so it never answers. Write @Sse() in the place of @Get(), or end the stream: take(1), for instance',
     );

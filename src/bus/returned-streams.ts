@@ -2,8 +2,8 @@ import type { ChainOf } from './bindings.js';
 
 /** An ordinary route that waits for what it returned to complete. */
 interface Route {
-  /** Whether what a handler returns was returned as it is, if `subscriber` is subscribed to it. */
-  readonly handsOnUnchanged: (subscriber: object, receiver: object) => boolean;
+  /** Whether a handler returned what `subscriber` is subscribed to, as it is. */
+  readonly returned: (subscriber: object, receiver: object) => boolean;
   readonly name: () => string;
 }
 
@@ -18,8 +18,7 @@ export function waitFor(route: Route, subscriber: object): void {
 export function returningRoute(subscriber: object, chainOf: ChainOf): string | undefined {
   for (const link of chainOf(subscriber)) {
     const route = routes.get(link);
-    if (route !== undefined)
-      return route.handsOnUnchanged(subscriber, link) ? route.name() : undefined;
+    if (route !== undefined) return route.returned(subscriber, link) ? route.name() : undefined;
   }
   return undefined;
 }

@@ -17,8 +17,6 @@ const RESERVED_TYPES = new Set([
   'open',
 ]);
 
-const FIELDS = new Set(['type', 'data', 'key']);
-
 /** Characters (UTF-16 units) of a topic, a pattern, a key and a type: each is kept beside the event. */
 export const MAX_NAME_LENGTH = 1_024;
 /** Bytes of an event's data, where the module is not told otherwise. */
@@ -67,7 +65,8 @@ export function toRecord(
     throw bad(`An event is an object { type?, data, key? }: received ${received(event)}`);
   }
   try {
-    for (const name in event) if (!FIELDS.has(name)) throw unknownField(name);
+    for (const name in event)
+      if (name !== 'data' && name !== 'type' && name !== 'key') throw unknownField(name);
     const { type, data, key } = event as { type?: unknown; data?: unknown; key?: unknown };
     return {
       topics,

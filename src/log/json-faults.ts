@@ -31,18 +31,25 @@ export function unfaithful(data: unknown, conceals: Concealment | undefined): st
   return isOrdinary(data) ? undefined : findFault(data, conceals);
 }
 
-/** Whether all of it is plain objects, arrays and what JSON holds as it is: nearly always, and quick to see. */
+/**
+ * Whether all of it is plain objects, arrays, dates and what JSON holds as it is: nearly always, and quick to
+ * see. What is a function may be a `toJSON`.
+ */
 function isOrdinary(value: unknown): boolean {
+  if (typeof value === 'string') return true;
   if (typeof value === 'number') return Number.isFinite(value);
-  if (typeof value !== 'object' || value === null) return true;
+  if (typeof value !== 'object' || value === null) return typeof value !== 'function';
   if (Array.isArray(value)) {
     for (const part of value) if (!isOrdinary(part)) return false;
     return true;
   }
   const prototype: unknown = Object.getPrototypeOf(value);
+  if (prototype === Date.prototype) return Number.isFinite((value as Date).getTime());
   if (prototype !== Object.prototype && prototype !== null) return false;
-  if ('toJSON' in value) return false;
-  for (const name in value) if (!isOrdinary((value as Record<string, unknown>)[name])) return false;
+  for (const name in value) {
+    const part = (value as Record<string, unknown>)[name];
+    if (typeof part !== 'string' && !isOrdinary(part)) return false;
+  }
   return true;
 }
 
@@ -76,6 +83,7 @@ function faultOf(
   if (typeof written === 'number' && !Number.isFinite(written)) {
     return `${written}, which JSON turns into null`;
   }
+  if (written === null && isA(value, Date)) return 'an invalid Date, which JSON turns into null';
   if (typeof written !== 'object' || written === null) return undefined;
   const known = UNWRITTEN.find(([type]) => isA(written, type));
   if (known !== undefined) return known[1];

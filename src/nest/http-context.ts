@@ -8,7 +8,12 @@ interface AdapterResponse {
   statusCode: number;
 }
 
-/** Whether the handler is an `@Sse()` route, called over HTTP. */
+/**
+ * Whether the handler is an `@Sse()` route, called over HTTP: for interceptors of the whole application that
+ * are not made for streams, such as response wrappers, `timeout()` and caches.
+ *
+ * @example if (isSseRoute(context)) return next.handle();
+ */
 export function isSseRoute(context: ExecutionContext): boolean {
   return Reflect.hasMetadata(SSE_METADATA, context.getHandler()) && context.getType() === 'http';
 }

@@ -69,10 +69,10 @@ export class SseInterceptor implements NestInterceptor {
     if (context.getType() !== 'http') return next.handle();
     const { chain } = this.connections;
     if (chain === undefined) return next.handle();
-    const handsOnUnchanged = chain.handsOnUnchanged.bind(chain);
+    const returned = chain.returned.bind(chain);
     const name = () => `${context.getClass().name}.${context.getHandler().name}()`;
     return new Observable((observer) => {
-      waitFor({ handsOnUnchanged, name }, observer);
+      waitFor({ returned, name }, observer);
       return next.handle().subscribe(observer);
     });
   }

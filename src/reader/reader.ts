@@ -196,8 +196,11 @@ export class Reader {
   #begin(): boolean {
     const asked = (this.#requested ??= placeByCode(this.streams));
     const requested = placeWithin(this.#context, this.streams, asked);
-    const isOver = this.#wait?.isOver === true;
-    if (requested !== undefined && !isOver && mayCome(this.#context, requested)) {
+    if (
+      requested !== undefined &&
+      this.#wait?.isOver !== true &&
+      mayCome(this.#context, requested)
+    ) {
       this.#wait ??= new Wait(this.#sink, this.#joined, requested);
       this.#context.waitingRoom.enter(this.#wait);
       return false;

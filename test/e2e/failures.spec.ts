@@ -7,6 +7,20 @@ import { turns, until } from '../support/until.js';
 
 // A rejection that nobody handles, or an error that nobody catches, fails the test during which it happens.
 
+const explode = (): never => {
+  throw new Error('trap');
+};
+
+/** What is thrown, and cannot be looked at. */
+const UNRENDERABLE: Record<string, () => unknown> = {
+  'no-prototype': () => Object.create(null) as unknown,
+  symbol: () => Symbol('x'),
+  undefined: () => undefined,
+  'throwing-to-string': () => ({ toString: explode }),
+  proxy: () => new Proxy({}, { get: explode, getPrototypeOf: explode }),
+  'throwing-stack': () => Object.defineProperty(new Error('x'), 'stack', { get: explode }),
+};
+
 let handlers: (() => void)[] = [];
 
 @Controller()
@@ -63,6 +77,59 @@ class Routes {
           }),
         );
     }
+  }
+
+  @Sse('throws/:value/:where')
+  throwsWhatCannotBeRendered(
+    @Param('value') value: string,
+    @Param('where') where: string,
+  ): Observable<MessageEvent> {
+    const fail = (): never => {
+      throw UNRENDERABLE[value]?.();
+    };
+    const failing = timer(1).pipe(map(fail));
+    switch (where) {
+      case 'the-handler':
+        return fail();
+      case 'an-operator':
+        return this.bus.stream('news').pipe(map(fail));
+      case 'where':
+        return this.bus.stream('news', { where: fail });
+      case 'a-snapshot':
+        return this.bus.stream('news', { snapshot: async () => fail() });
+      case 'data':
+        return concat(of({ data: { toJSON: fail } }), failing);
+      case 'a-teardown':
+        return new Observable((subscriber) => {
+          subscriber.next({ data: 'here' });
+          return fail;
+        });
+      case 'a-generator':
+        return (async function* () {
+          yield { data: 'here' };
+          fail();
+        })() as unknown as Observable<MessageEvent>;
+      case 'publish':
+        void this.bus.publish('news', { data: { toJSON: fail } });
+        return of({ data: 'here' });
+      default:
+        return concat(of({ data: 'here' }), failing);
+    }
+  }
+
+  @Sse('where-says/:what')
+  whereSays(@Param('what') what: string): Observable<MessageEvent> {
+    const answers: Record<string, () => unknown> = {
+      'a-promise': async () => false,
+      'a-promise-that-rejects': async () => {
+        throw new Error('bad async where');
+      },
+      nothing: () => undefined,
+      'a-truthy-value': () => 'yes',
+    };
+    return this.bus.stream('news', {
+      where: ({ data }) => (data === 'good' ? true : (answers[what]?.() as boolean)),
+    });
   }
 
   @Sse('rejects-late')
@@ -139,6 +206,53 @@ eachAdapter((bench) => {
     for (const data of ['bad', 'bad', 'good']) await bus.publish('news', { data });
     expect((await client.next()).data).toBe('good');
     expect(bench.logs.find('error', 'bad where')).toHaveLength(1);
+  });
+
+  it.each(Object.keys(UNRENDERABLE))(
+    'survives that %s is thrown, wherever that is, and logs it',
+    async (value) => {
+      const { app, bus, other, connections } = await start();
+      const places =
+        'the-handler an-operator where a-snapshot data a-teardown a-generator publish later';
+      for (const where of places.split(' ')) {
+        const client = await bench.connect(app, `/throws/${value}/${where}`);
+        await bus.publish('news', { data: where });
+        expect((await other.next()).data).toBe(where);
+        // The others end by themselves.
+        if (where === 'where' || where === 'a-teardown') client.close();
+        await client.closed;
+        await until('it has left', () => connections.count === 1);
+      }
+      await turns(5);
+      // What the handler throws before anything is sent is Nest's to log.
+      await until('all is logged', () => bench.logs.find('error', '').length >= 8);
+    },
+  );
+
+  it.each([
+    ['a-promise', 'a promise'],
+    ['a-promise-that-rejects', 'a promise'],
+    ['nothing', 'undefined'],
+    ['a-truthy-value', '"yes"'],
+  ])(
+    'drops an event for which where says %s and no boolean, and says so once',
+    async (what, said) => {
+      const { app, bus } = await start();
+      const client = await bench.connect(app, `/where-says/${what}`);
+      for (const data of ['secret', 'secret', 'good']) await bus.publish('news', { data });
+      expect((await client.next()).data).toBe('good');
+      expect(client.text).not.toContain('secret');
+      const line = `A stream's where returned ${said} and no boolean`;
+      expect(bench.logs.lines.filter(({ text }) => text.includes(line))).toHaveLength(1);
+    },
+  );
+
+  it('closes nothing when the predicate of close() says anything but true or false', async () => {
+    const { other, bus, connections } = await start();
+    const predicate = (async () => false) as unknown as () => boolean;
+    expect(() => connections.close(predicate)).toThrow(/true or false; received a promise/);
+    await bus.publish('news', { data: 'still here' });
+    expect((await other.next()).data).toBe('still here');
   });
 
   it('survives a handler that rejects after its client has left', async () => {

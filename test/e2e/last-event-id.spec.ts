@@ -57,6 +57,20 @@ eachAdapter((bench) => {
     expect(await client.next()).toMatchObject({ data: 'after', lastEventId: id });
   });
 
+  it('finds ?lastEventId= in a query that has other question marks in it', async () => {
+    const { app, bus } = await start();
+    const head = bus.head;
+    await bus.publish('news', { data: 'after' });
+    for (const query of [
+      `page=/orders?tab=open&lastEventId=${head}`,
+      `lastEventId=${head}&q=?`,
+      `?&lastEventId=${head}`,
+    ]) {
+      const client = await bench.connect(app, `/news?${query}`);
+      expect((await client.next()).data).toBe('after');
+    }
+  });
+
   it('tells a client that comes with the cursor of another log so, and begins with the oldest event', async () => {
     const { app } = await start();
     const client = await bench.connect(app, '/news', { lastEventId: '0123456789ab.5' });

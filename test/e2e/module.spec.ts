@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import {
   Controller,
+  type DynamicModule,
   Inject,
   Injectable,
   type MessageEvent,
@@ -12,7 +13,9 @@ import { CqrsModule, EventBus as CqrsEventBus } from '@nestjs/cqrs';
 import { Test } from '@nestjs/testing';
 import { map, type Observable, of, timer } from 'rxjs';
 import {
+  Backplane,
   EventBus,
+  MemoryBackplane,
   SseConnections,
   SseError,
   SseEventBus,
@@ -181,6 +184,44 @@ it('refuses a second forRoot() in one application', async () => {
     code: 'DUPLICATE_MODULE',
     message: expect.stringContaining('imported 2 times'),
   });
+});
+
+it('says what to write when it is imported without forRoot()', async () => {
+  const failing = (imports: (Type | DynamicModule)[]) =>
+    Test.createTestingModule({ imports, controllers: [NewsController] })
+      .setLogger(bench.logs)
+      .compile();
+  const error = {
+    code: 'MODULE_WITHOUT_OPTIONS',
+    message: expect.stringContaining('SseModule.forRoot()'),
+  };
+  await expect(failing([SseModule])).rejects.toMatchObject(error);
+  await expect(failing([SseModule, SseModule.forRoot()])).rejects.toMatchObject(error);
+});
+
+it('opens the backplane that a test puts in the place of the configured one, and not that', async () => {
+  class Configured extends MemoryBackplane {
+    override open(): Promise<void> {
+      throw new Error('the real backplane was opened');
+    }
+  }
+  const instead = new MemoryBackplane();
+  const module = await Test.createTestingModule({
+    imports: [SseModule.forRoot({ backplane: new Configured() })],
+    controllers: [NewsController],
+  })
+    .overrideProvider(Backplane)
+    .useValue(instead)
+    .setLogger(bench.logs)
+    .compile();
+  const app = module.createNestApplication();
+  const client = await bench.connect(app, '/news');
+  await app.get<EventBus>(EventBus).publish('news', { data: 'without it' });
+  expect((await client.next()).data).toBe('without it');
+  expect(app.get(Backplane)).toBe(instead);
+  expect(instead.health.isConnected).toBe(true);
+  await app.close();
+  expect(instead.health.isConnected).toBe(false);
 });
 
 it('takes one forRoot() that several modules import as one', async () => {

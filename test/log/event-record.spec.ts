@@ -19,6 +19,7 @@ const faults: [what: string, value: unknown, message: RegExp][] = [
   ['NaN', Number.NaN, /NaN, which JSON turns into null/],
   ['Infinity', Infinity, /Infinity, which JSON turns into null/],
   ['-Infinity', -Infinity, /-Infinity/],
+  ['an invalid date', new Date(Number.NaN), /an invalid Date, which JSON turns into null/],
   ['a promise', Promise.resolve(1), /a promise.*await it first/],
   ['a RegExp', /x/, /a RegExp/],
   ['a WeakMap', new WeakMap(), /a WeakMap/],
@@ -34,9 +35,7 @@ describe('refuses as data what JSON would change without a word:', () => {
     expect(publish({ data: [[value]] })).toThrow(badEvent(/\(at \[0\]\[0\]\)$/));
     expect(publish({ data: new Money(1, value) })).toThrow(badEvent(/\(at history\)$/));
     expect(publish({ data: { toJSON: () => ({ a: value }) } })).toThrow(badEvent(/\(at a\)$/));
-    expect(publish({ data: Object.assign(Object.create(null), { a: value }) })).toThrow(
-      badEvent(/\(at a\)$/),
-    );
+    expect(publish({ data: { __proto__: null, a: value } })).toThrow(badEvent(/\(at a\)$/));
   });
 
   it('also if it has properties of its own, as errors of many libraries have', () => {
