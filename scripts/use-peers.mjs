@@ -6,15 +6,12 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { root } from './entries.mjs';
 
-/** Not peers, and of one release with them. */
-const ALONG = ['@nestjs/platform-express', '@nestjs/platform-fastify', '@nestjs/testing'];
-
 const [which] = process.argv.slice(2);
 if (which !== 'oldest' && which !== 'newest') throw new Error(`'oldest' or 'newest', not ${which}`);
 const { peerDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
-const ranges = { ...peerDependencies };
-for (const name of ALONG) ranges[name] = peerDependencies['@nestjs/core'];
-const wanted = Object.entries(ranges).map(([name, range]) => `${name}@${versionOf(range)}`);
+const wanted = Object.entries(peerDependencies).map(
+  ([name, range]) => `${name}@${versionOf(range)}`,
+);
 console.log(wanted.join('\n'));
 execFileSync('npm', ['install', '--no-save', '--no-audit', '--no-fund', '--force', ...wanted], {
   cwd: root,

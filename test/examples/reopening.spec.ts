@@ -34,13 +34,13 @@ describeWith(CHROMIUM, 'the example reopening, behind a proxy', (path) => {
     await example.post('/news', { text: 'before' });
     await page.getByText('before').waitFor();
 
-    proxy.isDown = true;
+    proxy.mode = 'answers 502';
     connections.close();
     const stateOfPlain = () => page.evaluate('window.plain.readyState');
     await until('the plain one has given up', async () => (await stateOfPlain()) === 2, 15_000);
     await until('both have met the 502', () => proxy.refused.size === 2, 15_000);
     await example.post('/news', { text: 'meanwhile' });
-    proxy.isDown = false;
+    proxy.mode = 'hands on';
 
     await page.getByText('meanwhile').waitFor();
     expect(await page.locator('li').allTextContents()).toEqual(['before', 'meanwhile']);
@@ -48,21 +48,38 @@ describeWith(CHROMIUM, 'the example reopening, behind a proxy', (path) => {
     expect(connections.count).toBe(1);
     await page.context().close();
   }, 60_000);
+
+  it('a plain EventSource comes back by itself when the proxy cuts the connection instead', async () => {
+    const { page } = await visit(browser, `${proxy.url}/reopen.js`);
+    const connections = example.app.get(SseConnections);
+    await page.evaluate(`window.plain = new EventSource('/news?plain')`);
+    await until('it is connected', () => connections.count === 1);
+
+    proxy.refused.clear();
+    proxy.mode = 'cuts';
+    connections.close();
+    await until('it has tried', () => proxy.refused.size === 1, 15_000);
+    expect(await page.evaluate('window.plain.readyState')).toBe(0);
+    proxy.mode = 'hands on';
+    await until('it is back', () => connections.count === 1, 15_000);
+    await page.context().close();
+  }, 60_000);
 });
 
-/** Hands requests on, or answers 502 as a proxy does whose application is away. */
+/** Hands requests on, or does what a proxy does whose application is away. */
 class Proxy {
-  isDown = false;
-  /** The streams that were answered 502, without their `lastEventId`. */
+  mode: 'hands on' | 'answers 502' | 'cuts' = 'hands on';
+  /** The streams that were not handed on, without their `lastEventId`. */
   readonly refused = new Set<string>();
   readonly #server: Server;
 
   private constructor(target: URL) {
     this.#server = createServer((incoming, outgoing) => {
       const { pathname, searchParams } = new URL(incoming.url ?? '/', target);
-      if (this.isDown) {
+      if (this.mode !== 'hands on') {
         this.refused.add(`${pathname}${searchParams.has('plain') ? '?plain' : ''}`);
-        outgoing.writeHead(502).end();
+        if (this.mode === 'cuts') incoming.socket.destroy();
+        else outgoing.writeHead(502).end();
         return;
       }
       const { method, headers, url } = incoming;
