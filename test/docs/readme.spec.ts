@@ -9,6 +9,7 @@ import ts from 'typescript';
 import { SseConnections } from 'nestjs-event-stream';
 import { connectSse } from 'nestjs-event-stream/testing';
 import { resolveOptions } from '../../src/nest/options.js';
+import { resolveRedisOptions } from '../../src/redis/options.js';
 import { onExpress } from '../support/each-adapter.js';
 import { snippetsOf } from './snippets.js';
 import { typeCheck } from './type-check.js';
@@ -95,6 +96,21 @@ describe('the documentation', () => {
     });
   });
 
+  it.each([
+    ['src/nest/options.ts', resolveOptions()],
+    // false, as options have it, is no wait at all.
+    [
+      'src/redis/options.ts',
+      { ...resolveRedisOptions({ url: 'redis://127.0.0.1' }), waitForRedis: false },
+    ],
+  ])('gives them in the doc comments, too: %s', (file, options) => {
+    const told = [...read(file).matchAll(/@defaultValue (.+)\n\s+\*\/\n\s+readonly (\w+)\?/g)]
+      .map(([, value = '', name = '']) => [name, literal(value)] as const)
+      .filter(([, value]) => value !== undefined);
+    expect(told.length).toBeGreaterThan(4);
+    expect(options).toMatchObject(Object.fromEntries(told));
+  });
+
   it('says what a connection shows, and why one ends', async () => {
     @Controller('quiet')
     class QuietController {
@@ -169,6 +185,20 @@ function framesShown(): RegExp {
 /** What a pattern finds in the rows of a page's tables, group by group. */
 function tableRows(page: string, pattern: RegExp): [string, string | undefined][] {
   return [...read(page).matchAll(pattern)].map(([, name = '', value]) => [name, value]);
+}
+
+/** The value that a literal stands for; undefined for a text. */
+function literal(text: string): unknown {
+  const json = text
+    .replaceAll('`', '')
+    .replaceAll("'", '"')
+    .replace(/(\d)_(?=\d)/g, '$1')
+    .replace(/(\w+):/g, '"$1":');
+  try {
+    return JSON.parse(json);
+  } catch {
+    return undefined;
+  }
 }
 
 function typeName(value: unknown): string {
