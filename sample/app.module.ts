@@ -4,6 +4,8 @@ import { redisBackplane } from 'nestjs-event-stream/redis';
 import { ClockController } from './clock.controller.js';
 import { ClockService } from './clock.service.js';
 import { DropService } from './drop.service.js';
+import { JobsController } from './jobs.controller.js';
+import { JobsService } from './jobs.service.js';
 import { PageMiddleware } from './page.middleware.js';
 
 function sseOptions(): SseModuleOptions {
@@ -20,8 +22,8 @@ function sseOptions(): SseModuleOptions {
 
 @Module({
   imports: [SseModule.forRootAsync({ useFactory: sseOptions })],
-  controllers: [ClockController],
-  providers: [ClockService, DropService],
+  controllers: [ClockController, JobsController],
+  providers: [ClockService, DropService, JobsService],
 })
 export class AppModule implements NestModule {
   configure(consumer: MiddlewareConsumer): void {

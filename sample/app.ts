@@ -1,8 +1,12 @@
+import type { ServerResponse } from 'node:http';
 import { join } from 'node:path';
 import type { NestApplicationOptions } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import { AppModule } from './app.module.js';
+
+/** What the page links to, as it is in the checkout. */
+const TEXTS = ['README.md', 'docs'];
 
 export async function createApp(
   options: NestApplicationOptions = {},
@@ -16,5 +20,13 @@ export async function createApp(
   app.enableCors();
   app.enableShutdownHooks();
   app.useStaticAssets(join(import.meta.dirname, 'public'), { index: false });
+  for (const name of TEXTS) {
+    app.useStaticAssets(join(import.meta.dirname, '..', name), {
+      prefix: `/${name}`,
+      index: false,
+      setHeaders: (response: ServerResponse) =>
+        response.setHeader('content-type', 'text/plain; charset=utf-8'),
+    });
+  }
   return app;
 }

@@ -1,12 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import {
   Controller,
+  Get,
   Headers,
   HttpCode,
   type MessageEvent,
   Param,
   ParseUUIDPipe,
   Post,
+  Query,
   Sse,
 } from '@nestjs/common';
 import { type Observable, startWith } from 'rxjs';
@@ -18,24 +20,32 @@ export class ClockController {
   constructor(private readonly bus: EventBus) {}
 
   @Sse()
-  clock(@Headers('last-event-id') resumedAfter?: string): Observable<MessageEvent> {
+  clock(
+    @Headers('last-event-id') header?: string,
+    @Query('lastEventId') query?: string,
+  ): Observable<MessageEvent> {
     const connection = randomUUID();
     const welcome = {
       type: 'welcome',
       data: {
         connection,
-        resumedAfter,
-        at: new Date().toISOString(),
+        resumedAfter: header ?? query,
+        head: this.bus.head,
         instance: process.env['INSTANCE'],
       },
     };
-    return this.bus.stream(['clock', DROPS, topicOf(connection)]).pipe(startWith(welcome));
+    return this.bus.stream(['clock', topicOf(connection)]).pipe(startWith(welcome));
+  }
+
+  /** The state of which the events tell, for a client that has missed some. */
+  @Get('time')
+  time(): { time: string } {
+    return { time: new Date().toISOString() };
   }
 
   @Post('drop/:connection')
   @HttpCode(202)
   async drop(@Param('connection', ParseUUIDPipe) connection: string): Promise<void> {
-    const data: Drop = { connection, at: new Date().toISOString() };
-    await this.bus.publish(DROPS, { type: 'drop', data });
+    await this.bus.publish(DROPS, { type: 'drop', data: { connection } satisfies Drop });
   }
 }

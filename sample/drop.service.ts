@@ -6,7 +6,6 @@ export const DROPS = 'drops';
 
 export interface Drop {
   readonly connection: string;
-  readonly at: string;
 }
 
 /** A topic that only this connection streams: by it `SseConnections` finds the connection. */

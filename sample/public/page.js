@@ -1,17 +1,20 @@
+import { $, say } from './dom.js';
+
 const MINUTE = 60;
 const MAX_ROWS = 200;
 
-const $ = (id) => document.getElementById(id);
 const counts = { received: 0, replayed: 0, missed: 0, repeated: 0 };
-/** How each second came: 'live' or 'replayed'; what is not here has not come. */
+/** How each second came: 'live' or 'replayed', or that it is 'gone'; what is not here has not come. */
 const seconds = new Map();
 
 let eventSource;
 /** What the server says of the present connection. */
 let connection;
-/** The first and the last second that have to be here; undefined when nothing is expected yet. */
+/** The first second of all, and the last one. */
 let first;
 let last;
+/** Whether the next second need not follow the last one: at the beginning, and after a gap. */
+let isAnew = true;
 let lastCameAt;
 let lastId = '';
 
@@ -21,7 +24,6 @@ function connect(url) {
   eventSource.addEventListener('error', onError);
   eventSource.addEventListener('welcome', onWelcome);
   eventSource.addEventListener('testEvent', onTestEvent);
-  eventSource.addEventListener('drop', onDrop);
   eventSource.addEventListener('gap', onGap);
 }
 
@@ -32,7 +34,7 @@ function onError() {
   if (isOver) show('closed', 'Closed by the server');
   else show('connecting', 'Reconnecting');
   $('drop').disabled = $('kill').disabled = true;
-  $('again').hidden = !isOver;
+  $('again-action').hidden = !isOver;
 }
 
 function onWelcome({ data }) {
@@ -43,39 +45,43 @@ function onWelcome({ data }) {
   show('open', `Connected${where}`);
   addNote(`Connected${where}${how}`);
   $('drop').disabled = $('kill').disabled = false;
-  $('kill').hidden = $('kill-hint').hidden = instance === undefined;
+  $('kill-action').hidden = instance === undefined;
   $('kill').textContent = `Kill instance ${instance}`;
 }
 
 /** The clock publishes once for every second, so a hole or a repetition shows in the data itself. */
 function onTestEvent({ data, lastEventId }) {
   const second = Date.parse(data) / 1_000;
-  const kind = kindAt(data);
+  const kind = wasBefore(lastEventId) ? 'replayed' : 'live';
+  addRow(kind, 'testEvent', data, lastEventId);
+  // Whoever can publish to the topic can publish anything.
+  if (Number.isNaN(second)) return;
   counts.received++;
   if (kind === 'replayed') counts.replayed++;
-  if (seconds.has(second)) counts.repeated++;
-  else seconds.set(second, kind);
-  seconds.delete(second - 10 * MINUTE);
   first ??= second;
   last ??= second;
-  counts.missed += Math.max(0, second - last - 1);
+  if (isAnew) {
+    for (let gone = Math.max(last + 1, second - MINUTE); gone < second; gone++)
+      seconds.set(gone, 'gone');
+  } else {
+    counts.missed += Math.max(0, second - last - 1);
+    if (seconds.has(second)) counts.repeated++;
+  }
+  isAnew = false;
+  seconds.set(second, kind);
+  for (const old of seconds.keys()) if (old < second - 10 * MINUTE) seconds.delete(old);
   last = Math.max(last, second);
   lastCameAt = performance.now();
   $('time').textContent = data.slice(11, 19);
   $('latest').textContent = data;
-  addRow(kind, 'testEvent', data, lastEventId);
   draw();
 }
 
-/** Whoever pressed the button, on whichever page: it is an event like any other. */
-function onDrop({ data, lastEventId }) {
-  const drop = JSON.parse(data);
-  addRow(kindAt(drop.at), 'drop', drop.connection, lastEventId);
-}
-
-/** What was published before this connection began has been caught up on. */
-function kindAt(timestamp) {
-  return Date.parse(timestamp) <= Date.parse(connection.at) ? 'replayed' : 'live';
+/** Whether the log had it when this connection began. An id is a place in the log, <epoch>.<offset>. */
+function wasBefore(id) {
+  const [epoch, offset] = id.split('.');
+  const [headEpoch, headOffset] = connection.head.split('.');
+  return epoch === headEpoch && Number(offset) <= Number(headOffset);
 }
 
 /** The server no longer has what came in between, and says so: there is nothing to wait for. */
@@ -83,13 +89,12 @@ function onGap({ data, lastEventId }) {
   lastId = lastEventId;
   const { reason, requested } = JSON.parse(data);
   addNote(`Gap (${reason}): what followed ${requested} is gone.`, 'bad');
-  seconds.clear();
-  first = last = undefined;
+  isAnew = true;
 }
 
 function show(state, text) {
   if ($('state').dataset.state !== state) $('state').dataset.state = state;
-  if ($('state').textContent !== text) $('state').textContent = text;
+  say('state', text);
 }
 
 function addNote(text, kind = '') {
@@ -105,7 +110,13 @@ function addRow(kind, type, data, id) {
 function insertRow(className, cells) {
   const row = $('events').insertRow(0);
   row.className = className;
-  for (const text of cells) row.insertCell().textContent = text;
+  // A narrow page lays the cells out in another way, after which a browser takes them for no table.
+  row.role = 'row';
+  for (const text of cells) {
+    const cell = row.insertCell();
+    cell.role = 'cell';
+    cell.textContent = text;
+  }
   if ($('events').rows.length > MAX_ROWS) $('events').lastElementChild.remove();
   return row;
 }
@@ -143,7 +154,7 @@ $('kill').addEventListener('click', async () => {
   await fetch(`/kill/${connection.instance}`, { method: 'POST' });
 });
 $('again').addEventListener('click', () => {
-  $('again').hidden = true;
+  $('again-action').hidden = true;
   // A new EventSource has no Last-Event-ID to send.
   connect(`/?lastEventId=${encodeURIComponent(lastId)}`);
 });

@@ -64,9 +64,35 @@ export abstract class Backplane {
     return undefined;
   }
 
+  /**
+   * Begins to feed the log: resets the sink once, appends the retained tail, and goes on from there until
+   * `close`. Called once, when the application starts.
+   *
+   * @param history how much of the log the sink keeps; no more than that has to be retained
+   * @returns resolved when the sink has what was ordered before the call
+   * @throws whatever makes the start impossible: the application does not start then
+   */
   abstract open(sink: LogSink, history: History): Promise<void>;
+  /**
+   * Orders one event for all instances. It reaches the sinks, that of this instance too, in its own time.
+   *
+   * @returns the event's cursor, once it is ordered and kept
+   * @throws SseError as a rejection, within a bound; `BACKPLANE_CLOSED` after `close`
+   */
   abstract publish(record: EventRecord, options?: PublishOptions): Promise<Cursor>;
+  /**
+   * Tells whether a cursor that is ahead of the log may yet come. Called for many clients at once, so it should
+   * cost the broker next to nothing, unless it is asked to look at once.
+   *
+   * @returns resolved when the sink has everything that was ordered when it was called; never rejected, and
+   *   pending for as long as the broker is away
+   */
   abstract catchUp(options?: CatchUpOptions): Promise<void>;
+  /**
+   * Ends everything that `open` began, and waits for nothing that may never come. May be called twice;
+   * afterwards `publish` rejects.
+   */
   abstract close(): Promise<void>;
+  /** How this instance stands, from memory: it asks nobody, and never throws. */
   abstract readonly health: BackplaneHealth;
 }

@@ -11,12 +11,14 @@ import type { DeliveryOptions } from '../delivery/options.js';
 /** Options of `SseModule`: times in milliseconds, sizes in bytes, `false` switches a thing off. */
 export interface SseModuleOptions {
   /**
-   * The replay window that every instance keeps in memory. The first bound that is passed trims. `maxBytes` counts all
-   * that events take there: their bytes, and the objects, topics, keys and indexes that hold them.
-   * Default `{ maxEvents: 50_000, maxBytes: 67_108_864, maxAge: false }`.
+   * The replay window that every instance keeps in memory: `maxEvents` events, `maxBytes` bytes of memory for them
+   * (what is encoded, and the objects, topics, keys and indexes that hold it), `maxAge` milliseconds or false. The
+   * first bound that is passed trims.
    *
    * What `topics` says is kept beyond that window, in the backplane's archive: of several rules the first that
-   * matches a topic counts. `archive.maxBytes` (default 268_435_456) bounds all of it together.
+   * matches a topic counts. `archive.maxBytes` bounds all of it together.
+   *
+   * @defaultValue `{ maxEvents: 50_000, maxBytes: 67_108_864, maxAge: false, topics: [], archive: { maxBytes: 268_435_456 } }`
    */
   readonly history?: { readonly [Name in keyof History]?: History[Name] | undefined } | undefined;
   /**
@@ -25,29 +27,67 @@ export interface SseModuleOptions {
    * @defaultValue 1_048_576
    */
   readonly maxEventBytes?: number | undefined;
-  /** Silence after which a connection gets a heartbeat. Default 15_000. */
+  /**
+   * Milliseconds of silence after which a connection gets a heartbeat; false for none.
+   *
+   * @defaultValue 15_000
+   */
   readonly heartbeatInterval?: number | false | undefined;
   /**
-   * How long a client waits before it reconnects: drawn for each one, so that a herd spreads out.
-   * Default `{ min: 1_000, max: 5_000 }`.
+   * Milliseconds that a client waits before it reconnects: drawn between `min` and `max` for each one, so that a
+   * herd spreads out; false leaves it to the client.
+   *
+   * @defaultValue `{ min: 1_000, max: 5_000 }`
    */
   readonly retry?:
     { readonly min?: number | undefined; readonly max?: number | undefined } | false | undefined;
-  /** Unsent bytes at which a connection stops reading the log. Default 65_536. */
+  /**
+   * Unsent bytes at which a connection stops reading the log.
+   *
+   * @defaultValue 65_536
+   */
   readonly highWaterMark?: number | undefined;
-  /** Bytes that may wait while a client is behind, of Observables that cannot be paused. Default 1_048_576. */
+  /**
+   * Bytes that may wait while a client is behind, of Observables that cannot be paused; more end the connection.
+   *
+   * @defaultValue 1_048_576
+   */
   readonly maxBuffered?: number | undefined;
-  /** A client that is behind and has taken nothing for this long is cut off. Default 30_000. */
+  /**
+   * Milliseconds after which a client that is behind and has taken nothing is cut off; false for never.
+   *
+   * @defaultValue 30_000
+   */
   readonly stallTimeout?: number | false | undefined;
-  /** A route that neither emits nor opens a bus stream answers after this long. Default 1_000. */
+  /**
+   * Milliseconds after which a route answers that neither emits nor opens a bus stream.
+   *
+   * @defaultValue 1_000
+   */
   readonly openTimeout?: number | undefined;
-  /** Ends a connection after this long, up to a tenth earlier; its client resumes. Default false. */
+  /**
+   * Milliseconds after which a connection is ended, up to a tenth earlier, and its client resumes; false for never.
+   *
+   * @defaultValue false
+   */
   readonly maxLifetime?: number | false | undefined;
-  /** Connections of this instance; one more is told to come back later. Default false. */
+  /**
+   * Connections that this instance may have; one more is told to come back later; false for any number.
+   *
+   * @defaultValue false
+   */
   readonly maxConnections?: number | false | undefined;
-  /** How long shutting down waits for clients to take what is theirs. Default `{ timeout: 5_000 }`. */
+  /**
+   * `timeout`: milliseconds that shutting down waits for clients to take what is theirs.
+   *
+   * @defaultValue `{ timeout: 5_000 }`
+   */
   readonly drain?: { readonly timeout?: number | undefined } | undefined;
-  /** Default: in memory, for a single instance. */
+  /**
+   * What orders the events, for one instance or for several.
+   *
+   * @defaultValue a new `MemoryBackplane`, for a single instance
+   */
   readonly backplane?: Backplane | undefined;
 }
 

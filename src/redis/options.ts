@@ -3,29 +3,55 @@ import { GivenOptions } from '../options.js';
 
 /** Options of `redisBackplane()`: times in milliseconds. One of `url` and `client` is needed. */
 export interface RedisBackplaneOptions {
-  /** Such as `redis://127.0.0.1:6379`; `rediss://` for TLS. */
+  /**
+   * Such as `redis://127.0.0.1:6379`; `rediss://` for TLS.
+   *
+   * @defaultValue none: without it, `client` is needed
+   */
   readonly url?: string | undefined;
   /**
    * An ioredis client whose settings are used, for TLS, Sentinel or Cluster. The backplane opens two
    * connections of its own with them; the client itself is neither used nor closed.
+   *
+   * @defaultValue none: without it, `url` is needed
    */
   readonly client?: Redis | Cluster | undefined;
-  /** The log's name: applications that share a Redis need different ones. Default `'nestjs-event-stream'`. */
+  /**
+   * The log's name: applications that share a Redis need different ones. Without braces.
+   *
+   * @defaultValue `'nestjs-event-stream'`
+   */
   readonly key?: string | undefined;
-  /** How long a publish waits for Redis before it rejects. Default 5_000. */
+  /**
+   * Milliseconds that a publish waits for Redis before it rejects.
+   *
+   * @defaultValue 5_000
+   */
   readonly publishTimeout?: number | undefined;
-  /** How long an `idempotencyKey` is remembered. Default 300_000. */
+  /**
+   * Milliseconds for which an `idempotencyKey` is remembered.
+   *
+   * @defaultValue 300_000
+   */
   readonly idempotencyWindow?: number | undefined;
   /**
-   * Whether an application that starts while Redis is away waits for it: true for as long as it takes, or
-   * for so many milliseconds. Default false: starting fails at once.
+   * Whether an application that starts while Redis is away waits for it: true for as long as it takes, a number
+   * for so many milliseconds, false not at all: then starting fails.
+   *
+   * @defaultValue false
    */
   readonly waitForRedis?: boolean | number | undefined;
-  /** Events that Redis keeps, and some hundred more. Default: `history.maxEvents`. */
+  /**
+   * Events that Redis keeps, and some hundred more.
+   *
+   * @defaultValue `history.maxEvents` of the module
+   */
   readonly maxLen?: number | undefined;
   /**
-   * How often an instance asks, over the connection it publishes with, whether the one it reads with has
-   * told it everything. Default 2_000.
+   * Milliseconds between two times that an instance asks, over the connection it publishes with, whether the one
+   * it reads with has told it everything.
+   *
+   * @defaultValue 2_000
    */
   readonly checkInterval?: number | undefined;
 }

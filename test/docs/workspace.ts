@@ -12,7 +12,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join, resolve } from 'node:path';
+import { dirname, join } from 'node:path';
 import { transformSync } from '@swc/core';
 import type { Snippet } from './snippets.js';
 
@@ -35,11 +35,9 @@ export class Program {
     child.stderr?.on('data', read);
   }
 
-  /** Sends a command and gives its answer; without a command, the next message of the program. */
-  async ask(command?: readonly unknown[]): Promise<unknown> {
-    const answer = once(this.#child, 'message');
-    if (command !== undefined) this.#child.send(command);
-    const [message] = (await this.#orEnd(answer)) as unknown[];
+  /** The next message of the program. */
+  async message(): Promise<unknown> {
+    const [message] = (await this.#orEnd(once(this.#child, 'message'))) as unknown[];
     return message;
   }
 
@@ -68,30 +66,22 @@ export class Workspace {
     for (const name of INSTALLED)
       symlinkSync(join(root, 'node_modules', name), join(modules, name));
     cpSync(join(root, 'package.json'), join(own, 'package.json'));
-    this.addFolder(join(root, 'src'), join(own, 'dist'));
+    this.#transpile(join(root, 'src'), join(own, 'dist'));
     writeFileSync(join(this.folder, 'package.json'), '{ "type": "module" }');
-  }
-
-  /** Transpiles the TypeScript of a folder, and copies the rest. */
-  addFolder(from: string, to = this.folder): void {
-    for (const path of readdirSync(from, { recursive: true, encoding: 'utf8' })) {
-      if (path.endsWith('.ts')) this.#write(join(to, path), readFileSync(join(from, path), 'utf8'));
-      else if (path.endsWith('.mjs')) cpSync(join(from, path), join(to, path));
-    }
   }
 
   add({ file, code }: Pick<Snippet, 'file' | 'code'>): void {
     this.#write(join(this.folder, file), code);
   }
 
-  /** Runs a file of the folder, or one given in full. */
-  run(file: string, parameters: readonly string[] = [], execArgv: string[] = []): Program {
+  /** Runs a file of the folder. */
+  run(file: string, env: NodeJS.ProcessEnv = {}): Program {
     const program = new Program(
-      fork(resolve(this.folder, file), parameters, {
+      fork(join(this.folder, file), {
         cwd: this.folder,
-        execArgv,
+        execArgv: [],
         silent: true,
-        env: { ...process.env, NO_COLOR: '1', FORCE_COLOR: '0' },
+        env: { ...process.env, ...env, NO_COLOR: '1', FORCE_COLOR: '0' },
       }),
     );
     this.#programs.push(program);
@@ -101,6 +91,12 @@ export class Workspace {
   async remove(): Promise<void> {
     await Promise.all(this.#programs.map((program) => program.kill()));
     rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  #transpile(from: string, to: string): void {
+    const files = readdirSync(from, { recursive: true, encoding: 'utf8' });
+    for (const path of files.filter((name) => name.endsWith('.ts')))
+      this.#write(join(to, path), readFileSync(join(from, path), 'utf8'));
   }
 
   #write(path: string, code: string): void {

@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { type INestApplication, Logger } from '@nestjs/common';
 import { TerminusModule } from '@nestjs/terminus';
@@ -8,7 +7,10 @@ import { redisBackplane } from 'nestjs-event-stream/redis';
 import { LogLines } from '../support/log-lines.js';
 import { describeWith, REDIS_SERVER } from '../support/programs.js';
 import { until } from '../support/until.js';
-import { BackplaneHealthIndicator, HealthController } from './support/health.controller.js';
+import {
+  BackplaneHealthIndicator,
+  HealthController,
+} from '../../examples/several-instances/health.controller.js';
 import { RedisServer } from './support/redis-server.js';
 
 describeWith(REDIS_SERVER, 'the readiness probe of docs/scaling.md', (path) => {
@@ -58,10 +60,5 @@ describeWith(REDIS_SERVER, 'the readiness probe of docs/scaling.md', (path) => {
     expect((await ready()).events).toMatchObject({ status: 'down', isConnected: false });
     redis.resume();
     await until('it is up', async () => (await ready()).status === 200);
-  });
-
-  it('is the code of the document', () => {
-    const code = readFileSync('test/redis/support/health.controller.ts', 'utf8');
-    expect(readFileSync('docs/scaling.md', 'utf8')).toContain(code);
   });
 });

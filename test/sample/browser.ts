@@ -1,7 +1,7 @@
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { INestApplication } from '@nestjs/common';
-import { type Browser, chromium, type Page } from 'playwright-core';
+import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
 
 /** Nothing that reaches for the network or wants a desktop. */
 const FLAGS = [
@@ -25,8 +25,12 @@ export interface Visit {
   readonly problems: readonly string[];
 }
 
-export async function visit(browser: Browser, url: string): Promise<Visit> {
-  const context = await browser.newContext();
+export async function visit(
+  browser: Browser,
+  url: string,
+  options: BrowserContextOptions = {},
+): Promise<Visit> {
+  const context = await browser.newContext(options);
   const page = await context.newPage();
   const logged: string[] = [];
   const problems: string[] = [];

@@ -6,9 +6,15 @@ import { launch, visit } from './browser.js';
 import { ClockPage } from './clock-page.js';
 import { freshCopy, Running, transpile } from './fresh-copy.js';
 
+interface Progress {
+  step: number;
+}
+
 interface Events {
   welcome: { connection: string; instance: string };
   testEvent: string;
+  progress: Progress;
+  done: object;
 }
 
 const redis = { ...REDIS_SERVER, names: ['redis-server'] };
@@ -78,6 +84,38 @@ describeWith(redis, 'the cluster of the sample', () => {
     };
     await until('the instance is back', isBack, 15_000);
   });
+
+  it('finishes the jobs that were started on either instance when one is killed', async () => {
+    const jobs = await Promise.all(
+      ['one', 'another'].map(async () => (await (await post('/jobs')).json()) as { id: string }),
+    );
+    const finished = Promise.all(jobs.map(({ id }) => stepsUntilDone(`/jobs/${id}`)));
+    const watched = await connectSse<Events>(url, `/jobs/${jobs[0]?.id}`);
+    while ((await watched.next('progress')).json().step < 3);
+    watched.close();
+    await post('/kill/A');
+    for (const steps of await finished) {
+      expect(steps.at(-1)).toBe(24);
+      expect(steps).toEqual([...new Set(steps)].sort((one, other) => one - other));
+    }
+  }, 60_000);
+
+  /** As an `EventSource` does, which comes back when its connection breaks off. */
+  async function stepsUntilDone(path: string): Promise<number[]> {
+    const steps: number[] = [];
+    let lastEventId: string | undefined;
+    for (;;) {
+      const client = await connectSse<Events>(url, path, { lastEventId });
+      for await (const event of client) {
+        if (event.type === 'done') {
+          client.close();
+          return steps;
+        }
+        if (event.type === 'progress') steps.push((JSON.parse(event.data) as Progress).step);
+      }
+      lastEventId = client.lastEventId;
+    }
+  }
 
   describeWith(CHROMIUM, 'in Chromium', (path) => {
     it('shows the instance, and a page that loses it goes on with the other one', async () => {

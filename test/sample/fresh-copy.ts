@@ -9,8 +9,7 @@ const SOURCES = [
   'package.json',
   'tsconfig.json',
   'tsconfig.build.json',
-  'tsconfig.sample.json',
-  'nest-cli.json',
+  'scripts/start.mjs',
   'src',
   'sample',
 ];

@@ -1,0 +1,10 @@
+import { Module } from '@nestjs/common';
+import { SseModule } from 'nestjs-event-stream';
+import { ConnectionsController } from './connections.controller.js';
+import { NewsController } from './news.controller.js';
+
+@Module({
+  imports: [SseModule.forRoot()],
+  controllers: [ConnectionsController, NewsController],
+})
+export class AppModule {}

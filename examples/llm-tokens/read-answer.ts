@@ -1,0 +1,25 @@
+import { EventSourceParserStream } from 'eventsource-parser/stream';
+
+/** Yields the tokens of an answer; after a lost connection it goes on behind the last one. */
+export async function* readAnswer(url: string, question: string): AsyncGenerator<string> {
+  const body = JSON.stringify({ id: crypto.randomUUID(), question });
+  let lastEventId = '';
+  for (;;) {
+    try {
+      const headers = { 'content-type': 'application/json', 'last-event-id': lastEventId };
+      const response = await fetch(url, { method: 'POST', headers, body });
+      if (!response.ok || response.body === null) return;
+      const events = response.body
+        .pipeThrough(new TextDecoderStream())
+        .pipeThrough(new EventSourceParserStream());
+      for await (const { id, event, data } of events) {
+        lastEventId = id ?? lastEventId;
+        if (event === 'token') yield data;
+        else if (event === 'done') return;
+      }
+    } catch {
+      // The network failed: the same question goes on where it was.
+    }
+    await new Promise((resolve) => setTimeout(resolve, 500 + Math.random() * 1_000));
+  }
+}

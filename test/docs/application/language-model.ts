@@ -1,8 +1,0 @@
-import { Injectable } from '@nestjs/common';
-
-@Injectable()
-export class LanguageModel {
-  async *tokens(question: string): AsyncGenerator<string> {
-    yield* ['You', ' asked:\n', question];
-  }
-}

@@ -1,0 +1,202 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { SseConnections } from 'nestjs-event-stream';
+import {
+  connectSse,
+  type ConnectSseOptions,
+  type SseTestClient,
+} from 'nestjs-event-stream/testing';
+import { readAnswer } from '../../examples/llm-tokens/read-answer.js';
+import { type Example, startExample } from './start-example.js';
+
+const clients: SseTestClient[] = [];
+
+/** Starts an example for the tests of a block, and ends it after them. */
+function withExample(name: string, tests: (example: () => Example) => void): void {
+  describe(`the example ${name}`, () => {
+    let example: Example;
+    beforeAll(async () => {
+      example = await startExample(name);
+    });
+    afterAll(async () => {
+      for (const client of clients.splice(0)) client.close();
+      await example.app.close();
+    });
+    tests(() => example);
+  });
+}
+
+async function connect(
+  { url }: Example,
+  path: string,
+  options?: ConnectSseOptions,
+): Promise<SseTestClient> {
+  const client = await connectSse(url, path, options);
+  clients.push(client);
+  return client;
+}
+
+withExample('notifications', (example) => {
+  const ada = { headers: { cookie: 'session=ada' } };
+
+  it('answers 401 to who is not signed in', async () => {
+    expect((await connect(example(), '/notifications')).status).toBe(401);
+  });
+
+  it('notifies all tabs of a user and nobody else, until the user signs out', async () => {
+    const { post } = example();
+    const bob = await connect(example(), '/notifications', { headers: { cookie: 'session=bob' } });
+    const tabs = [
+      await connect(example(), '/notifications', ada),
+      await connect(example(), '/notifications', ada),
+    ];
+    await post('/users/ada/notifications', { text: 'Hello' });
+    for (const tab of tabs) expect((await tab.next()).json()).toEqual({ text: 'Hello' });
+    await post('/users/bob/notifications', { text: 'and you' });
+    expect((await bob.next()).json()).toEqual({ text: 'and you' });
+    expect(await post('/users/ada/sign-out')).toEqual({ closed: 2 });
+    await Promise.all(tabs.map(({ closed }) => closed));
+    expect(example().app.get(SseConnections).count).toBe(1);
+  });
+});
+
+withExample('job-progress', (example) => {
+  it('shows a late client the last state, and resumes one that was cut off, to the end', async () => {
+    const { id } = (await example().post('/jobs')) as { id: string };
+    const first = await connect(example(), `/jobs/${id}`);
+    const { lastEventId } = await first.next('progress');
+    first.close();
+    const second = await connect(example(), `/jobs/${id}`, { lastEventId });
+    const types: string[] = [];
+    for await (const { type, lastEventId: next } of second) {
+      expect(offsetOf(next)).toBeGreaterThan(offsetOf(lastEventId));
+      types.push(type);
+    }
+    expect(types.at(-1)).toBe('done');
+    const late = await connect(example(), `/jobs/${id}`);
+    expect((await late.take(2)).map(({ type }) => type)).toEqual(['progress', 'done']);
+  });
+});
+
+withExample('llm-tokens', (example) => {
+  it('answers a question token by token', async () => {
+    const client = await connect(example(), '/answers', { body: { question: 'Why?' } });
+    const tokens = await client.take(3);
+    expect(client.status).toBe(200);
+    expect(tokens.map(({ data }) => data).join('')).toBe('You asked:\nWhy?');
+  });
+
+  it('resumes a POST by its Last-Event-ID', async () => {
+    const body = { id: 'one', question: 'Why is the sky blue?' };
+    const first = await connect(example(), '/lasting-answers', { body });
+    const tokens = await first.take(2);
+    first.close();
+    const lastEventId = tokens.at(-1)?.lastEventId;
+    const second = await connect(example(), '/lasting-answers', { body, lastEventId });
+    const rest: string[] = [];
+    for await (const { type, data } of second) if (type === 'token') rest.push(data);
+    expect(second.status).toBe(200);
+    expect(rest.join('')).toBe('Why is the sky blue?');
+  });
+
+  it('reads an answer whole over a connection that breaks', async () => {
+    let answer = '';
+    for await (const token of readAnswer(`${example().url}/lasting-answers`, 'Why, and how?')) {
+      if (answer === '') expect(example().app.get(SseConnections).close()).toBeGreaterThan(0);
+      answer += token;
+    }
+    expect(answer).toBe('You asked:\nWhy, and how?');
+  });
+});
+
+withExample('orders', (example) => {
+  it('begins with a snapshot, and goes on with changes', async () => {
+    const client = await connect(example(), '/orders');
+    expect((await client.next('orders')).json()).toEqual([{ id: 7, state: 'open' }]);
+    await example().post('/orders/7/pay');
+    expect((await client.next('order')).json()).toEqual({ id: 7, state: 'paid' });
+  });
+
+  it('goes on from a REST answer', async () => {
+    const response = await fetch(`${example().url}/board`);
+    const { lastEventId } = (await response.json()) as { lastEventId: string };
+    await example().post('/orders/8/pay');
+    const client = await connect(example(), `/board/changes?lastEventId=${lastEventId}`);
+    expect((await client.next()).json()).toEqual({ id: 8, state: 'paid' });
+  });
+});
+
+withExample('operators', (example) => {
+  it('passes ids on through operators that wait', async () => {
+    const translated = await connect(example(), '/ticker/translated');
+    const batched = await connect(example(), '/ticker/batched');
+    const first = await example().post('/ticker/lines', { text: 'one' });
+    const second = await example().post('/ticker/lines', { text: 'two' });
+    const [one, two] = await translated.take(2);
+    expect([one?.data, { id: one?.lastEventId }]).toEqual(['ONE', first]);
+    expect([two?.data, { id: two?.lastEventId }]).toEqual(['TWO', second]);
+    const lines: unknown[] = [];
+    while (lines.length < 2) {
+      const batch = await batched.next();
+      lines.push(...(batch.json() as string[]));
+    }
+    expect(lines).toEqual(['one', 'two']);
+    expect({ id: batched.lastEventId }).toEqual(second);
+  });
+});
+
+withExample('connections', (example) => {
+  it('shows what is open, and how many have ended', async () => {
+    await connect(example(), '/news');
+    const ended = await connect(example(), '/news');
+    expect(
+      example()
+        .app.get(SseConnections)
+        .close(({ id }) => id === 2),
+    ).toBe(1);
+    await ended.closed;
+    const response = await fetch(`${example().url}/connections`);
+    expect(await response.json()).toMatchObject({ open: 1, behind: [], ended: { closed: 1 } });
+  });
+});
+
+withExample('cqrs', (example) => {
+  it("publishes from a handler of @nestjs/cqrs' EventBus", async () => {
+    const client = await connect(example(), '/users/ada/events');
+    await example().post('/orders/7/ship', { userId: 'ada' });
+    expect((await client.next('order-shipped')).json()).toEqual({ orderId: '7' });
+  });
+});
+
+withExample('typed-events', (example) => {
+  it('streams what its types say', async () => {
+    const client = await connect(example(), '/prices');
+    await example().post('/prices/ABC', { cents: 0 });
+    await example().post('/prices/ABC', { cents: 12 });
+    expect((await client.next('price')).json()).toEqual({ symbol: 'ABC', cents: 12 });
+  });
+});
+
+withExample('ordinary-observables', (example) => {
+  it('delivers what is no event of the bus, without inventing ids', async () => {
+    const client = await connect(example(), '/clock');
+    expect(Date.parse((await client.next()).data)).not.toBeNaN();
+    expect(client.retry).toBeGreaterThan(0);
+    expect(client.lastEventId).toBe('');
+  });
+});
+
+describe('the example shutdown', () => {
+  it('says goodbye, and ends its streams properly', async () => {
+    const example = await startExample('shutdown');
+    const client = await connect(example, '/news');
+    const closed = example.app.close();
+    expect((await client.next()).type).toBe('goodbye');
+    await client.closed;
+    await closed;
+    await expect(fetch(`${example.url}/news`)).rejects.toThrow();
+  });
+});
+
+function offsetOf(id: string): number {
+  return Number(id.split('.')[1]);
+}
