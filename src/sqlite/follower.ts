@@ -52,10 +52,13 @@ export class Follower {
 
   /** Loads the tail; gives the reason if a log that was there has to go on in another epoch. */
   async open(): Promise<NewEpochReason | undefined> {
+    // What changes meanwhile waits: the thread is asked one thing at a time.
+    this.#isRunning = true;
     const { epoch, first, head, because } = await this.#thread.ask('open', {});
     this.#sink.reset(epoch, first - 1);
     await this.#advanceTo(epoch, head);
     this.#availability.onUp();
+    void this.#run();
     return because;
   }
 

@@ -73,11 +73,8 @@ export class SqliteBackplane extends Backplane {
     }
   }
 
-  override async publish(
-    record: EventRecord,
-    { idempotencyKey }: PublishOptions = {},
-  ): Promise<Cursor> {
-    if (this.#parts === undefined) throw closedError();
+  override publish(record: EventRecord, { idempotencyKey }: PublishOptions = {}): Promise<Cursor> {
+    if (this.#parts === undefined) return Promise.reject(closedError());
     const { queue, follower } = this.#parts;
     const publication = queue.add(record, idempotencyKey);
     follower.wake();

@@ -5,10 +5,13 @@ import { closedError, failureOf } from './failures.js';
 import { LogFile } from './log-file.js';
 import type { Answer, LogPlace, Message, Request, ThreadOptions } from './protocol.js';
 
-/** Milliseconds between two looks at whether others have written, which cost some 20 µs each. */
-const POLL = 10;
+/**
+ * Milliseconds between two looks at whether others have written. A look costs some 30 µs, waking up for it
+ * twice as much: half a per cent of a core.
+ */
+const POLL = 15;
 /** Milliseconds between two steps of upkeep. */
-const MAINTENANCE = 1_000;
+const MAINTENANCE = 500;
 /** Longest wait, in milliseconds, between two attempts to get a lock. */
 const LONGEST_WAIT = 16;
 
@@ -97,10 +100,14 @@ class FileThread {
   #poll(): void {
     if (this.#hasTold || this.#file === undefined) return;
     try {
-      if (!this.#file.isReplaced && !this.#file.hasChanged()) return;
+      if (this.#file.hasChanged()) this.#tell();
     } catch {
       // Whoever reads next is told what is wrong.
+      this.#tell();
     }
+  }
+
+  #tell(): void {
     this.#hasTold = true;
     this.#post({ kind: 'changed' });
   }
@@ -116,7 +123,8 @@ class FileThread {
 
   #maintain(): void {
     try {
-      this.#file?.maintain();
+      if (this.#file?.isReplaced === true && !this.#hasTold) this.#tell();
+      else this.#file?.maintain();
     } catch {
       // It is not urgent: the next step does it. What is really wrong, publishing says.
     }

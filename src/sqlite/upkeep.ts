@@ -2,7 +2,7 @@ import type { Database, Statement } from './driver.js';
 import { numberOf } from './schema.js';
 
 /** Bytes written between two checkpoints. */
-const CHECKPOINT_BYTES = 4 * 2 ** 20;
+const CHECKPOINT_BYTES = 8 * 2 ** 20;
 /** What a commit writes beside its events, in bytes: a few pages that it changes. */
 const COMMIT_BYTES = 12_288;
 /** Bytes in the write-ahead log that only a reader who never ends can have kept there. */
