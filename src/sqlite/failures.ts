@@ -59,14 +59,6 @@ export function missingFolderError(folder: string): SseError {
   );
 }
 
-export function readOnlyError(path: string): SseError {
-  return new SseError(
-    'BACKPLANE_UNAVAILABLE',
-    `'${path}' must not be written to. sqliteBackplane() writes its file and two more beside it: give the ` +
-      "user that runs the application write permission for the file and its folder, or choose another 'path'",
-  );
-}
-
 export function foreignError(path: string): SseError {
   return new SseError(
     'BACKPLANE_UNAVAILABLE',
@@ -92,10 +84,9 @@ export function noWalError(path: string, mode: string): SseError {
 
 /** What SQLite says, in words that name the fix. */
 const MEANINGS: Readonly<Record<Result, (path: string) => string>> = {
-  PERM: (path) => readOnlyError(path).message,
-  READONLY: (path) => readOnlyError(path).message,
-  CANTOPEN: (path) =>
-    `'${path}' cannot be opened. Check that the folder is there and may be written to`,
+  PERM: readOnly,
+  READONLY: readOnly,
+  CANTOPEN: readOnly,
   BUSY: (path) =>
     `Another program holds '${path}' locked. End it, or its transaction; a backup is made with ` +
     "'VACUUM INTO'",
@@ -103,9 +94,16 @@ const MEANINGS: Readonly<Record<Result, (path: string) => string>> = {
   PROTOCOL: (path) => `Too many programs want to lock '${path}' at once`,
   FULL: (path) => `The disk that '${path}' is on is full. Free some space; publishing then goes on`,
   IOERR: (path) => `The disk that '${path}' is on reports an error`,
-  CORRUPT: (path) => damaged(path),
-  NOTADB: (path) => damaged(path),
+  CORRUPT: damaged,
+  NOTADB: damaged,
 };
+
+function readOnly(path: string): string {
+  return (
+    `'${path}' cannot be opened for writing. sqliteBackplane() writes this file and two more beside it: give ` +
+    "the user that runs the application write permission for the file and its folder, or choose another 'path'"
+  );
+}
 
 function damaged(path: string): string {
   return (

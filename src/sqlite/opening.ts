@@ -1,9 +1,9 @@
-import { accessSync, constants, existsSync, statSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { newEpoch, randomDigits } from '../log/epoch.js';
 import { currentBoot, isSameBoot } from './boot.js';
 import { type Database, loadDriver } from './driver.js';
-import { folderError, missingFolderError, noWalError, readOnlyError } from './failures.js';
+import { folderError, missingFolderError, noWalError } from './failures.js';
 import type { LogPlace, NewEpochReason, ThreadOptions } from './protocol.js';
 import { createSchema, hasLog, valueOf } from './schema.js';
 
@@ -127,12 +127,5 @@ function checkPath(path: string): void {
   const folder = dirname(path);
   if (statSync(folder, { throwIfNoEntry: false })?.isDirectory() !== true) {
     throw missingFolderError(folder);
-  }
-  for (const each of found === undefined ? [folder] : [path, folder]) {
-    try {
-      accessSync(each, constants.W_OK);
-    } catch {
-      throw readOnlyError(path);
-    }
   }
 }
