@@ -104,7 +104,8 @@ export class Follower {
     const jobs = this.#queue.take();
     let published: Published;
     try {
-      published = await this.#thread.ask('publish', { batch: batchOf(jobs) });
+      const patience = Math.max((jobs[0]?.deadline ?? 0) - performance.now(), 1);
+      published = await this.#thread.ask('publish', { batch: batchOf(jobs), patience });
     } catch (error) {
       this.#availability.onDown(asSseError(error));
       this.#queue.reject(asSseError(error));

@@ -8,7 +8,7 @@ export interface ThreadOptions {
   readonly path: string;
   readonly durability: Durability;
   readonly history: History;
-  /** Milliseconds that a request may wait for a lock. */
+  /** Milliseconds that a request may wait for a lock, unless it says otherwise. */
   readonly patience: number;
   /** Milliseconds. */
   readonly idempotencyWindow: number;
@@ -70,7 +70,11 @@ export interface Failure {
 export interface Requests {
   open: { readonly ask: object; readonly answer: Opened };
   read: { readonly ask: { readonly after: number }; readonly answer: Page };
-  publish: { readonly ask: { readonly batch: Batch }; readonly answer: Published };
+  publish: {
+    /** `patience` in milliseconds, as in {@link ThreadOptions}. */
+    readonly ask: { readonly batch: Batch; readonly patience: number };
+    readonly answer: Published;
+  };
 }
 
 export type Kind = keyof Requests;

@@ -11,6 +11,9 @@ const MAX_WAITING = 100_000;
 const BATCH_EVENTS = 4_096;
 const BATCH_LENGTH = 8 * 2 ** 20;
 
+/** How long, in milliseconds, the thread may be late with the answer that its patience has ended. */
+const GRACE = 250;
+
 /** One publish on its way. */
 export interface Job {
   readonly record: EventRecord;
@@ -102,9 +105,10 @@ export class PublishQueue {
 
   #watch(): void {
     if (this.#timer !== undefined || this.#closed !== undefined) return;
-    const oldest = this.#sent.find(({ isSettled }) => !isSettled) ?? this.#waiting[0];
-    if (oldest === undefined) return;
-    const wait = Math.max(oldest.deadline - performance.now(), 1);
+    const sent = this.#sent.find(({ isSettled }) => !isSettled);
+    const deadline = sent === undefined ? this.#waiting[0]?.deadline : sent.deadline + GRACE;
+    if (deadline === undefined) return;
+    const wait = Math.max(deadline - performance.now(), 1);
     this.#timer = setTimeout(() => {
       this.#timer = undefined;
       this.#expire(performance.now());
@@ -117,7 +121,7 @@ export class PublishQueue {
     const expired = this.#waiting.splice(0, first < 0 ? Infinity : first);
     for (const job of expired) fail(job, waitedError(this.#path, this.#timeout));
     const unknown = unknownError(this.#path, `there was no answer within ${this.#timeout} ms`);
-    for (const job of this.#sent) if (job.deadline <= now) fail(job, unknown);
+    for (const job of this.#sent) if (job.deadline + GRACE <= now) fail(job, unknown);
   }
 }
 

@@ -39,7 +39,8 @@ class FileThread {
     }
     this.#hasTold = false;
     try {
-      const answer = await this.#patiently(() => this.#answer(request));
+      const patience = request.kind === 'publish' ? request.patience : this.#options.patience;
+      const answer = await this.#patiently(patience, () => this.#answer(request));
       this.#post({ kind: 'answer', answer });
       if (request.kind === 'publish') this.#settle();
     } catch (error) {
@@ -76,8 +77,8 @@ class FileThread {
   }
 
   /** Tries again while somebody else has the lock; a thread that sleeps in SQLite could not be closed. */
-  async #patiently<T>(work: () => T): Promise<T> {
-    const deadline = performance.now() + this.#options.patience;
+  async #patiently<T>(patience: number, work: () => T): Promise<T> {
+    const deadline = performance.now() + patience;
     for (let wait = 1; ; wait = Math.min(wait * 2, LONGEST_WAIT)) {
       if (this.#isClosed) throw closedError();
       try {
@@ -125,6 +126,7 @@ class FileThread {
     try {
       if (this.#file?.isReplaced === true && !this.#hasTold) this.#tell();
       else this.#file?.maintain();
+      this.#settle();
     } catch {
       // It is not urgent: the next step does it. What is really wrong, publishing says.
     }
