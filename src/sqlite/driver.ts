@@ -109,5 +109,7 @@ function loadNodeSqlite(): Opener | undefined {
 function loadBetterSqlite(): Opener {
   const loaded: unknown = createRequire(import.meta.url)('better-sqlite3');
   const BetterSqlite = loaded as new (path: string) => Database;
+  // What it consists of besides JavaScript is loaded with the first database.
+  new BetterSqlite(':memory:').close();
   return (path) => new BetterSqlite(path);
 }

@@ -1,6 +1,6 @@
 import type { History } from '../log/backplane.js';
 import type { Database, Statement, Value } from './driver.js';
-import { VALUES_PER_RECORD } from './protocol.js';
+import { VALUES_PER_RECORD } from './record-values.js';
 
 /** Rows that one statement adds: binding is what costs. */
 const ROWS = 20;
@@ -17,7 +17,7 @@ interface EventRow {
   readonly topics: string;
   readonly type: string | null;
   readonly key: string | null;
-  readonly is_json: number;
+  readonly form: number;
   readonly text: string;
 }
 
@@ -41,11 +41,11 @@ export class EventRows {
   constructor(database: Database, history: History) {
     this.#history = history;
     const row = `(${Array<string>(COLUMNS).fill('?').join(', ')})`;
-    const insert = 'INSERT INTO events (offset, at, topics, type, key, is_json, text) VALUES';
+    const insert = 'INSERT INTO events (offset, at, topics, type, key, form, text) VALUES';
     this.#addOne = database.prepare(`${insert} ${row}`);
     this.#addMany = database.prepare(`${insert} ${Array<string>(ROWS).fill(row).join(', ')}`);
     this.#select = database.prepare(
-      'SELECT offset, topics, type, key, is_json, text FROM events WHERE offset > ? ORDER BY offset LIMIT ?',
+      'SELECT offset, topics, type, key, form, text FROM events WHERE offset > ? ORDER BY offset LIMIT ?',
     );
     const range = 'FROM events WHERE offset BETWEEN ? AND ?';
     this.#size = database.prepare(
@@ -81,7 +81,7 @@ export class EventRows {
   read(after: number, count: number): Value[] {
     const values: Value[] = [];
     for (const row of this.#select.all(after, count) as EventRow[]) {
-      values.push(row.offset, row.topics, row.type, row.key, row.is_json, row.text);
+      values.push(row.offset, row.topics, row.type, row.key, row.form, row.text);
     }
     return values;
   }

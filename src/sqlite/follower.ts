@@ -2,10 +2,10 @@ import { setTimeout as elapse } from 'node:timers/promises';
 import { SseError } from '../errors.js';
 import type { LogSink } from '../log/backplane.js';
 import { formatCursor } from '../log/cursor.js';
-import type { EventRecord } from '../log/entry.js';
 import type { Availability } from './availability.js';
 import type { FileThread } from './file-thread.js';
 import { type NewEpochReason, type Page, type Published, VALUES_PER_EVENT } from './protocol.js';
+import { recordAt } from './record-values.js';
 import { batchOf, type Job, type PublishQueue } from './publish-queue.js';
 
 /** Milliseconds until the file is looked at again after that has failed. */
@@ -177,26 +177,13 @@ export class Follower {
       return;
     }
     for (let start = 0; start < values.length; start += VALUES_PER_EVENT) {
-      const [offset, topics, type, key, isJson, text] = values.slice(
-        start,
-        start + VALUES_PER_EVENT,
-      );
-      if (Number(offset) <= sink.head) continue;
-      sink.lose(Number(offset) - 1);
-      sink.append(Number(offset), {
-        topics: JSON.parse(String(topics)) as EventRecord['topics'],
-        type: textOf(type),
-        key: textOf(key),
-        isJson: isJson === 1,
-        text: String(text),
-      });
+      const offset = Number(values[start]);
+      if (offset <= sink.head) continue;
+      sink.lose(offset - 1);
+      sink.append(offset, recordAt(values, start + 1));
     }
     if (values.length === 0) sink.lose(head);
   }
-}
-
-function textOf(value: unknown): string | undefined {
-  return typeof value === 'string' ? value : undefined;
 }
 
 function asSseError(error: unknown): SseError {

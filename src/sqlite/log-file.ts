@@ -10,8 +10,8 @@ import {
   type Page,
   type Published,
   type ThreadOptions,
-  VALUES_PER_RECORD,
 } from './protocol.js';
+import { VALUES_PER_RECORD } from './record-values.js';
 import { firstValue } from './schema.js';
 import { Upkeep } from './upkeep.js';
 

@@ -2,6 +2,7 @@ import type { SseErrorCode } from '../errors.js';
 import type { History } from '../log/backplane.js';
 import type { Durability } from './options.js';
 import type { Value } from './driver.js';
+import { VALUES_PER_RECORD } from './record-values.js';
 
 /** What the thread that owns the file is started with. */
 export interface ThreadOptions {
@@ -15,9 +16,6 @@ export interface ThreadOptions {
   /** How far this instance has followed the log, if the thread takes the place of one that has ended. */
   readonly known?: LogPlace | undefined;
 }
-
-/** Values of one record in {@link Batch}, in this order: topics as JSON, type, key, 1 if JSON, text. */
-export const VALUES_PER_RECORD = 5;
 
 /** Records to publish; flat, because that is what costs least between two threads. */
 export interface Batch {

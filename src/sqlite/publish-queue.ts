@@ -4,6 +4,7 @@ import type { EventRecord } from '../log/entry.js';
 import type { Value } from './driver.js';
 import { tooManyError, unknownError, waitedError } from './failures.js';
 import type { Batch } from './protocol.js';
+import { pushValues } from './record-values.js';
 
 /** Publishes that may wait for the file at a time. */
 const MAX_WAITING = 100_000;
@@ -130,8 +131,7 @@ export function batchOf(jobs: readonly Job[]): Batch {
   const values: Value[] = [];
   let isNamed = false;
   for (const { record, idempotencyKey } of jobs) {
-    const { topics, type, key, isJson, text } = record;
-    values.push(JSON.stringify(topics), type ?? null, key ?? null, isJson ? 1 : 0, text);
+    pushValues(values, record);
     isNamed ||= idempotencyKey !== undefined;
   }
   const keys = isNamed ? jobs.map(({ idempotencyKey }) => idempotencyKey ?? null) : undefined;

@@ -9,7 +9,8 @@ export const FORMAT = 1;
 /**
  * `log` has one row. `first` is the oldest offset of the tail, `bytes` what the tail counts for, `boot` and
  * `file` are when and where the file was last opened, and `is_synced` is whether whatever was written since
- * the file was last closed by everybody was synced before it was told to anybody.
+ * the file was last closed by everybody was synced before it was told to anybody. The `form` of an event says
+ * how its text is to be read, see `record-values.ts`.
  */
 const SCHEMA = `
 CREATE TABLE log (
@@ -28,7 +29,7 @@ CREATE TABLE events (
   topics TEXT NOT NULL,
   type TEXT,
   key TEXT,
-  is_json INTEGER NOT NULL,
+  form INTEGER NOT NULL,
   text TEXT NOT NULL
 );
 CREATE TABLE once (

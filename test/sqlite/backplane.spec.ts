@@ -44,6 +44,7 @@ describe('sqliteBackplane()', () => {
       { topics: ['a', 'b "c"'], type: 't', key: 'k', text: '{"a":1}', isJson: true },
       { topics: ['a'], type: undefined, key: undefined, text: '', isJson: false },
       { topics: ['ü\u0000'], type: 'ü', key: '', text: 'a\u0000b\r\n💡', isJson: false },
+      { topics: ['nul'], type: 'a\u0000', key: '\u0000b', text: '"\u0000"', isJson: true },
       { topics: ['large'], type: 't', key: 'k', text: 'x'.repeat(3_000_000), isJson: false },
       ...numbers(1_500).map((number) => ({
         topics: [`topic ${number % 7}`],
@@ -195,7 +196,7 @@ describe('sqliteBackplane()', () => {
     const { sink, publish } = await open({ path });
     await publish('one');
     connect(path).exec(
-      'BEGIN; INSERT INTO events SELECT 9, at, topics, type, key, is_json, text FROM events; ' +
+      'BEGIN; INSERT INTO events SELECT 9, at, topics, type, key, form, text FROM events; ' +
         'UPDATE log SET head = 9, first = 9; COMMIT',
     );
     await sink.until('the last event has come', () => sink.head === 9);
