@@ -93,9 +93,11 @@ export class Follower {
 
   async #run(): Promise<void> {
     while (!this.#isClosed) {
-      if (this.#queue.length > 0) await this.#publish();
-      else if (this.#isStale || this.#catchUps.length > 0) await this.#look();
-      else break;
+      const mustPublish = this.#queue.length > 0;
+      if (mustPublish) await this.#publish();
+      // However much is published here, what others have published is read, too.
+      if (this.#isStale || this.#catchUps.length > 0) await this.#look();
+      else if (!mustPublish) break;
     }
     this.#isRunning = false;
   }

@@ -16,7 +16,7 @@ const MAINTENANCE = 500;
 const LONGEST_WAIT = 16;
 
 /** Answers one request at a time. Nothing here holds up the event loop of the application. */
-class FileThread {
+class FileOwner {
   readonly #options: ThreadOptions;
   readonly #post: (message: Message) => void;
   readonly #timers: NodeJS.Timeout[] = [];
@@ -148,7 +148,7 @@ class FileThread {
   }
 }
 
-const thread = new FileThread(workerData as ThreadOptions, (message) =>
+const owner = new FileOwner(workerData as ThreadOptions, (message) =>
   parentPort?.postMessage(message),
 );
-parentPort?.on('message', (request: Request) => void thread.handle(request));
+parentPort?.on('message', (request: Request) => void owner.handle(request));

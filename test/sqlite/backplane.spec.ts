@@ -208,6 +208,18 @@ describe('sqliteBackplane()', () => {
     ]);
   });
 
+  it('catches up however much is published meanwhile', async () => {
+    const { backplane, publish, sink } = await open({ path: newPath() });
+    await publish('first');
+    let hasCaughtUp = false;
+    const catchingUp = backplane.catchUp().then(() => (hasCaughtUp = true));
+    const publishing = numbers(2).map(async () => {
+      for (let count = 0; count < 5_000 && !hasCaughtUp; count++) await publish(`${count}`);
+    });
+    await Promise.all([catchingUp, ...publishing]);
+    expect(sink.head).toBeLessThan(5_000);
+  });
+
   it('goes on with another thread when its own has ended', async () => {
     const path = newPath();
     const posts = jest.spyOn(Worker.prototype, 'postMessage');
