@@ -7,7 +7,7 @@ import type { Answer, LogPlace, Message, Request, ThreadOptions } from './protoc
 
 /**
  * Milliseconds between two looks at whether others have written. A look costs some 30 µs, waking up for it
- * twice as much: half a per cent of a core.
+ * twice as much: about one per cent of a core.
  */
 const POLL = 15;
 /** Milliseconds between two steps of upkeep. */
