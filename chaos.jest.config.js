@@ -1,7 +1,9 @@
 import base from './jest.config.js';
 
-// Ten minutes in all, unless the environment says otherwise; CHAOS_SEED repeats a run.
+// Ten minutes for Redis, and so many rounds for SQLite, unless the environment says otherwise; CHAOS_SEED
+// repeats a run. `npm run chaos -- sqlite` is one of them.
 process.env.CHAOS_SECONDS ??= '600';
+process.env.CHAOS_ROUNDS ??= '200';
 
 /** @type {import('jest').Config} */
-export default { ...base, testRegex: 'chaos/chaos\\.spec\\.ts$' };
+export default { ...base, testRegex: 'chaos/(chaos|sqlite)\\.spec\\.ts$' };

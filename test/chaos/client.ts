@@ -1,13 +1,13 @@
 import { setTimeout as elapse } from 'node:timers/promises';
 import { connectSse, type SseTestClient } from 'nestjs-event-stream/testing';
-import type { Fleet } from './fleet.js';
+import type { Instances } from './instances.js';
 import type { Random } from './random.js';
 import type { Record } from './verdict.js';
 
 /** A client that keeps coming back, to whichever instance, from where it was. */
 export class ChaosClient {
   readonly record: Record;
-  readonly #fleet: Fleet;
+  readonly #fleet: Instances;
   readonly #random: Random;
   /** Milliseconds that it stays away now and then. */
   readonly #absence: number;
@@ -16,7 +16,7 @@ export class ChaosClient {
   #connection: SseTestClient | undefined;
   #run: Promise<void> | undefined;
 
-  constructor(topic: string, fleet: Fleet, random: Random, absence: number) {
+  constructor(topic: string, fleet: Instances, random: Random, absence: number) {
     this.record = { topic, start: '', end: '', items: [] };
     this.#fleet = fleet;
     this.#random = random;

@@ -6,6 +6,7 @@ import { createInterface } from 'node:readline';
 import { transformFile } from '@swc/core';
 import { freshCopy, transpile } from '../sample/fresh-copy.js';
 import { type InstanceOptions, startInstance } from './instance.js';
+import type { Instances } from './instances.js';
 
 /** One instance, in this process or in one of its own. */
 export interface Instance {
@@ -16,13 +17,15 @@ export interface Instance {
   readonly process?: ChildProcess;
 }
 
-export interface FleetOptions extends InstanceOptions {
+export interface FleetOptions {
+  readonly url: string;
+  readonly maxEvents: number;
   /** Where the children find Redis, so that it can be kept from them alone. */
   readonly childUrl: string;
 }
 
 /** The instances that run, of which the first are processes of their own. */
-export class Fleet {
+export class Fleet implements Instances {
   readonly #options: FleetOptions;
   readonly #instances: (Instance | undefined)[] = [];
   readonly #folder: string;
@@ -110,7 +113,7 @@ async function startHere(options: InstanceOptions): Promise<Instance> {
   return { url: await app.getUrl(), close: () => app.close() };
 }
 
-async function startChild(folder: string, options: InstanceOptions): Promise<Instance> {
+export async function startChild(folder: string, options: InstanceOptions): Promise<Instance> {
   const child = spawn(process.execPath, ['instance.js'], {
     cwd: folder,
     env: { ...process.env, CHAOS_INSTANCE: JSON.stringify(options) },

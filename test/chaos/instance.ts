@@ -10,14 +10,15 @@ import {
   Sse,
 } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
-import { EventBus, SseModule } from 'nestjs-event-stream';
+import { type Backplane, EventBus, SseModule } from 'nestjs-event-stream';
 import { redisBackplane } from 'nestjs-event-stream/redis';
+import { type Durability, sqliteBackplane } from 'nestjs-event-stream/sqlite';
 import type { Observable } from 'rxjs';
 
-export interface InstanceOptions {
-  readonly url: string;
-  readonly maxEvents: number;
-}
+/** Where the log is: in Redis, or in a file. */
+export type InstanceOptions = { readonly maxEvents: number } & (
+  { readonly url: string } | { readonly path: string; readonly durability: Durability }
+);
 
 interface Publication {
   readonly topics: string[];
@@ -48,23 +49,27 @@ class ChaosController {
 @Module({})
 class ChaosModule {}
 
-/** An instance of the application under test, on a free port. */
-export async function startInstance({
-  url,
-  maxEvents,
-}: InstanceOptions): Promise<INestApplication> {
-  const backplane = redisBackplane({
-    url,
+function backplaneOf(options: InstanceOptions): Backplane {
+  if ('path' in options) {
+    const { path, durability } = options;
+    return sqliteBackplane({ path, durability, publishTimeout: 2_000 });
+  }
+  return redisBackplane({
+    url: options.url,
     publishTimeout: 1_000,
     checkInterval: 300,
     waitForRedis: 10_000,
   });
+}
+
+/** An instance of the application under test, on a free port. */
+export async function startInstance(options: InstanceOptions): Promise<INestApplication> {
   const module = {
     module: ChaosModule,
     imports: [
       SseModule.forRoot({
-        backplane,
-        history: { maxEvents },
+        backplane: backplaneOf(options),
+        history: { maxEvents: options.maxEvents },
         heartbeatInterval: 200,
         drain: { timeout: 500 },
       }),

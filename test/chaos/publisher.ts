@@ -1,5 +1,5 @@
 import { setTimeout as elapse } from 'node:timers/promises';
-import type { Fleet } from './fleet.js';
+import type { Instances } from './instances.js';
 import type { Random } from './random.js';
 import type { Acknowledged } from './verdict.js';
 
@@ -7,7 +7,7 @@ import type { Acknowledged } from './verdict.js';
 export class Publisher {
   readonly acknowledged: Acknowledged[] = [];
   readonly #index: number;
-  readonly #fleet: Fleet;
+  readonly #fleet: Instances;
   readonly #random: Random;
   readonly #retries: boolean;
   #count = 0;
@@ -15,7 +15,7 @@ export class Publisher {
   #run: Promise<void> | undefined;
 
   /** @param retries whether to publish again, with an idempotencyKey, what was not acknowledged */
-  constructor(index: number, fleet: Fleet, random: Random, retries: boolean) {
+  constructor(index: number, fleet: Instances, random: Random, retries: boolean) {
     this.#index = index;
     this.#fleet = fleet;
     this.#random = random;

@@ -17,7 +17,15 @@ import { transformSync } from '@swc/core';
 import type { Snippet } from './snippets.js';
 
 /** What an application installs beside the package. */
-const INSTALLED = ['@jest', '@nestjs', 'eventsource-parser', 'ioredis', 'reflect-metadata', 'rxjs'];
+const INSTALLED = [
+  '@jest',
+  '@nestjs',
+  'better-sqlite3',
+  'eventsource-parser',
+  'ioredis',
+  'reflect-metadata',
+  'rxjs',
+];
 
 /** A running program, and what it has printed. */
 export class Program {

@@ -1,10 +1,14 @@
 // An application that uses every entry of the package; `npm run check:package` compiles it against the
 // packed package, as ESM and as CommonJS, and runs it.
 import 'reflect-metadata';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { Controller, type MessageEvent, Module, Sse } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { type Backplane, EventBus, SseConnections, SseModule } from 'nestjs-event-stream';
 import { redisBackplane } from 'nestjs-event-stream/redis';
+import { sqliteBackplane } from 'nestjs-event-stream/sqlite';
 import { connectSse } from 'nestjs-event-stream/testing';
 import type { Observable } from 'rxjs';
 
@@ -22,7 +26,12 @@ class GreetingController {
   }
 }
 
-@Module({ imports: [SseModule.forRoot()], controllers: [GreetingController] })
+const folder = mkdtempSync(join(tmpdir(), 'application-'));
+
+@Module({
+  imports: [SseModule.forRoot({ backplane: sqliteBackplane({ path: join(folder, 'events.db') }) })],
+  controllers: [GreetingController],
+})
 class ApplicationModule {}
 
 export function distributed(url: string): Backplane {
@@ -39,6 +48,7 @@ async function main(): Promise<void> {
   const { text } = (await client.next('greeting')).json();
   const { count } = app.get(SseConnections);
   await app.close();
+  rmSync(folder, { recursive: true });
   if (text !== 'Hello' || count !== 1) throw new Error(`received ${text}, ${count} connections`);
 }
 

@@ -1,0 +1,192 @@
+import type { Database, Statement, Value } from './driver.js';
+import { EventRows } from './event-rows.js';
+import { IdempotencyKeys } from './idempotency-keys.js';
+import { epochAfter, identityOf, isBehind, openDatabase } from './opening.js';
+import {
+  type Batch,
+  type LogPlace,
+  type LogState,
+  type NewEpochReason,
+  type Page,
+  type Published,
+  type ThreadOptions,
+} from './protocol.js';
+import { VALUES_PER_RECORD } from './record-values.js';
+import { firstValue } from './schema.js';
+import { Upkeep } from './upkeep.js';
+
+interface State extends LogState {
+  readonly bytes: number;
+}
+
+/** Bytes of text in one page, roughly, and events. */
+const PAGE_BYTES = 2 ** 20;
+const PAGE_EVENTS = 500;
+
+/** The log in its file, by one connection. Whatever is busy throws, having done nothing. */
+export class LogFile {
+  /** Why the log goes on in another epoch; undefined if it does not. */
+  readonly because: NewEpochReason | undefined;
+  readonly #options: ThreadOptions;
+  readonly #database: Database;
+  readonly #identity: string;
+  readonly #rows: EventRows;
+  readonly #keys: IdempotencyKeys;
+  readonly #upkeep: Upkeep;
+  readonly #readState: Statement;
+  readonly #writeState: Statement;
+  readonly #readVersion: Statement;
+  #version: unknown;
+  #isCommitting = false;
+
+  /** @param known how far this instance has followed the log that was there before */
+  constructor(options: ThreadOptions, known: LogPlace | undefined) {
+    const { database, identity, because } = openDatabase(options, known);
+    this.#options = options;
+    this.#database = database;
+    this.#identity = identity;
+    this.because = because;
+    this.#rows = new EventRows(database, options.history);
+    this.#keys = new IdempotencyKeys(database, options.idempotencyWindow);
+    this.#upkeep = new Upkeep(database, options.path);
+    this.#readState = database.prepare('SELECT epoch, first, head, bytes FROM log');
+    this.#writeState = database.prepare('UPDATE log SET first = ?, head = ?, bytes = ?');
+    this.#readVersion = database.prepare('PRAGMA data_version');
+    this.#version = this.#dataVersion;
+  }
+
+  /** Whether the path leads to another file by now, or to none. */
+  get isReplaced(): boolean {
+    return identityOf(this.#options.path) !== this.#identity;
+  }
+
+  /** Whether what failed last was a commit. */
+  get isCommitting(): boolean {
+    return this.#isCommitting;
+  }
+
+  /** Whether another connection has written since this was last asked. */
+  hasChanged(): boolean {
+    const version = this.#dataVersion;
+    const hasChanged = version !== this.#version;
+    this.#version = version;
+    return hasChanged;
+  }
+
+  /** The state, in a new epoch if the file has gone back behind what was read of it. */
+  state(known?: LogPlace): LogState {
+    const state = this.#state();
+    if (known === undefined || !isBehind(state, known)) return this.#bounded(state);
+    this.#transaction(() => {
+      this.#database.prepare('UPDATE log SET epoch = ?').run(epochAfter(known.epoch));
+    });
+    return this.#bounded(this.#state());
+  }
+
+  /** The events after an offset: all of them, or as many as go into one page. */
+  read(after: number): Page {
+    this.#database.exec('BEGIN');
+    try {
+      const state = this.#state();
+      const average = state.bytes / Math.max(state.head - state.first + 1, 1);
+      const count = Math.min(Math.max(Math.floor(PAGE_BYTES / average), 1), PAGE_EVENTS);
+      const bounded = this.#bounded(state);
+      const values = this.#rows.read(Math.max(after, bounded.first - 1), count);
+      return { ...bounded, values };
+    } finally {
+      this.#database.exec('COMMIT');
+    }
+  }
+
+  /** Adds a batch in one transaction. */
+  publish({ values, idempotencyKeys }: Batch): Published {
+    return this.#transaction(() => {
+      const state = this.#state();
+      const at = Date.now();
+      const count = values.length / VALUES_PER_RECORD;
+      if (idempotencyKeys === undefined) {
+        this.#add(state, values, at);
+        return { epoch: state.epoch, before: state.head, offsets: undefined };
+      }
+      const { offsets, isNew } = this.#keys.claim(idempotencyKeys, state.head, at);
+      const added: Value[] = [];
+      for (let index = 0; index < count; index++) {
+        if (isNew[index] !== true) continue;
+        const start = index * VALUES_PER_RECORD;
+        for (let value = 0; value < VALUES_PER_RECORD; value++) {
+          added.push(values[start + value] ?? null);
+        }
+      }
+      this.#add(state, added, at);
+      return { epoch: state.epoch, before: state.head, offsets };
+    });
+  }
+
+  /** What can wait until after the answer; gives a warning, if there is something to say. */
+  settle(): string | undefined {
+    return this.#upkeep.checkpointIfDue();
+  }
+
+  /** One small step of what has to be done now and then. */
+  maintain(): void {
+    const state = this.#state();
+    const isOver = this.#rows.surplusOf(state, Date.now()) > 0;
+    if (isOver || this.#keys.hasExpired()) {
+      this.#transaction(() => {
+        const fresh = this.#state();
+        this.#write(fresh, this.#rows.trim(fresh, Date.now(), 0));
+        this.#keys.forgetExpired();
+      });
+    }
+    this.#upkeep.giveBackSpace();
+  }
+
+  close(): void {
+    this.#database.close();
+  }
+
+  get #dataVersion(): unknown {
+    return firstValue(this.#readVersion.get());
+  }
+
+  #state(): State {
+    return this.#readState.get() as State;
+  }
+
+  /** What this instance holds of the tail, which may be less than the file has. */
+  #bounded({ epoch, first, head }: State): LogState {
+    return { epoch, first: Math.max(first, head - this.#options.history.maxEvents + 1), head };
+  }
+
+  #add(state: State, values: readonly Value[], at: number): void {
+    const count = values.length / VALUES_PER_RECORD;
+    if (count === 0) return;
+    const bytes = this.#rows.add(state.head, values, at);
+    const grown = { ...state, head: state.head + count, bytes: state.bytes + bytes };
+    this.#write(grown, this.#rows.trim(grown, at, count));
+    this.#upkeep.note(bytes);
+  }
+
+  #write({ head }: State, { first, bytes }: { first: number; bytes: number }): void {
+    this.#writeState.run(first, head, bytes);
+  }
+
+  #transaction<T>(work: () => T): T {
+    this.#isCommitting = false;
+    this.#database.exec('BEGIN IMMEDIATE');
+    try {
+      const result = work();
+      this.#isCommitting = true;
+      this.#database.exec('COMMIT');
+      this.#isCommitting = false;
+      return result;
+    } catch (error) {
+      try {
+        this.#database.exec('ROLLBACK');
+      } catch {
+        // After some failures SQLite has done so itself.
+      }
+      throw error;
+    }
+  }
+}

@@ -1,0 +1,131 @@
+import { existsSync, statSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { newEpoch, randomDigits } from '../log/epoch.js';
+import { currentBoot, isSameBoot } from './boot.js';
+import { type Database, loadDriver } from './driver.js';
+import { folderError, missingFolderError, noWalError } from './failures.js';
+import type { LogPlace, NewEpochReason, ThreadOptions } from './protocol.js';
+import { createSchema, hasLog, valueOf } from './schema.js';
+
+/** How long, in milliseconds, SQLite itself waits for a lock; then somebody else has a chance. */
+const BUSY_TIMEOUT = 20;
+/** Bytes that the write-ahead log is cut to when it starts over. */
+const WAL_LIMIT = 16 * 2 ** 20;
+/** Digits of an epoch that are its time. */
+const TIME_DIGITS = 11;
+
+interface LogRow {
+  readonly epoch: string;
+  readonly head: number;
+  readonly boot: string;
+  readonly file: string;
+  readonly is_synced: number;
+}
+
+/** A database that is ready, and why its log goes on in another epoch, if it does. */
+export interface OpenDatabase {
+  readonly database: Database;
+  /** The file that this is, wherever its path leads later. */
+  readonly identity: string;
+  readonly because: NewEpochReason | undefined;
+}
+
+/**
+ * Opens the file and settles which epoch its log is in.
+ *
+ * @param known how far this instance has followed the log that was there before
+ * @throws SseError, or what SQLite says
+ */
+export function openDatabase(options: ThreadOptions, known: LogPlace | undefined): OpenDatabase {
+  const { path, durability } = options;
+  checkPath(path);
+  // Whoever closes last removes it, when everything is in the file and synced.
+  const wasLeftOpen = existsSync(`${path}-wal`);
+  const database = loadDriver()(path);
+  try {
+    database.exec(`PRAGMA busy_timeout = ${BUSY_TIMEOUT}`);
+    if (!hasLog(database, path)) database.exec('PRAGMA auto_vacuum = INCREMENTAL');
+    const mode = String(valueOf(database, 'journal_mode = WAL'));
+    if (mode !== 'wal') throw noWalError(path, mode);
+    database.exec(`PRAGMA journal_size_limit = ${WAL_LIMIT}; PRAGMA wal_autocheckpoint = 0`);
+    // What is settled here has to be on the disk before anybody is told of an event.
+    database.exec('PRAGMA synchronous = FULL; BEGIN IMMEDIATE');
+    const identity = identityOf(path) ?? '';
+    const because = hasLog(database, path)
+      ? goOn(database, { identity, wasLeftOpen, durability }, known)
+      : begin(database, { identity, durability }, known);
+    database.exec('COMMIT');
+    if (durability === 'process') database.exec('PRAGMA synchronous = NORMAL');
+    return { database, identity, because };
+  } catch (error) {
+    database.close();
+    throw error;
+  }
+}
+
+/** Names the file that a path leads to; undefined if there is none. */
+export function identityOf(path: string): string | undefined {
+  return statSync(path, { bigint: true, throwIfNoEntry: false })?.ino.toString();
+}
+
+/** An epoch that is greater than another, also when the clock was set back. */
+export function epochAfter(epoch: string): string {
+  const next = newEpoch();
+  if (next > epoch) return next;
+  const time = Number.parseInt(epoch.slice(0, TIME_DIGITS), 16) + 1;
+  return time.toString(16).padStart(TIME_DIGITS, '0') + randomDigits();
+}
+
+function begin(
+  database: Database,
+  { identity, durability }: { identity: string; durability: string },
+  known: LogPlace | undefined,
+): NewEpochReason | undefined {
+  createSchema(database);
+  const isSynced = durability === 'power' ? 1 : 0;
+  database
+    .prepare('INSERT INTO log VALUES (1, ?, 1, 0, 0, ?, ?, ?)')
+    .run(epochAfter(known?.epoch ?? ''), currentBoot(), identity, isSynced);
+  return known === undefined ? undefined : 'replaced';
+}
+
+/**
+ * An epoch goes on only if nothing that was handed out in it can be gone: the file is the one that it was,
+ * and what was written to it without a sync was not left to a machine that has lost its power since.
+ */
+function goOn(
+  database: Database,
+  now: { identity: string; wasLeftOpen: boolean; durability: string },
+  known: LogPlace | undefined,
+): NewEpochReason | undefined {
+  const row = database
+    .prepare('SELECT epoch, head, boot, file, is_synced FROM log')
+    .get() as LogRow;
+  const boot = currentBoot();
+  let because: NewEpochReason | undefined;
+  if (known !== undefined && isBehind(row, known)) because = 'replaced';
+  else if (row.file !== now.identity) because = 'copied';
+  else if (now.wasLeftOpen && !isSameBoot(row.boot, boot) && row.is_synced === 0) because = 'power';
+  const latest = known !== undefined && known.epoch > row.epoch ? known.epoch : row.epoch;
+  const epoch = because === undefined ? row.epoch : epochAfter(latest);
+  const isClean = !now.wasLeftOpen || because !== undefined;
+  const isSynced = now.durability === 'power' && (isClean || row.is_synced === 1) ? 1 : 0;
+  database
+    .prepare('UPDATE log SET epoch = ?, boot = ?, file = ?, is_synced = ?')
+    .run(epoch, boot, now.identity, isSynced);
+  return because;
+}
+
+/** Whether a log does not have what was read of it, or has begun before the one that was read. */
+export function isBehind(log: LogPlace, known: LogPlace): boolean {
+  return log.epoch < known.epoch || (log.epoch === known.epoch && log.head < known.head);
+}
+
+function checkPath(path: string): void {
+  const found = statSync(path, { throwIfNoEntry: false });
+  if (found?.isDirectory() === true) throw folderError(path);
+  const folder = dirname(path);
+  if (statSync(folder, { throwIfNoEntry: false })?.isDirectory() !== true) {
+    throw missingFolderError(folder);
+  }
+}

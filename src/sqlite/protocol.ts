@@ -1,0 +1,90 @@
+import type { SseErrorCode } from '../errors.js';
+import type { History } from '../log/log-sink.js';
+import type { Durability } from './options.js';
+import type { Value } from './driver.js';
+import { VALUES_PER_RECORD } from './record-values.js';
+
+/** What the thread that owns the file is started with. */
+export interface ThreadOptions {
+  readonly path: string;
+  readonly durability: Durability;
+  readonly history: History;
+  /** Milliseconds that a request may wait for a lock, unless it says otherwise. */
+  readonly patience: number;
+  /** Milliseconds. */
+  readonly idempotencyWindow: number;
+  /** How far this instance has followed the log, if the thread takes the place of one that has ended. */
+  readonly known?: LogPlace | undefined;
+}
+
+/** Records to publish; flat, because that is what costs least between two threads. */
+export interface Batch {
+  readonly values: readonly Value[];
+  /** One for each record; undefined if none has any. */
+  readonly idempotencyKeys: readonly (string | null)[] | undefined;
+}
+
+/** Values of one event in {@link Page}: its offset, then those of its record. */
+export const VALUES_PER_EVENT = VALUES_PER_RECORD + 1;
+
+/** Where a log ends. */
+export interface LogPlace {
+  readonly epoch: string;
+  readonly head: number;
+}
+
+/** The log as the file has it. */
+export interface LogState extends LogPlace {
+  /** The oldest offset of the tail; the one after `head` if there is none. */
+  readonly first: number;
+}
+
+export interface Page extends LogState {
+  readonly values: readonly Value[];
+}
+
+/** Why a log that was there goes on in another epoch. */
+export type NewEpochReason = 'copied' | 'power' | 'replaced';
+
+export interface Opened extends LogState {
+  readonly because: NewEpochReason | undefined;
+}
+
+export interface Published {
+  readonly epoch: string;
+  /** The head before the batch: what others published comes first. */
+  readonly before: number;
+  /** Of each record; undefined if they simply follow one another. */
+  readonly offsets: readonly number[] | undefined;
+}
+
+/** What went wrong, in a form that crosses threads. */
+export interface Failure {
+  readonly code: SseErrorCode;
+  readonly message: string;
+}
+
+/** What the thread is asked, one after the other, and what it answers. */
+export interface Requests {
+  open: { readonly ask: object; readonly answer: Opened };
+  read: { readonly ask: { readonly after: number }; readonly answer: Page };
+  publish: {
+    /** `patience` in milliseconds, as in {@link ThreadOptions}. */
+    readonly ask: { readonly batch: Batch; readonly patience: number };
+    readonly answer: Published;
+  };
+}
+
+export type Kind = keyof Requests;
+
+export type Request =
+  { [K in Kind]: { readonly kind: K } & Requests[K]['ask'] }[Kind] | { readonly kind: 'close' };
+
+export type Answer = Requests[Kind]['answer'];
+
+export type Message =
+  | { readonly kind: 'answer'; readonly answer: Answer }
+  | { readonly kind: 'failure'; readonly failure: Failure }
+  /** Somebody else has written to the file, or it is another one. */
+  | { readonly kind: 'changed' }
+  | { readonly kind: 'warning'; readonly text: string };

@@ -1,0 +1,145 @@
+import type { SseError } from '../errors.js';
+import type { Cursor } from '../log/cursor.js';
+import type { EventRecord } from '../log/entry.js';
+import type { Value } from './driver.js';
+import { tooManyError, unknownError, waitedError } from './failures.js';
+import type { Batch } from './protocol.js';
+import { pushValues } from './record-values.js';
+
+/** Publishes that may wait for the file at a time. */
+const MAX_WAITING = 100_000;
+/** What goes into one transaction at most: events, and characters of their data. */
+const BATCH_EVENTS = 4_096;
+const BATCH_LENGTH = 8 * 2 ** 20;
+
+/** How long, in milliseconds, the thread may be late with the answer that its patience has ended. */
+const GRACE = 250;
+
+/** One publish on its way. */
+export interface Job {
+  readonly record: EventRecord;
+  readonly idempotencyKey: string | undefined;
+  readonly deadline: number;
+  isSettled: boolean;
+  resolve(cursor: Cursor): void;
+  reject(error: SseError): void;
+}
+
+/** Publishes that wait, and those that are being written; each is settled by its deadline. */
+export class PublishQueue {
+  readonly #path: string;
+  readonly #timeout: number;
+  #waiting: Job[] = [];
+  #sent: readonly Job[] = [];
+  #timer: NodeJS.Timeout | undefined;
+  #closed: SseError | undefined;
+
+  /** @param timeout milliseconds */
+  constructor(path: string, timeout: number) {
+    this.#path = path;
+    this.#timeout = timeout;
+  }
+
+  /** Publishes that wait to be written. */
+  get length(): number {
+    return this.#waiting.length;
+  }
+
+  /** Publishes of which nobody knows yet whether they are in the log. */
+  get isIdle(): boolean {
+    return this.#waiting.length === 0 && this.#sent.length === 0;
+  }
+
+  add(record: EventRecord, idempotencyKey: string | undefined): Promise<Cursor> {
+    return new Promise((resolve, reject) => {
+      if (this.#closed !== undefined) throw this.#closed;
+      if (this.#waiting.length >= MAX_WAITING) throw tooManyError(this.#path, MAX_WAITING);
+      const deadline = performance.now() + this.#timeout;
+      this.#waiting.push({ record, idempotencyKey, deadline, isSettled: false, resolve, reject });
+      this.#watch();
+    });
+  }
+
+  /** The next publishes to write, which are then on their way. */
+  take(): readonly Job[] {
+    let count = 0;
+    let length = 0;
+    for (const { record } of this.#waiting) {
+      length += record.text.length;
+      if (count === BATCH_EVENTS || (count > 0 && length > BATCH_LENGTH)) break;
+      count++;
+    }
+    if (count === this.#waiting.length) {
+      this.#sent = this.#waiting;
+      this.#waiting = [];
+    } else {
+      this.#sent = this.#waiting.splice(0, count);
+    }
+    return this.#sent;
+  }
+
+  /** What is on its way is in the log. */
+  settle(cursorOf: (index: number) => Cursor): void {
+    for (const [index, job] of this.#sent.entries()) {
+      if (job.isSettled) continue;
+      job.isSettled = true;
+      job.resolve(cursorOf(index));
+    }
+    this.#sent = [];
+  }
+
+  /** What is on its way has failed. */
+  reject(error: SseError): void {
+    const sent = this.#sent;
+    this.#sent = [];
+    for (const job of sent) fail(job, error);
+  }
+
+  close(error: SseError): void {
+    this.#closed = error;
+    clearTimeout(this.#timer);
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    this.reject(unknownError(this.#path, 'the application has shut down meanwhile'));
+    for (const job of waiting) fail(job, error);
+  }
+
+  #watch(): void {
+    if (this.#timer !== undefined || this.#closed !== undefined) return;
+    const sent = this.#sent.find(({ isSettled }) => !isSettled);
+    const deadline = sent === undefined ? this.#waiting[0]?.deadline : sent.deadline + GRACE;
+    if (deadline === undefined) return;
+    const wait = Math.max(deadline - performance.now(), 1);
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined;
+      this.#expire(performance.now());
+      this.#watch();
+    }, wait).unref();
+  }
+
+  #expire(now: number): void {
+    const first = this.#waiting.findIndex(({ deadline }) => deadline > now);
+    const expired = this.#waiting.splice(0, first < 0 ? Infinity : first);
+    for (const job of expired) fail(job, waitedError(this.#path, this.#timeout));
+    const unknown = unknownError(this.#path, `there was no answer within ${this.#timeout} ms`);
+    for (const job of this.#sent) if (job.deadline + GRACE <= now) fail(job, unknown);
+  }
+}
+
+/** What the thread is given of the jobs. */
+export function batchOf(jobs: readonly Job[]): Batch {
+  const values: Value[] = [];
+  let isNamed = false;
+  for (const { record, idempotencyKey } of jobs) {
+    pushValues(values, record);
+    isNamed ||= idempotencyKey !== undefined;
+  }
+  const keys = isNamed ? jobs.map(({ idempotencyKey }) => idempotencyKey ?? null) : undefined;
+  return { values, idempotencyKeys: keys };
+}
+
+function fail(job: Job, error: SseError): void {
+  if (job.isSettled) return;
+  job.isSettled = true;
+  job.reject(error);
+}

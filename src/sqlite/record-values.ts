@@ -1,0 +1,53 @@
+import type { EventRecord } from '../log/entry.js';
+import type { Value } from './driver.js';
+
+/** Values of one record, in this order: topics as JSON, type, key, form, text. */
+export const VALUES_PER_RECORD = 5;
+
+/** Bits of the form: the text is JSON; type, key and text are written as JSON strings. */
+const IS_JSON = 1;
+const IS_ESCAPED = 2;
+
+/** Adds the values of a record, as they go to the thread and into the file. */
+export function pushValues(
+  values: Value[],
+  { topics, type, key, text, isJson }: EventRecord,
+): void {
+  const names = JSON.stringify(topics);
+  const form = isJson ? IS_JSON : 0;
+  // node:sqlite reads a text up to its first NUL.
+  if (hasNul(text) || hasNul(type) || hasNul(key)) {
+    values.push(names, escape(type), escape(key), form | IS_ESCAPED, escape(text));
+  } else {
+    values.push(names, type ?? null, key ?? null, form, text);
+  }
+}
+
+/** The record whose values begin at a place. */
+export function recordAt(values: readonly Value[], start: number): EventRecord {
+  const form = Number(values[start + 3]);
+  const read = (form & IS_ESCAPED) === 0 ? asIs : unescape;
+  return {
+    topics: JSON.parse(String(values[start])) as EventRecord['topics'],
+    type: read(values[start + 1]),
+    key: read(values[start + 2]),
+    isJson: (form & IS_JSON) !== 0,
+    text: read(values[start + 4]) ?? '',
+  };
+}
+
+function hasNul(text: string | undefined): boolean {
+  return text?.includes('\0') === true;
+}
+
+function escape(text: string | undefined): string | null {
+  return text === undefined ? null : JSON.stringify(text);
+}
+
+function asIs(value: Value | undefined): string | undefined {
+  return typeof value === 'string' ? value : undefined;
+}
+
+function unescape(value: Value | undefined): string | undefined {
+  return typeof value === 'string' ? (JSON.parse(value) as string) : undefined;
+}

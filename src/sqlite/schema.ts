@@ -1,0 +1,78 @@
+import { foreignError, newerError } from './failures.js';
+import type { Database } from './driver.js';
+
+/** `application_id` of the files of this package: "Nest", as ASCII. */
+export const APPLICATION_ID = 0x4e657374;
+/** `user_version`: the format of the file. One that this version does not know is greater. */
+export const FORMAT = 1;
+
+/**
+ * `log` has one row. `first` is the oldest offset of the tail, `bytes` what the tail counts for, `boot` and
+ * `file` are when and where the file was last opened, and `is_synced` is whether whatever was written since
+ * the file was last closed by everybody was synced before it was told to anybody. The `form` of an event says
+ * how its text is to be read, see `record-values.ts`.
+ */
+const SCHEMA = `
+CREATE TABLE log (
+  id INTEGER PRIMARY KEY CHECK (id = 1),
+  epoch TEXT NOT NULL,
+  first INTEGER NOT NULL,
+  head INTEGER NOT NULL,
+  bytes INTEGER NOT NULL,
+  boot TEXT NOT NULL,
+  file TEXT NOT NULL,
+  is_synced INTEGER NOT NULL
+);
+CREATE TABLE events (
+  offset INTEGER PRIMARY KEY,
+  at INTEGER NOT NULL,
+  topics TEXT NOT NULL,
+  type TEXT,
+  key TEXT,
+  form INTEGER NOT NULL,
+  text TEXT NOT NULL
+);
+CREATE TABLE once (
+  key TEXT PRIMARY KEY,
+  offset INTEGER NOT NULL,
+  at INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX once_by_age ON once (at);
+PRAGMA application_id = ${APPLICATION_ID};
+PRAGMA user_version = ${FORMAT};
+`;
+
+export function createSchema(database: Database): void {
+  database.exec(SCHEMA);
+}
+
+/**
+ * Whether the file has a log, or is empty and can have one. Writes nothing.
+ *
+ * @throws SseError if it is somebody else's, or of a later version
+ */
+export function hasLog(database: Database, path: string): boolean {
+  const application = numberOf(database, 'application_id');
+  const format = numberOf(database, 'user_version');
+  if (application === APPLICATION_ID) {
+    if (format > FORMAT) throw newerError(path, format, FORMAT);
+    return true;
+  }
+  if (application !== 0 || format !== 0 || numberOf(database, 'schema_version') !== 0) {
+    throw foreignError(path);
+  }
+  return false;
+}
+
+/** The one value that a pragma gives. */
+export function valueOf(database: Database, pragma: string): unknown {
+  return firstValue(database.prepare(`PRAGMA ${pragma}`).get());
+}
+
+export function firstValue(row: unknown): unknown {
+  return Object.values(row as Record<string, unknown>)[0];
+}
+
+export function numberOf(database: Database, pragma: string): number {
+  return Number(valueOf(database, pragma));
+}

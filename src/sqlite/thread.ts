@@ -1,0 +1,154 @@
+import { setTimeout as elapse } from 'node:timers/promises';
+import { parentPort, workerData } from 'node:worker_threads';
+import { resultOf } from './driver.js';
+import { closedError, failureOf } from './failures.js';
+import { LogFile } from './log-file.js';
+import type { Answer, LogPlace, Message, Request, ThreadOptions } from './protocol.js';
+
+/**
+ * Milliseconds between two looks at whether others have written. A look costs some 30 µs, waking up for it
+ * twice as much: about one per cent of a core.
+ */
+const POLL = 15;
+/** Milliseconds between two steps of upkeep. */
+const MAINTENANCE = 500;
+/** Longest wait, in milliseconds, between two attempts to get a lock. */
+const LONGEST_WAIT = 16;
+
+/** Answers one request at a time. Nothing here holds up the event loop of the application. */
+class FileOwner {
+  readonly #options: ThreadOptions;
+  readonly #post: (message: Message) => void;
+  readonly #timers: NodeJS.Timeout[] = [];
+  #file: LogFile | undefined;
+  /** How far the log has been seen by this instance: it must never go back. */
+  #known: LogPlace | undefined;
+  #hasTold = false;
+  #isClosed = false;
+
+  constructor(options: ThreadOptions, post: (message: Message) => void) {
+    this.#options = options;
+    this.#known = options.known;
+    this.#post = post;
+  }
+
+  async handle(request: Request): Promise<void> {
+    if (request.kind === 'close') {
+      this.#close();
+      return;
+    }
+    this.#hasTold = false;
+    try {
+      const patience = request.kind === 'publish' ? request.patience : this.#options.patience;
+      const answer = await this.#patiently(patience, () => this.#answer(request));
+      this.#post({ kind: 'answer', answer });
+      if (request.kind === 'publish') this.#settle();
+    } catch (error) {
+      const isCommit = request.kind === 'publish' && this.#file?.isCommitting === true;
+      this.#post({ kind: 'failure', failure: failureOf(error, this.#options.path, isCommit) });
+    }
+  }
+
+  #answer(request: Exclude<Request, { kind: 'close' }>): Answer {
+    const file = this.#current();
+    if (request.kind === 'open') {
+      const state = file.state();
+      this.#known = state;
+      return { ...state, because: file.because };
+    }
+    if (request.kind === 'read') {
+      file.state(this.#known);
+      const page = file.read(request.after);
+      this.#known = page;
+      return page;
+    }
+    file.state(this.#known);
+    const published = file.publish(request.batch);
+    this.#known = file.state();
+    return published;
+  }
+
+  /** The file at the path: another one, if it was replaced. */
+  #current(): LogFile {
+    if (this.#file?.isReplaced === true) this.#forgetFile();
+    this.#file ??= new LogFile(this.#options, this.#known);
+    this.#watch();
+    return this.#file;
+  }
+
+  /** Tries again while somebody else has the lock; a thread that sleeps in SQLite could not be closed. */
+  async #patiently<T>(patience: number, work: () => T): Promise<T> {
+    const deadline = performance.now() + patience;
+    for (let wait = 1; ; wait = Math.min(wait * 2, LONGEST_WAIT)) {
+      if (this.#isClosed) throw closedError();
+      try {
+        return work();
+      } catch (error) {
+        const result = resultOf(error);
+        const isBusy = result === 'BUSY' || result === 'LOCKED' || result === 'PROTOCOL';
+        if (!isBusy || performance.now() > deadline) throw error;
+      }
+      await elapse(wait * (0.5 + Math.random() / 2));
+    }
+  }
+
+  #watch(): void {
+    if (this.#timers.length > 0) return;
+    this.#timers.push(setInterval(() => this.#poll(), POLL));
+    this.#timers.push(setInterval(() => this.#maintain(), MAINTENANCE));
+  }
+
+  #poll(): void {
+    if (this.#hasTold || this.#file === undefined) return;
+    try {
+      if (this.#file.hasChanged()) this.#tell();
+    } catch {
+      // Whoever reads next is told what is wrong.
+      this.#tell();
+    }
+  }
+
+  #tell(): void {
+    this.#hasTold = true;
+    this.#post({ kind: 'changed' });
+  }
+
+  #settle(): void {
+    try {
+      const text = this.#file?.settle();
+      if (text !== undefined) this.#post({ kind: 'warning', text });
+    } catch {
+      // The events are kept; the next checkpoint does it.
+    }
+  }
+
+  #maintain(): void {
+    try {
+      if (this.#file?.isReplaced === true && !this.#hasTold) this.#tell();
+      else this.#file?.maintain();
+      this.#settle();
+    } catch {
+      // It is not urgent: the next step does it. What is really wrong, publishing says.
+    }
+  }
+
+  #forgetFile(): void {
+    this.#file?.close();
+    this.#file = undefined;
+  }
+
+  #close(): void {
+    this.#isClosed = true;
+    for (const timer of this.#timers) clearInterval(timer);
+    try {
+      this.#forgetFile();
+    } finally {
+      parentPort?.close();
+    }
+  }
+}
+
+const owner = new FileOwner(workerData as ThreadOptions, (message) =>
+  parentPort?.postMessage(message),
+);
+parentPort?.on('message', (request: Request) => void owner.handle(request));
