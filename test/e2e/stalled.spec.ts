@@ -87,7 +87,13 @@ const TRANSPORTS: Record<string, Transport> = {
 
 async function start(transport: Transport): Promise<INestApplication> {
   const module = await Test.createTestingModule({
-    imports: [SseModule.forRoot({ stallTimeout: STALL_TIMEOUT, drain: { timeout: 100 } })],
+    imports: [
+      SseModule.forRoot({
+        maxEventBytes: 32 * 1024 * 1024,
+        stallTimeout: STALL_TIMEOUT,
+        drain: { timeout: 100 },
+      }),
+    ],
     controllers: [Routes],
   }).compile();
   const options = transport.isSecure ? { httpsOptions: CERTIFICATE } : {};
