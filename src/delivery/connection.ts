@@ -5,7 +5,7 @@ import type { Task } from '../log/turn.js';
 import { encodeFrame } from '../wire/frame.js';
 import type { ConnectionInfo, EndReason } from './connection-info.js';
 import type { Delivery } from './delivery.js';
-import { destroy, type HttpResponse, isGone } from './http.js';
+import { destroy, type HttpResponse, isGone, tellHeartbeat } from './http.js';
 import { Intake } from './intake.js';
 import type { Completion, Opening } from './opening.js';
 import { Outbox } from './outbox.js';
@@ -195,6 +195,7 @@ export class Connection implements Seat, Task {
   }
 
   #open(id: string | undefined, ending?: EndReason): void {
+    tellHeartbeat(this.response, this.#delivery.options.heartbeatInterval);
     try {
       this.#opening.gate.commit();
     } catch (error) {

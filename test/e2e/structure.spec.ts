@@ -61,6 +61,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   'index.ts': ['nest', 'delivery', 'bus', 'log', 'wire', 'errors.ts'],
   redis: ['log', 'wire', 'errors.ts'],
   testing: ['wire', 'log', 'errors.ts'],
+  client: [],
 };
 
 /** What a layer may import of packages and of Node. */
@@ -73,6 +74,7 @@ const PACKAGES: Readonly<Record<string, RegExp>> = {
   nest: /^(rxjs|node:.*|@nestjs\/(common|core)(\/.*)?)$/,
   'index.ts': /^$/,
   redis: /^(ioredis|rxjs|node:.*|@nestjs\/common)$/,
+  client: /^(react|rxjs)$/,
   testing: /^(eventsource-parser|rxjs|node:.*|@nestjs\/common|@jest\/globals)$/,
 };
 
@@ -118,6 +120,13 @@ describe('the sources', () => {
     ]);
   });
 
+  it('leave the core of the client without packages', () => {
+    const packages = imports.filter(
+      ({ from, to }) => /^client\/[\w-]+\.ts$/.test(from) && !to.endsWith('.ts'),
+    );
+    expect(packages).toEqual([]);
+  });
+
   it('have no import cycle when they run', () => {
     const next = new Map<string, string[]>();
     for (const { from, to, isType } of imports) {
@@ -142,7 +151,7 @@ describe('the sources', () => {
         if (node.kind === ts.SyntaxKind.AnyKeyword) wrong.push(`${path}: any`);
       });
       if (/@ts-|eslint-disable|\bTODO\b|\bFIXME\b/.test(text)) wrong.push(`${path}: suppressed`);
-      if (path.endsWith('/index.ts') && !/^(testing|redis)\//.test(path)) {
+      if (path.endsWith('/index.ts') && !/^(testing|redis|client(\/\w+)?)\/index/.test(path)) {
         wrong.push(`${path}: barrel`);
       }
     }
