@@ -28,7 +28,7 @@ export function connectEvents<Events extends object = Record<string, unknown>>(
   if (share && navigator?.locks && /^get$/i.test(options.method ?? 'get')) {
     // Who cannot load it, does without.
     void import('./share.js').then(
-      ({ sharedBy }) => open(sharedBy(share)),
+      ({ sharedBy }) => open(sharedBy(share, openLink)),
       () => open(openLink),
     );
   } else open(openLink);

@@ -80,7 +80,7 @@ export function openFeed(cursor: string, onEnd: () => void): Feed {
       }
     },
     change(state, error) {
-      update({ state, error });
+      if (state !== snapshot.state || error !== snapshot.error) update({ state, error });
     },
     end,
     on: (type, listener) => added(listeners, [type, listener] as const),

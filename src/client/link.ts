@@ -13,8 +13,8 @@ export interface Sink {
    * @param request aborted when the frames are no longer wanted
    */
   take(frames: readonly Frame[], request: AbortSignal): Promise<void>;
-  /** @param quiet milliseconds for which nothing is to be expected */
-  change(state: EventsState, error?: Error, quiet?: number): void;
+  /** @param quiet milliseconds for which nothing may come from a link that is well */
+  change(state: EventsState, error: Error | undefined, quiet: number): void;
   end(error?: Error): void;
 }
 
@@ -50,10 +50,12 @@ export function openLink(url: URL, options: EventsOptions, sink: Sink): Link {
   /** Whether the present wait is for a network that failed. */
   let canWake = false;
 
+  const silence = () => (interval || Infinity) * 2.5;
+
   /** A tab that was frozen finds its bytes waiting: only who is silent in the grace too is dead. */
   const look = (isLate?: boolean): void => {
     clearTimeout(timer);
-    const left = seenAt + (interval || Infinity) * 2.5 - Date.now();
+    const left = seenAt + silence() - Date.now();
     if (left <= 0 && isLate) cut();
     else timer = setTimeout(look, Math.min(Math.max(left, GRACE), LONGEST_TIMER), left <= 0);
   };
@@ -88,7 +90,7 @@ export function openLink(url: URL, options: EventsOptions, sink: Sink): Link {
     if (status === 200 && body && /^text\/event-stream/i.test(type)) {
       refused = undefined;
       interval = +(told('sse-heartbeat-interval') || heartbeatInterval);
-      sink.change('live');
+      sink.change('live', undefined, silence());
       await read(body, request);
       if (sink.isOver || !mayRepeat) sink.end();
       return 0;
@@ -130,7 +132,7 @@ export function openLink(url: URL, options: EventsOptions, sink: Sink): Link {
 
   const run = async (): Promise<void> => {
     while (!isClosed()) {
-      sink.change('connecting');
+      sink.change('connecting', undefined, silence());
       const outcome = await attemptOnce().catch((cause: unknown) => Object(cause) as Failure);
       const error = typeof outcome === 'number' ? undefined : outcome;
       if (error && !mayRepeat) sink.end(error);
