@@ -116,8 +116,10 @@ function joinTabs(name: string, open: (own: Sink) => Link, sink: Sink): Link {
       return new Promise<void>((resolve) => (release = resolve));
     };
     const lost = () => {
+      // A lock that was granted in the moment of stealing it is not the one that counts.
+      if (isClosed || signal !== queue.signal) return;
       isLeader = false;
-      if (!signal.aborted) lead();
+      lead();
     };
     locks.request(name, isStealing ? { steal: true } : { signal }, hold).then(lost, lost);
   };
