@@ -17,9 +17,17 @@ const { name, devDependencies } = JSON.parse(readFileSync(join(root, 'package.js
 const folder = mkdtempSync(join(tmpdir(), 'check-package-'));
 
 const REQUIRED = ['@nestjs/common', '@nestjs/core', 'reflect-metadata', 'rxjs'];
-const OPTIONAL = ['better-sqlite3', 'eventsource-parser', 'ioredis'];
-const TOOLS = ['@nestjs/platform-express', '@types/node', 'typescript'];
-const ENTRIES = ['.', './testing', './redis', './sqlite'];
+const OPTIONAL = ['better-sqlite3', 'eventsource-parser', 'ioredis', 'react'];
+const TOOLS = ['@nestjs/platform-express', '@types/node', '@types/react', 'typescript'];
+const ENTRIES = [
+  '.',
+  './testing',
+  './redis',
+  './sqlite',
+  './client',
+  './client/react',
+  './client/rxjs',
+];
 const NODE = { module: 'nodenext', moduleResolution: 'nodenext' };
 const BUNDLER = { module: 'esnext', moduleResolution: 'bundler' };
 

@@ -5,7 +5,7 @@ import type { Task } from '../log/turn-scheduler.js';
 import { encodeFrame } from '../wire/frame.js';
 import { type ConnectionInfo, type EndReason, infoOf } from './connection-info.js';
 import type { Connections } from './connections.js';
-import { destroy, type HttpResponse, isGone } from './http.js';
+import { destroy, type HttpResponse, isGone, tellHeartbeat } from './http.js';
 import { HandlerObserver } from './handler-observer.js';
 import type { NestObserver, OpenRequest } from './open-request.js';
 import { Outbox } from './outbox.js';
@@ -223,6 +223,7 @@ export class Connection implements ConnectionPort, Task {
   }
 
   #open(id: string | undefined, ending?: EndReason): void {
+    tellHeartbeat(this.response, this.#connections.options.heartbeatInterval);
     try {
       this.#request.gate.commit();
     } catch (error) {

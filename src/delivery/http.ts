@@ -35,3 +35,11 @@ export function onceReset(response: HttpResponse, listener: () => void): void {
 export function sessionOf(response: HttpResponse): Http2Session | undefined {
   return isHttp2(response) ? response.stream.session : undefined;
 }
+
+/**
+ * Tells clients that can read headers after which silence the next heartbeat comes, so that they know a dead
+ * connection when they see one; 0 for no heartbeats.
+ */
+export function tellHeartbeat(response: HttpResponse, interval: number | false): void {
+  if (!response.headersSent) response.setHeader('SSE-Heartbeat-Interval', String(Number(interval)));
+}

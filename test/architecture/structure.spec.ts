@@ -65,6 +65,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   redis: ['backplane', 'log', 'wire', 'options.ts', 'errors.ts'],
   sqlite: ['backplane', 'log', 'wire', 'options.ts', 'errors.ts'],
   testing: ['backplane', 'wire', 'log', 'errors.ts'],
+  client: [],
 };
 
 /** What a layer may import of packages and of Node. */
@@ -81,6 +82,7 @@ const PACKAGES: Readonly<Record<string, RegExp>> = {
   'index.ts': /^$/,
   redis: /^(ioredis|rxjs|node:.*|@nestjs\/common)$/,
   sqlite: /^(node:.*|@nestjs\/common)$/,
+  client: /^(react|rxjs)$/,
   testing: /^(eventsource-parser|rxjs|node:.*|@nestjs\/common|@jest\/globals)$/,
 };
 
@@ -126,6 +128,13 @@ describe('the sources', () => {
     ]);
   });
 
+  it('leave the core of the client without packages', () => {
+    const packages = imports.filter(
+      ({ from, to }) => /^client\/[\w-]+\.ts$/.test(from) && !to.endsWith('.ts'),
+    );
+    expect(packages).toEqual([]);
+  });
+
   it('have no import cycle when they run', () => {
     const next = new Map<string, string[]>();
     for (const { from, to, isType } of imports) {
@@ -161,7 +170,10 @@ describe('the sources', () => {
         if (node.kind === ts.SyntaxKind.AnyKeyword) wrong.push(`${path}: any`);
       });
       if (/@ts-|eslint-disable|\bTODO\b|\bFIXME\b/.test(text)) wrong.push(`${path}: suppressed`);
-      if (path.endsWith('/index.ts') && !/^(testing|redis|sqlite)\//.test(path)) {
+      if (
+        path.endsWith('/index.ts') &&
+        !/^(testing|redis|sqlite|client(\/\w+)?)\/index/.test(path)
+      ) {
         wrong.push(`${path}: barrel`);
       }
     }

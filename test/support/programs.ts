@@ -20,6 +20,11 @@ export const REDIS_SERVER: Program = {
   install: 'on Debian and Ubuntu: apt-get install redis-server',
 };
 
+export const NGINX: Program = {
+  names: ['nginx'],
+  install: 'on Debian and Ubuntu: apt-get install nginx',
+};
+
 /** The path of the first of these programs that is on the PATH. */
 export function findProgram(names: readonly string[]): string | undefined {
   const folders = (process.env['PATH'] ?? '').split(delimiter).filter((folder) => folder !== '');

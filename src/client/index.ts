@@ -1,0 +1,13 @@
+export { connectEvents } from './connect-events.js';
+export type {
+  AllEvents,
+  EventOf,
+  EventsHeaders,
+  EventsObserver,
+  EventsOptions,
+  EventsSnapshot,
+  EventsState,
+  ServerEventMap,
+  ServerEvents,
+  TypedEvent,
+} from './types.js';

@@ -1,0 +1,181 @@
+import { type Frame, frameReader } from './frames.js';
+import type { EventsOptions, EventsState } from './types.js';
+
+/** Who takes what a link receives. */
+export interface Sink {
+  /** Where to go on from; '' for where the server begins. */
+  readonly cursor: string;
+  /** Whether a response that ends now is the end of it all. */
+  readonly isOver: boolean;
+  /**
+   * The link reads on when it resolves, and starts anew at the cursor when it rejects.
+   *
+   * @param request aborted when the frames are no longer wanted
+   */
+  take(frames: readonly Frame[], request: AbortSignal): Promise<void>;
+  /** @param quiet milliseconds for which nothing may come from a link that is well */
+  change(state: EventsState, error: Error | undefined, quiet: number): void;
+  end(error?: Error): void;
+}
+
+/** What brings events to a sink until it is closed. */
+export interface Link {
+  move(url: URL): void;
+  close(): void;
+}
+
+/** Milliseconds for which a silent connection is given another look. */
+const GRACE = 500;
+const LONGEST_DELAY = 30_000;
+/** A timer that is given more fires at once. */
+const LONGEST_TIMER = 2 ** 31 - 1;
+/** In the place of a delay: at once, and no failure. */
+const AGAIN = -1;
+
+/** Sends one request after the other, until the server or the user has had enough. */
+export function openLink(url: URL, options: EventsOptions, sink: Sink): Link {
+  const { headers, resumable, fetch: send = fetch, heartbeatInterval = 30_000, ...init } = options;
+  let { retry = 3_000 } = options;
+  const mayRepeat = resumable === true || /^get$/i.test(init.method ?? 'get');
+  const closed = new AbortController();
+  const { signal } = closed;
+  const isClosed = () => signal.aborted;
+  let interval = heartbeatInterval;
+  let failures = 0;
+  let refused: number | undefined;
+  let seenAt: number;
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  /** Ends the request or the wait that is under way. */
+  let cut: (isWanted?: boolean) => void;
+  /** Whether the present wait is for a network that failed. */
+  let canWake = false;
+
+  const silence = () => (interval || Infinity) * 2.5;
+
+  /** A tab that was frozen finds its bytes waiting: only who is silent in the grace too is dead. */
+  const look = (isLate?: boolean): void => {
+    clearTimeout(timer);
+    const left = seenAt + silence() - Date.now();
+    if (left <= 0 && isLate) cut();
+    else timer = setTimeout(look, Math.min(Math.max(left, GRACE), LONGEST_TIMER), left <= 0);
+  };
+
+  const read = async (body: ReadableStream<Uint8Array>, request: AbortSignal): Promise<void> => {
+    const reader = body.getReader();
+    const isCut = () => request.aborted;
+    const framesIn = frameReader((told) => (retry = told));
+    for (;;) {
+      const { value } = await reader.read();
+      if (!value || isCut()) return;
+      seenAt = Infinity;
+      await sink.take(framesIn(value), request);
+      if (isCut()) return;
+      failures = 0;
+      seenAt = Date.now();
+      look();
+    }
+  };
+
+  /** Resolves with how long the server wants the client to wait. */
+  const attempt = async (request: AbortSignal): Promise<number> => {
+    const sent = new Headers(typeof headers === 'function' ? await headers(refused) : headers);
+    sent.set('accept', 'text/event-stream');
+    if (sink.cursor) sent.set('last-event-id', sink.cursor);
+    const all = { cache: 'no-store', ...init, headers: sent, signal: request };
+    const answer = await send(url, all);
+    const { status, body } = answer;
+    const told = (name: string) => answer.headers.get(name) ?? '';
+    const type = told('content-type');
+    if (request.aborted) return AGAIN;
+    if (status === 200 && body && /^text\/event-stream/i.test(type)) {
+      refused = undefined;
+      interval = +(told('sse-heartbeat-interval') || heartbeatInterval);
+      sink.change('live', undefined, silence());
+      await read(body, request);
+      if (sink.isOver || !mayRepeat) sink.end();
+      return 0;
+    }
+    if ((status === 401 || status === 403) && !refused && typeof headers === 'function') {
+      refused = status;
+      return AGAIN;
+    }
+    const after = told('retry-after');
+    const error = failure(`The server answered ${status} ${type}`, {
+      status,
+      wait: +after * 1_000 || Date.parse(after) - Date.now() || 0,
+    });
+    if (status === 204) sink.end();
+    else if (status >= 400 && status < 500 && status !== 429) sink.end(error);
+    throw error;
+  };
+
+  /** Resolves as the attempt does, unless it is cut before. */
+  const attemptOnce = async (): Promise<number> => {
+    const request = new AbortController();
+    seenAt = Date.now();
+    try {
+      return await new Promise<number>((resolve, reject) => {
+        cut = (isWanted) => {
+          // At once: of the frames that have already come none may follow.
+          request.abort();
+          if (isWanted) resolve(AGAIN);
+          else reject(failure('The server is silent', { wait: AGAIN }));
+        };
+        look();
+        attempt(request.signal).then(resolve, reject);
+      });
+    } finally {
+      request.abort();
+      clearTimeout(timer);
+    }
+  };
+
+  const run = async (): Promise<void> => {
+    while (!isClosed()) {
+      sink.change('connecting', undefined, silence());
+      const outcome = await attemptOnce().catch((cause: unknown) => Object(cause) as Failure);
+      const error = typeof outcome === 'number' ? undefined : outcome;
+      if (error && !mayRepeat) sink.end(error);
+      if (isClosed()) return;
+      const asked = error ? error.wait : (outcome as number);
+      if (asked === AGAIN) continue;
+      const ideal = Math.min(Math.max(retry, LONGEST_DELAY), retry * 2 ** failures++);
+      const wait = Math.min(Math.max(asked ?? 0, ideal * (0.5 + Math.random())), LONGEST_TIMER);
+      sink.change('waiting', error, wait);
+      // What a server has asked for is not for a tab to shorten.
+      canWake = asked === undefined;
+      await new Promise<unknown>((resolve) => {
+        cut = resolve;
+        timer = setTimeout(resolve, wait);
+      });
+      clearTimeout(timer);
+      canWake = false;
+    }
+  };
+
+  const scope = globalThis as Partial<EventTarget>;
+  for (const type of ['online', 'visibilitychange', 'pageshow', 'resume']) {
+    scope.addEventListener?.(type, () => (canWake ? cut(true) : look()), { signal });
+  }
+  void run();
+  return {
+    move(to) {
+      url = to;
+      failures = 0;
+      cut(true);
+    },
+    close() {
+      closed.abort();
+      cut(true);
+    },
+  };
+}
+
+interface Failure extends Error {
+  /** Milliseconds, or `AGAIN`; none of a network that fails. */
+  readonly wait?: number;
+}
+
+function failure(message: string, details: object): Error {
+  return Object.assign(new Error(message), details);
+}

@@ -1,0 +1,220 @@
+import type { Frame } from './frames.js';
+import type { Link, openLink, Sink } from './link.js';
+import type { EventsOptions, EventsState } from './types.js';
+
+/** What the tab that holds the lock tells the others; `true` of another tab asks it to. */
+type Message = true | Told;
+
+interface Told {
+  /** Where it was before these frames: who is not behind that place misses nothing. */
+  readonly from: string;
+  readonly frames: readonly Frame[];
+  readonly state?: EventsState;
+  /** Milliseconds after which a silence means that it is dead or frozen. */
+  readonly quiet: number;
+}
+
+/** Of Web Locks, what is needed here. */
+interface LockManager {
+  request(
+    name: string,
+    options: { readonly signal?: AbortSignal; readonly steal?: boolean },
+    hold: () => Promise<void> | undefined,
+  ): Promise<void>;
+}
+
+const GRACE = 500;
+const LONGEST_TIMER = 2 ** 31 - 1;
+
+/**
+ * Makes links of which one per user and URL has a connection: Web Locks choose its tab, which hands on what it
+ * receives with its places. A tab whose place that does not cover, a new one or one that was frozen, has a
+ * connection of its own until it does.
+ */
+export function sharedBy(share: boolean | string, open: typeof openLink): typeof openLink {
+  return (url, options, sink) => {
+    let member: Link | undefined;
+    let round = 0;
+    const join = async () => {
+      const mine = ++round;
+      const name = await nameOf(url, options, share).catch(() => undefined);
+      if (mine !== round) return;
+      // Who does not know whose events it shows shares them with nobody.
+      member = name
+        ? joinTabs(name, (own) => open(url, options, own), sink)
+        : open(url, options, sink);
+    };
+    const leave = () => {
+      round++;
+      member?.close();
+    };
+    void join();
+    return {
+      move(to) {
+        leave();
+        url = to;
+        void join();
+      },
+      close: leave,
+    };
+  };
+}
+
+function joinTabs(name: string, open: (own: Sink) => Link, sink: Sink): Link {
+  const { locks } = (globalThis as unknown as { navigator: { locks: LockManager } }).navigator;
+  const channel = new BroadcastChannel(name);
+  let isClosed = false;
+  let isLeader = false;
+  let own: Link | undefined;
+  let queue = new AbortController();
+  let following = new AbortController();
+  let release: (() => void) | undefined;
+  let turn = Promise.resolve();
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  let state: EventsState = 'connecting';
+  let quiet = 0;
+  const post = (message: Message) => channel.postMessage(message);
+  const tell = () => post({ from: sink.cursor, frames: [], state, quiet });
+
+  /** Receives by itself, from its own place. */
+  const leadOrCatchUp = (): void => {
+    following.abort();
+    if (sink.isOver) sink.end();
+    else own ??= open(ownSink);
+  };
+
+  const ownSink: Sink = {
+    get cursor() {
+      return sink.cursor;
+    },
+    get isOver() {
+      return sink.isOver;
+    },
+    async take(frames, request) {
+      if (isLeader) post({ from: sink.cursor, frames, quiet });
+      await sink.take(frames, request);
+      if (!isLeader && !isClosed) post(true);
+    },
+    change(to, error, silence) {
+      state = to;
+      quiet = silence;
+      sink.change(to, error, silence);
+      if (isLeader) tell();
+    },
+    end: (error) => sink.end(error),
+  };
+
+  const lead = (isStealing?: boolean): void => {
+    queue = new AbortController();
+    const { signal } = queue;
+    const hold = () => {
+      if (isClosed) return undefined;
+      isLeader = true;
+      clearTimeout(timer);
+      leadOrCatchUp();
+      tell();
+      return new Promise<void>((resolve) => (release = resolve));
+    };
+    const lost = () => {
+      // A lock that was granted in the moment of stealing it is not the one that counts.
+      if (isClosed || signal !== queue.signal) return;
+      isLeader = false;
+      lead();
+    };
+    locks.request(name, isStealing ? { steal: true } : { signal }, hold).then(lost, lost);
+  };
+
+  /** A tab that was frozen finds messages waiting, and looks at them first. */
+  const watch = (silence: number): void => {
+    clearTimeout(timer);
+    const takeOver = () => {
+      queue.abort();
+      leadOrCatchUp();
+      lead(true);
+    };
+    timer = setTimeout(
+      () => (timer = setTimeout(takeOver, GRACE)),
+      // Not all at once.
+      Math.min(silence * (1 + Math.random() / 4), LONGEST_TIMER),
+    );
+  };
+
+  const follow = async ({ from, frames, state: told, quiet: silence }: Told): Promise<void> => {
+    if (isLeader || isClosed) return;
+    if (!covers(from, sink.cursor)) {
+      leadOrCatchUp();
+      return;
+    }
+    if (own) {
+      own.close();
+      own = undefined;
+      following = new AbortController();
+      sink.change('live', undefined, silence);
+    }
+    if (told) sink.change(told, undefined, silence);
+    await sink.take(newOf(frames, from, sink.cursor), following.signal).catch(leadOrCatchUp);
+  };
+
+  channel.onmessage = ({ data }: { data: unknown }) => {
+    const message = data as Message;
+    if (message === true) {
+      if (isLeader) tell();
+    } else if (!isLeader) {
+      watch(message.quiet);
+      turn = turn.then(() => follow(message));
+    }
+  };
+  lead();
+  leadOrCatchUp();
+  return {
+    move() {},
+    close() {
+      isClosed = true;
+      queue.abort();
+      following.abort();
+      clearTimeout(timer);
+      own?.close();
+      channel.close();
+      release?.();
+    },
+  };
+}
+
+/** A place as this module's servers give it: `<epoch>.<offset>`, both growing. */
+const PLACE = /^([\w-]+)\.(\d+)$/;
+
+function isAfter(a: string, b: string): boolean {
+  const [, epochA = '', offsetA] = PLACE.exec(a) ?? [];
+  const [, epochB = '', offsetB] = PLACE.exec(b) ?? [];
+  return epochA === epochB ? Number(offsetA) > Number(offsetB) : epochA > epochB;
+}
+
+/** Whether who was sent everything after one place has missed nothing at another. */
+function covers(from: string, cursor: string): boolean {
+  return PLACE.test(from) && PLACE.test(cursor) && !isAfter(from, cursor);
+}
+
+/** Frames that a tab has not had: it may have gone ahead while it received by itself. */
+function newOf(frames: readonly Frame[], from: string, cursor: string): Frame[] {
+  let at = from;
+  return frames.filter(({ id = at, type }) => {
+    // A gap may lead back, from a place that never was.
+    const isNew = isAfter(id, cursor) || (at === cursor && (type === 'gap' || id === at));
+    at = id;
+    if (isNew) cursor = id;
+    return isNew;
+  });
+}
+
+/** Names the tabs that share. No token is to be read out of it. */
+async function nameOf(
+  url: URL,
+  { headers, credentials }: EventsOptions,
+  share: boolean | string,
+): Promise<string> {
+  const given = () => (typeof headers === 'function' ? headers(undefined) : headers);
+  const user = share === true ? await given() : share;
+  const text = JSON.stringify([url.href, credentials, user]);
+  const digest = await crypto.subtle.digest('SHA-256', new TextEncoder().encode(text));
+  return `nestjs-event-stream:${String(new Uint8Array(digest))}`;
+}

@@ -1,0 +1,81 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Readable, Writable } from 'node:stream';
+
+interface Answer {
+  readonly id?: number;
+  readonly result?: unknown;
+  readonly error?: { readonly message: string };
+}
+
+const FLAGS = [
+  '--headless',
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+  '--remote-debugging-pipe',
+];
+
+/**
+ * Chromium by its DevTools protocol alone: Playwright makes every page believe that it has the focus, and such
+ * a page cannot be frozen.
+ */
+export class Chromium {
+  readonly #process: ChildProcess;
+  readonly #profile: string;
+  readonly #waiting = new Map<number, (answer: Answer) => void>();
+  #sent = 0;
+  #rest = '';
+
+  constructor(path: string) {
+    this.#profile = mkdtempSync(join(tmpdir(), 'chromium-'));
+    this.#process = spawn(path, [...FLAGS, `--user-data-dir=${this.#profile}`], {
+      stdio: ['ignore', 'ignore', 'ignore', 'pipe', 'pipe'],
+    });
+    (this.#process.stdio[4] as Readable).setEncoding('utf8').on('data', (text: string) => {
+      const messages = (this.#rest + text).split('\0');
+      this.#rest = messages.pop() ?? '';
+      for (const message of messages) this.#take(JSON.parse(message) as Answer);
+    });
+  }
+
+  async send<Result>(method: string, params: object = {}, sessionId?: string): Promise<Result> {
+    const id = ++this.#sent;
+    const answered = new Promise<Answer>((resolve) => this.#waiting.set(id, resolve));
+    const message = JSON.stringify({ id, method, params, sessionId });
+    (this.#process.stdio[3] as Writable).write(`${message}\0`);
+    const { result, error } = await answered;
+    if (error !== undefined) throw new Error(`${method}: ${error.message}`);
+    return result as Result;
+  }
+
+  /** A profile of its own, with no tabs yet. */
+  async context(): Promise<string> {
+    const { browserContextId } = await this.send<{ browserContextId: string }>(
+      'Target.createBrowserContext',
+    );
+    return browserContextId;
+  }
+
+  async dispose(context: string): Promise<void> {
+    await this.send('Target.disposeBrowserContext', { browserContextId: context });
+  }
+
+  async close(): Promise<void> {
+    const closed = once(this.#process, 'close');
+    this.#process.kill();
+    await closed;
+    rmSync(this.#profile, { recursive: true, force: true, maxRetries: 5 });
+  }
+
+  #take(answer: Answer): void {
+    if (answer.id !== undefined) this.#waiting.get(answer.id)?.(answer);
+  }
+}

@@ -1,0 +1,138 @@
+import {
+  Controller,
+  Get,
+  Header,
+  Inject,
+  NotFoundException,
+  Param,
+  Query,
+  Sse,
+} from '@nestjs/common';
+import { EventBus } from 'nestjs-event-stream';
+import { until } from '../../support/until.js';
+import { bundle } from './bundle.js';
+import type { Chromium } from './devtools.js';
+
+const PAGE = `<!doctype html><meta charset="utf-8"><title>Tab</title><script type="module">
+  import { connectEvents } from '/client/index.js';
+  const { fetch } = globalThis;
+  window.requests = 0;
+  const counted = async (url, init) => {
+    window.requests++;
+    init.signal.addEventListener('abort', () => window.requests--);
+    return fetch(url, init);
+  };
+  window.ids = [];
+  window.numbers = [];
+  const query = new URLSearchParams(location.search);
+  const share = query.get('user') ?? true;
+  const lastEventId = query.get('from') ?? undefined;
+  window.events = connectEvents('/ticks', { share, lastEventId, fetch: counted });
+  window.events.on('tick', ({ id, data }) => {
+    window.ids.push(id);
+    window.numbers.push(data.n);
+  });
+</script>`;
+
+const FILES = await bundle();
+
+/** A page that shows ticks, and the client that it loads. */
+@Controller()
+export class TabsController {
+  constructor(@Inject(EventBus) private readonly bus: EventBus) {}
+
+  @Get()
+  @Header('content-type', 'text/html')
+  page(): string {
+    return PAGE;
+  }
+
+  @Get('client/:file')
+  @Header('content-type', 'text/javascript')
+  file(@Param('file') file: string): string {
+    const text = FILES.get(file);
+    if (text === undefined) throw new NotFoundException();
+    return text;
+  }
+
+  @Sse('ticks')
+  ticks(@Query('topic') topic = 'ticks') {
+    return this.bus.stream(topic);
+  }
+}
+
+export class Tab {
+  private constructor(
+    private readonly chromium: Chromium,
+    private readonly target: string,
+    private readonly session: string,
+  ) {}
+
+  static async open(chromium: Chromium, context: string, url: string): Promise<Tab> {
+    const { targetId } = await chromium.send<{ targetId: string }>('Target.createTarget', {
+      url,
+      browserContextId: context,
+    });
+    const { sessionId } = await chromium.send<{ sessionId: string }>('Target.attachToTarget', {
+      targetId,
+      flatten: true,
+    });
+    const tab = new Tab(chromium, targetId, sessionId);
+    await tab.until(`globalThis.events?.state === 'live'`);
+    return tab;
+  }
+
+  async evaluate<Result>(expression: string): Promise<Result> {
+    const { result } = await this.#send<{ result: { value: Result } }>('Runtime.evaluate', {
+      expression,
+      returnByValue: true,
+    });
+    return result.value;
+  }
+
+  async until(expression: string): Promise<void> {
+    await until(expression, () => this.evaluate<boolean>(expression), 15_000);
+  }
+
+  /** Resolves when that many ticks have come. */
+  receives(count: number): Promise<void> {
+    return this.until(`numbers.length >= ${count}`);
+  }
+
+  numbers(): Promise<number[]> {
+    return this.evaluate('numbers');
+  }
+
+  /** How many requests it has open. */
+  requests(): Promise<number> {
+    return this.evaluate('requests');
+  }
+
+  cursor(): Promise<string> {
+    return this.evaluate('events.lastEventId');
+  }
+
+  async setFrozen(isFrozen: boolean): Promise<void> {
+    const state = isFrozen ? 'frozen' : 'active';
+    await this.#send('Page.setWebLifecycleState', { state });
+  }
+
+  async setOffline(offline: boolean): Promise<void> {
+    const unlimited = { latency: 0, downloadThroughput: -1, uploadThroughput: -1 };
+    await this.#send('Network.enable');
+    await this.#send('Network.emulateNetworkConditions', { offline, ...unlimited });
+  }
+
+  async close(): Promise<void> {
+    await this.chromium.send('Target.closeTarget', { targetId: this.target });
+  }
+
+  /** Ends its process, without a goodbye; nobody answers then. */
+  crash(): void {
+    void this.#send('Page.crash');
+  }
+
+  #send<Result>(method: string, params: object = {}): Promise<Result> {
+    return this.chromium.send(method, params, this.session);
+  }
+}
