@@ -19,8 +19,8 @@ export class ReaderStream {
   #held: HeldOffsets | undefined;
   /** Events up to this offset are not for this stream. */
   after = 0;
-  /** Whether what was lost before it began is no gap: it asked for what there is. */
-  isLenient = false;
+  /** What was lost up to this offset is no gap: it asked for what there was then. */
+  lenientUpTo = -1;
   /** Whether a snapshot was asked for and is not there yet. */
   isOwed = false;
   /** Events of a snapshot that are still to be handed out, the first of them last. */
@@ -138,7 +138,7 @@ export class ReaderStream {
 
   /** All that there is of its topics is new to it, and what there is not is no gap. */
   startAnew(context: ReaderContext): void {
-    this.isLenient = true;
+    this.lenientUpTo = context.log.lost;
     this.topics.forgetLost();
     this.startAfter(oldestOf([this], context.log), context);
   }
@@ -149,7 +149,7 @@ export class ReaderStream {
     if (typeof from === 'string' || this.#start === 'found') return true;
     if (this.#start === 'asked') return false;
     const place = this.topics.startInTail(from);
-    if (from.last !== undefined) this.isLenient = true;
+    if (from.last !== undefined) this.lenientUpTo = context.log.lost;
     const { kept } = this.topics;
     if (place !== undefined || kept === undefined || context.history === undefined) {
       this.#start = 'found';
@@ -215,7 +215,7 @@ export class ReaderStream {
     this.held.clear();
     this.snapshot = undefined;
     if (reason === 'epoch') {
-      this.isLenient = true;
+      this.lenientUpTo = context.log.lost;
       this.topics.forgetLost();
     }
     if (reason === 'new' || reason === 'epoch') this.startAfter(offset, context);
@@ -284,8 +284,8 @@ export function lookBack(
   reader: PageReader,
 ): Lookup {
   let found: Lookup = { kind: 'nothing' };
-  for (const { topics, after, isLenient } of streams) {
-    const next = topics.lookBackAll(Math.max(offset, after), { reader, isLenient });
+  for (const { topics, after, lenientUpTo } of streams) {
+    const next = topics.lookBackAll(Math.max(offset, after), { reader, lenientUpTo });
     if (next.kind === 'reading') return next;
     found = nearer(found, next);
   }

@@ -42,24 +42,28 @@ class IndexCursor {
 
   /**
    * @param kept the topic, if its history is kept beyond the tail
-   * @param isLenient whether what was lost before anybody looked is no gap
+   * @param lenientUpTo what was lost up to this offset is no gap
    */
   lookBack(
     offset: number,
     kept: readonly [string] | TopicRule | undefined,
     context: ReaderContext,
-    { reader, isLenient }: LookBack,
+    { reader, lenientUpTo }: LookBack,
   ): Lookup {
     const { lost } = this.index;
     if (lost <= offset) return NOTHING;
     if (kept === undefined || context.history === undefined) {
-      return this.#isSettled(lost, isLenient) ? NOTHING : { kind: 'lost', upTo: context.log.lost };
+      return this.#isSettled(lost, lenientUpTo)
+        ? NOTHING
+        : { kind: 'lost', upTo: context.log.lost };
     }
     for (let after = offset; ;) {
       const page = context.history.pages.find(kept, after, lost, reader);
       if (page === undefined) return READING;
-      if (page.lost > offset && !this.#isSettled(page.lost, isLenient)) {
-        return { kind: 'lost', upTo: page.lost };
+      // What the archive has dropped may be in the tail.
+      const gone = Math.min(page.lost, lost);
+      if (gone > offset && !this.#isSettled(gone, lenientUpTo)) {
+        return { kind: 'lost', upTo: gone };
       }
       const entry = page.entries.find((each) => each.offset > offset);
       if (entry !== undefined) return { kind: 'entry', entry };
@@ -79,8 +83,8 @@ class IndexCursor {
     return entry?.offset !== undefined && entry.offset <= offset ? entry : undefined;
   }
 
-  #isSettled(lost: number, isLenient: boolean): boolean {
-    const isSettled = lost <= this.#toldLost || (isLenient && this.#toldLost < 0);
+  #isSettled(lost: number, lenientUpTo: number): boolean {
+    const isSettled = lost <= this.#toldLost || lost <= lenientUpTo;
     if (lost > this.#toldLost) this.#toldLost = lost;
     return isSettled;
   }
@@ -103,7 +107,7 @@ class IndexCursor {
 /** For whom, and how, a {@link TopicCursor} looks back. */
 export interface LookBack {
   readonly reader: PageReader;
-  readonly isLenient: boolean;
+  readonly lenientUpTo: number;
 }
 
 /** The topics that a stream selects, as places in their indexes: that of the first, and those of the others. */

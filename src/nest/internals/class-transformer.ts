@@ -1,5 +1,24 @@
-import type { MetadataStorage } from 'class-transformer/cjs/storage.js';
 import type { Concealment } from '../../log/json-faults.js';
+
+interface Metadata {
+  readonly options?: {
+    readonly groups?: unknown;
+    readonly since?: unknown;
+    readonly until?: unknown;
+  };
+}
+
+/** What is used of class-transformer's metadata, which its public API does not give. */
+interface MetadataStorage {
+  getStrategy(type: object): 'none' | 'excludeAll' | 'exposeAll';
+  getExposedProperties(type: object, transformation: number): readonly string[];
+  getExcludedProperties(type: object, transformation: number): readonly string[];
+  findExposeMetadata(type: object, name: string): Metadata | undefined;
+  findTransformMetadatas(type: object, name: string, transformation: number): readonly unknown[];
+}
+
+/** It has no types; a name that no compiler looks for, because most applications do not have it. */
+const STORAGE: string = 'class-transformer/cjs/storage.js';
 
 /** class-transformer's `TransformationType.CLASS_TO_PLAIN`. */
 const TO_PLAIN = 1;
@@ -10,7 +29,9 @@ const TO_PLAIN = 1;
  */
 export async function classTransformerConcealment(): Promise<Concealment | undefined> {
   try {
-    const { defaultMetadataStorage } = await import('class-transformer/cjs/storage.js');
+    const { defaultMetadataStorage } = (await import(STORAGE)) as {
+      defaultMetadataStorage: MetadataStorage;
+    };
     concealedIn(defaultMetadataStorage, new Date(), { probe: 1 });
     return (instance, written) => concealedIn(defaultMetadataStorage, instance, written);
   } catch {
