@@ -18,7 +18,7 @@ interface MetadataStorage {
 }
 
 /** It has no types; a name that no compiler looks for, because most applications do not have it. */
-const STORAGE: string = 'class-transformer/cjs/storage.js';
+const STORAGE = ['class-transformer', 'cjs', 'storage.js'].join('/');
 
 /** class-transformer's `TransformationType.CLASS_TO_PLAIN`. */
 const TO_PLAIN = 1;
