@@ -82,16 +82,15 @@ describe('the documentation', () => {
     const rows = tableRows('docs/guide/options.md', /^\| `([\w.]+)` +\| `?([^`|]+)/gm);
     const told = Object.fromEntries(rows);
     const { backplane: _backplane, history, drain, retry, ...options } = resolveOptions();
-    const { backplane, retry: toldRetry, ...numbers } = told;
+    const { backplane, retry: toldRetry, ...others } = told;
     expect(backplane?.trim()).toBe('in memory');
     expect(toldRetry?.match(/[\d_]+/g)?.map(toNumber)).toEqual(retry && [retry.min, retry.max]);
-    const values = Object.entries(numbers).map(([name, value]) => [
-      name,
-      value === 'false' ? false : toNumber(value ?? ''),
-    ]);
+    const values = Object.entries(others).map(([name, value]) => [name, literal(value ?? '')]);
+    const { archive, ...tail } = history;
     expect(Object.fromEntries(values)).toEqual({
       ...options,
-      ...prefixed('history', { ...history }),
+      ...prefixed('history', tail),
+      ...prefixed('history.archive', { ...archive }),
       ...prefixed('drain', { ...drain }),
     });
   });
