@@ -78,6 +78,16 @@ describe('the documentation', () => {
     expect(wanted.filter((path) => !targets.includes(path))).toEqual([]);
   });
 
+  it('names in ARCHITECTURE.md files that there are', () => {
+    const named = [...read('ARCHITECTURE.md').matchAll(/`((?:[\w-]+\/)*[\w.-]+\.ts)`/g)].map(
+      ([, file = '']) => file,
+    );
+    expect(named.length).toBeGreaterThan(60);
+    const isThere = (file: string) =>
+      existsSync(join(root, 'src', file)) || existsSync(join(root, file));
+    expect(named.filter((file) => !isThere(file))).toEqual([]);
+  });
+
   it('gives the defaults that the options have', () => {
     const rows = tableRows('docs/guide/options.md', /^\| `([\w.]+)` +\| `?([^`|]+)/gm);
     const told = Object.fromEntries(rows);
