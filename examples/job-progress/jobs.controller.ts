@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { Controller, type MessageEvent, Param, Post, Sse } from '@nestjs/common';
 import { EventBus } from 'nestjs-event-stream';
-import { type Observable, takeWhile } from 'rxjs';
+import type { Observable } from 'rxjs';
 import { Jobs } from './jobs.js';
 
 @Controller('jobs')
@@ -27,8 +27,10 @@ export class JobsController {
 
   @Sse(':id')
   progress(@Param('id') id: string): Observable<MessageEvent> {
-    return this.bus
-      .stream(`job.${id}`, { from: 'earliest', latestPerKey: true })
-      .pipe(takeWhile(({ type }) => type !== 'done', true));
+    return this.bus.stream(`job.${id}`, {
+      from: 'start',
+      latestPerKey: true,
+      until: ({ type }) => type === 'done',
+    });
   }
 }

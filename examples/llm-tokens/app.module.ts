@@ -6,7 +6,12 @@ import { LanguageModel } from './language-model.js';
 import { LastingAnswersController } from './lasting-answers.controller.js';
 
 @Module({
-  imports: [SseModule.forRoot()],
+  imports: [
+    SseModule.forRoot({
+      // Other answers, at a thousand tokens a second, do not push the beginning of this one out.
+      history: { topics: [{ match: 'answer.*', keepFor: 600_000 }] },
+    }),
+  ],
   controllers: [AnswersController, LastingAnswersController],
   providers: [Answers, LanguageModel],
 })

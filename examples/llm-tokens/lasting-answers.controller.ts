@@ -1,6 +1,6 @@
 import { Body, Controller, type MessageEvent, RequestMethod, Sse } from '@nestjs/common';
 import { EventBus } from 'nestjs-event-stream';
-import { type Observable, takeWhile } from 'rxjs';
+import type { Observable } from 'rxjs';
 import { Answers } from './answers.js';
 
 @Controller('lasting-answers')
@@ -13,8 +13,9 @@ export class LastingAnswersController {
   @Sse('', { method: RequestMethod.POST })
   answer(@Body() { id, question }: { id: string; question: string }): Observable<MessageEvent> {
     this.answers.begin(id, question);
-    return this.bus
-      .stream(`answer.${id}`, { from: 'earliest' })
-      .pipe(takeWhile(({ type }) => type !== 'done', true));
+    return this.bus.stream(`answer.${id}`, {
+      from: 'start',
+      until: ({ type }) => type === 'done',
+    });
   }
 }

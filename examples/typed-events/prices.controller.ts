@@ -4,7 +4,7 @@ import type { Observable } from 'rxjs';
 
 interface PriceEvents {
   price: { symbol: string; cents: number };
-  closed: { at: string };
+  halted: { at: string };
 }
 
 @Controller('prices')

@@ -78,20 +78,29 @@ describe('the documentation', () => {
     expect(wanted.filter((path) => !targets.includes(path))).toEqual([]);
   });
 
+  it('names in ARCHITECTURE.md files that there are', () => {
+    const named = [...read('ARCHITECTURE.md').matchAll(/`((?:[\w-]+\/)*[\w.-]+\.ts)`/g)].map(
+      ([, file = '']) => file,
+    );
+    expect(named.length).toBeGreaterThan(60);
+    const isThere = (file: string) =>
+      existsSync(join(root, 'src', file)) || existsSync(join(root, file));
+    expect(named.filter((file) => !isThere(file))).toEqual([]);
+  });
+
   it('gives the defaults that the options have', () => {
     const rows = tableRows('docs/guide/options.md', /^\| `([\w.]+)` +\| `?([^`|]+)/gm);
     const told = Object.fromEntries(rows);
     const { backplane: _backplane, history, drain, retry, ...options } = resolveOptions();
-    const { backplane, retry: toldRetry, ...numbers } = told;
+    const { backplane, retry: toldRetry, ...others } = told;
     expect(backplane?.trim()).toBe('in memory');
     expect(toldRetry?.match(/[\d_]+/g)?.map(toNumber)).toEqual(retry && [retry.min, retry.max]);
-    const values = Object.entries(numbers).map(([name, value]) => [
-      name,
-      value === 'false' ? false : toNumber(value ?? ''),
-    ]);
+    const values = Object.entries(others).map(([name, value]) => [name, literal(value ?? '')]);
+    const { archive, ...tail } = history;
     expect(Object.fromEntries(values)).toEqual({
       ...options,
-      ...prefixed('history', { ...history }),
+      ...prefixed('history', tail),
+      ...prefixed('history.archive', { ...archive }),
       ...prefixed('drain', { ...drain }),
     });
   });

@@ -74,6 +74,9 @@ withExample('job-progress', (example) => {
     expect(types.at(-1)).toBe('done');
     const late = await connect(example(), `/jobs/${id}`);
     expect((await late.take(2)).map(({ type }) => type)).toEqual(['progress', 'done']);
+    await late.closed;
+    const again = await connect(example(), `/jobs/${id}`, { lastEventId: second.lastEventId });
+    expect(again.status).toBe(204);
   });
 });
 
@@ -122,6 +125,38 @@ withExample('orders', (example) => {
     await example().post('/orders/8/pay');
     const client = await connect(example(), `/board/changes?lastEventId=${lastEventId}`);
     expect((await client.next()).json()).toEqual({ id: 8, state: 'paid' });
+  });
+});
+
+withExample('retention', (example) => {
+  async function changePrices(cents: number): Promise<void> {
+    for (const symbol of ['ABC', 'XYZ']) await example().post(`/prices/${symbol}`, { cents });
+  }
+
+  it('keeps of each topic what its rule says, beyond the few events of the tail', async () => {
+    await example().post('/users/bob/inbox', { text: 'b' });
+    for (const text of ['1', '2', '3', '4']) await example().post('/users/ada/inbox', { text });
+    for (const cents of [1, 2, 3, 4]) await changePrices(cents);
+
+    const bob = await connect(example(), '/users/bob/inbox');
+    expect((await bob.next()).json()).toEqual({ text: 'b' });
+    const ada = await connect(example(), '/users/ada/inbox');
+    expect((await ada.next('gap')).json()).toMatchObject({ requested: 'start' });
+    expect((await ada.take(3)).map(({ data }) => data)).toEqual(['2', '3', '4'].map(textOf));
+    const latest = await connect(example(), '/users/ada/inbox/latest');
+    expect((await latest.take(2)).map(({ data }) => data)).toEqual(['3', '4'].map(textOf));
+  });
+
+  it('gives the last event of each key, says that this is all, and goes on', async () => {
+    const client = await connect(example(), '/prices');
+    expect((await client.next()).type).toBe('ready');
+    expect((await client.take(2)).map((event) => event.json())).toEqual([
+      { symbol: 'ABC', cents: 4 },
+      { symbol: 'XYZ', cents: 4 },
+    ]);
+    expect((await client.next()).type).toBe('caught-up');
+    await changePrices(5);
+    expect((await client.next()).json()).toEqual({ symbol: 'ABC', cents: 5 });
   });
 });
 
@@ -196,6 +231,10 @@ describe('the example shutdown', () => {
     await expect(fetch(`${example.url}/news`)).rejects.toThrow();
   });
 });
+
+function textOf(text: string): string {
+  return JSON.stringify({ text });
+}
 
 function offsetOf(id: string): number {
   return Number(id.split('.')[1]);
