@@ -6,6 +6,7 @@ import type { HttpRequest, HttpResponse } from '../delivery/http.js';
 interface AdapterResponse {
   readonly raw?: HttpResponse;
   statusCode: number;
+  getHeaders?(): object;
 }
 
 /** Whether the handler is an `@Sse()` route, called over HTTP. */
@@ -25,12 +26,17 @@ export function responseOf(context: ExecutionContext): HttpResponse {
   return response.raw ?? response;
 }
 
+/** What is set of the status and headers to come, as the adapter has it. */
+export function answerHeadOf(context: ExecutionContext): AdapterResponse {
+  return context.getArgByIndex<AdapterResponse>(1);
+}
+
 /** Nest answers POST with 201, and an EventSource takes nothing but 200 (WHATWG HTML 9.2.2). */
 export function answerOk(context: ExecutionContext): void {
   const handler = context.getHandler();
   const isPost = Reflect.getMetadata(METHOD_METADATA, handler) === RequestMethod.POST;
   if (!isPost || Reflect.hasMetadata(HTTP_CODE_METADATA, handler)) return;
-  context.getArgByIndex<AdapterResponse>(1).statusCode = 200;
+  answerHeadOf(context).statusCode = 200;
 }
 
 /** Where the client goes on from: the header, else `?lastEventId=` for a first connect; the header wins. */

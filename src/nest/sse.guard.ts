@@ -1,5 +1,5 @@
 import { type CanActivate, type ExecutionContext, Injectable } from '@nestjs/common';
-import { isSseRoute, requestOf, responseOf } from './http-context.js';
+import { answerHeadOf, isSseRoute, requestOf, responseOf } from './http-context.js';
 import { HeaderGate } from './internals/header-gate.js';
 import { NestInternals } from './internals/nest-internals.js';
 
@@ -14,7 +14,9 @@ export class SseGuard implements CanActivate {
   canActivate(context: ExecutionContext): boolean {
     if (!this.internals.holdsResponses || !isSseRoute(context)) return true;
     // A HEAD response ends with its headers, in the same macrotask that commits them.
-    if (requestOf(context).method !== 'HEAD') HeaderGate.hold(responseOf(context));
+    if (requestOf(context).method !== 'HEAD') {
+      HeaderGate.hold(responseOf(context), answerHeadOf(context));
+    }
     return true;
   }
 }

@@ -1,5 +1,9 @@
 /** What we need of the stream that Nest pipes into the response of an `@Sse()` route. */
 export interface NestStream {
+  readonly headersCommitted: boolean;
+  /** A function from Nest 12.1 on, which reads it when it sends the headers. */
+  _statusCode?: number | (() => number);
+  _additionalHeaders?: object | undefined;
   commitHeaders(): void;
   writeMessage(message: unknown, done: (error?: Error) => void): void;
   unpipe(...from: unknown[]): unknown;
@@ -12,11 +16,17 @@ export function isNestStream(stream: unknown): stream is NestStream {
   return missingIn(stream).length === 0;
 }
 
+/** Whether the status and headers were taken when the stream was piped, before interceptors and handlers ran. */
+export function takesStatusEarly(stream: NestStream): boolean {
+  return typeof stream._statusCode === 'number';
+}
+
 /** What is missing in the stream of this Nest, by name. */
 export async function askNestStream(): Promise<readonly string[]> {
   const module = await import('@nestjs/core/router/sse-stream.js').catch(() => undefined);
   const { prototype } = (module?.SseStream ?? {}) as { readonly prototype?: unknown };
-  return missingIn(prototype);
+  const isTold = 'headersCommitted' in Object(prototype);
+  return [...missingIn(prototype), ...(isTold ? [] : ['headersCommitted'])];
 }
 
 function missingIn(stream: unknown): readonly string[] {
