@@ -9,6 +9,7 @@ import type { Connections } from './connections.js';
 import { destroy, type HttpResponse, isGone } from './http.js';
 import { HandlerObserver } from './handler-observer.js';
 import type { NestObserver, OpenRequest } from './open-request.js';
+import type { ConnectionOptions } from './options.js';
 import { Outbox } from './outbox.js';
 
 const HEARTBEAT = encodeFrame({ comment: '' });
@@ -43,8 +44,8 @@ export class Connection implements ConnectionPort, Task {
     this.id = id;
     this.#request = opening;
     this.#connections = delivery;
-    const { maxLifetime } = delivery.options;
-    this.#outbox = new Outbox(opening.response, delivery.cache, delivery.options, this);
+    const { maxLifetime } = opening.options;
+    this.#outbox = new Outbox(opening.response, delivery.cache, opening.options, this);
     this.#since = this.#lastWriteAt = delivery.now;
     // Clients that came together do not have to leave together.
     if (maxLifetime !== false)
@@ -71,6 +72,10 @@ export class Connection implements ConnectionPort, Task {
   /** Whether Nest has finished its part of the response. */
   get isOurs(): boolean {
     return this.#isOpen && this.#nest === undefined;
+  }
+
+  get options(): ConnectionOptions {
+    return this.#request.options;
   }
 
   get response(): HttpResponse {
@@ -178,7 +183,7 @@ export class Connection implements ConnectionPort, Task {
 
   /** Looks at the clock, on behalf of all the timers that a connection would need. */
   tick(now: number): void {
-    const { openTimeout, stallTimeout, heartbeatInterval } = this.#connections.options;
+    const { openTimeout, stallTimeout, heartbeatInterval } = this.options;
     const { sent } = this.#outbox;
     if (sent !== this.#sentBefore) this.#lastWriteAt = now;
     this.#sentBefore = sent;
@@ -225,7 +230,7 @@ export class Connection implements ConnectionPort, Task {
       return;
     }
     this.#isOpen = true;
-    const retry = this.#connections.drawRetry(ending);
+    const retry = this.#connections.drawRetry(this.options, ending);
     if (retry === undefined && id === undefined) return;
     this.#outbox.pushFirst(encodeFrame({ retry, id }));
   }

@@ -1,6 +1,7 @@
 import { type ExecutionContext, RequestMethod } from '@nestjs/common';
 import { HTTP_CODE_METADATA, METHOD_METADATA, SSE_METADATA } from '@nestjs/common/constants.js';
 import type { HttpRequest, HttpResponse } from '../delivery/http.js';
+import { isNative } from './route.decorators.js';
 
 /** A response of Express, or a reply of Fastify. */
 interface AdapterResponse {
@@ -9,9 +10,10 @@ interface AdapterResponse {
   getHeaders?(): object;
 }
 
-/** Whether the handler is an `@Sse()` route, called over HTTP. */
+/** Whether the handler is an `@Sse()` route that is ours, called over HTTP. */
 export function isSseRoute(context: ExecutionContext): boolean {
-  return Reflect.hasMetadata(SSE_METADATA, context.getHandler()) && context.getType() === 'http';
+  if (!Reflect.hasMetadata(SSE_METADATA, context.getHandler())) return false;
+  return context.getType() === 'http' && !isNative(context);
 }
 
 /** The request as Node gives it, on Express and on Fastify. */

@@ -2,15 +2,10 @@ import { SseError, received } from '../errors.js';
 import { Backplane } from '../backplane/backplane.js';
 import { type History } from '../log/log-sink.js';
 import { MemoryBackplane } from '../backplane/memory.backplane.js';
-import type { DeliveryOptions } from '../delivery/options.js';
+import type { ConnectionOptions, DeliveryOptions } from '../delivery/options.js';
 
-/** Options of `SseModule`: times in milliseconds, sizes in bytes, `false` switches a thing off. */
-export interface SseModuleOptions {
-  /**
-   * The replay window that every instance keeps in memory. The first bound that is passed trims.
-   * Default `{ maxEvents: 50_000, maxBytes: 67_108_864, maxAge: false }`.
-   */
-  readonly history?: { readonly [Name in keyof History]?: History[Name] | undefined } | undefined;
+/** Options of the connections of a route: times in milliseconds, sizes in bytes, `false` switches a thing off. */
+export interface SseRouteOptions {
   /** Silence after which a connection gets a heartbeat. Default 15_000. */
   readonly heartbeatInterval?: number | false | undefined;
   /**
@@ -29,6 +24,15 @@ export interface SseModuleOptions {
   readonly openTimeout?: number | undefined;
   /** Ends a connection after this long, up to a tenth earlier; its client resumes. Default false. */
   readonly maxLifetime?: number | false | undefined;
+}
+
+/** Options of `SseModule`: times in milliseconds, sizes in bytes, `false` switches a thing off. */
+export interface SseModuleOptions extends SseRouteOptions {
+  /**
+   * The replay window that every instance keeps in memory. The first bound that is passed trims.
+   * Default `{ maxEvents: 50_000, maxBytes: 67_108_864, maxAge: false }`.
+   */
+  readonly history?: { readonly [Name in keyof History]?: History[Name] | undefined } | undefined;
   /** Connections of this instance; one more is told to come back later. Default false. */
   readonly maxConnections?: number | false | undefined;
   /** How long shutting down waits for clients to take what is theirs. Default `{ timeout: 5_000 }`. */
@@ -49,6 +53,18 @@ interface Rule {
   readonly mayBeOff?: true;
 }
 
+const DEFAULTS: ConnectionOptions = {
+  heartbeatInterval: 15_000,
+  retry: Object.freeze({ min: 1_000, max: 5_000 }),
+  highWaterMark: 65_536,
+  maxBuffered: 1_048_576,
+  stallTimeout: 30_000,
+  openTimeout: 1_000,
+  maxLifetime: false,
+};
+
+const ROUTE_OPTIONS = Object.keys(DEFAULTS);
+
 /** setTimeout takes no more. */
 const MAX = 2 ** 31 - 1;
 
@@ -60,27 +76,14 @@ const MAX = 2 ** 31 - 1;
 export function resolveOptions(options: SseModuleOptions = {}): ResolvedOptions {
   const given = objectOf('options', options, [
     'history',
-    'heartbeatInterval',
-    'retry',
-    'highWaterMark',
-    'maxBuffered',
-    'stallTimeout',
-    'openTimeout',
-    'maxLifetime',
+    ...ROUTE_OPTIONS,
     'maxConnections',
     'drain',
     'backplane',
   ]);
-  const time = { least: 1, mayBeOff: true } as const;
   return Object.freeze({
     history: historyOf(given['history']),
-    heartbeatInterval: numberOf('heartbeatInterval', given['heartbeatInterval'], 15_000, time),
-    retry: retryOf(given['retry']),
-    highWaterMark: numberOf('highWaterMark', given['highWaterMark'], 65_536, { least: 1 }),
-    maxBuffered: numberOf('maxBuffered', given['maxBuffered'], 1_048_576, { least: 0 }),
-    stallTimeout: numberOf('stallTimeout', given['stallTimeout'], 30_000, time),
-    openTimeout: numberOf('openTimeout', given['openTimeout'], 1_000, { least: 0 }),
-    maxLifetime: numberOf('maxLifetime', given['maxLifetime'], false, time),
+    ...routeOptionsOf(given, DEFAULTS),
     maxConnections: numberOf('maxConnections', given['maxConnections'], false, {
       least: 0,
       mayBeOff: true,
@@ -88,6 +91,46 @@ export function resolveOptions(options: SseModuleOptions = {}): ResolvedOptions 
     drain: drainOf(given['drain']),
     backplane: backplaneOf(given['backplane']),
   });
+}
+
+/**
+ * Checks the options of a route.
+ *
+ * @throws SseError `BAD_OPTION`
+ */
+export function checkRouteOptions(options: SseRouteOptions): void {
+  routeOptionsOf(objectOf('@SseOptions()', options, ROUTE_OPTIONS), DEFAULTS, '@SseOptions() ');
+}
+
+/** What a connection has of the options that were checked, and for the rest of those of the application. */
+export function withRouteOptions(
+  base: ConnectionOptions,
+  options: SseRouteOptions,
+): ConnectionOptions {
+  return Object.freeze(routeOptionsOf(options as Record<string, unknown>, base));
+}
+
+function routeOptionsOf(
+  given: Record<string, unknown>,
+  base: ConnectionOptions,
+  of = '',
+): ConnectionOptions {
+  const time = { least: 1, mayBeOff: true } as const;
+  const number = (
+    name: Exclude<keyof ConnectionOptions, 'retry'>,
+    rule: Rule & { readonly mayBeOff: true },
+  ) => numberOf(`${of}${name}`, given[name], base[name], rule);
+  const fixed = (name: 'highWaterMark' | 'maxBuffered' | 'openTimeout', least: number) =>
+    numberOf(`${of}${name}`, given[name], base[name], { least });
+  return {
+    heartbeatInterval: number('heartbeatInterval', time),
+    retry: given['retry'] === undefined ? base.retry : retryOf(given['retry'], of),
+    highWaterMark: fixed('highWaterMark', 1),
+    maxBuffered: fixed('maxBuffered', 0),
+    stallTimeout: number('stallTimeout', time),
+    openTimeout: fixed('openTimeout', 0),
+    maxLifetime: number('maxLifetime', time),
+  };
 }
 
 function historyOf(value: unknown): History {
@@ -99,19 +142,19 @@ function historyOf(value: unknown): History {
   });
 }
 
-function retryOf(value: unknown): ResolvedOptions['retry'] {
+function retryOf(value: unknown, of = ''): ResolvedOptions['retry'] {
   if (value === false) return false;
-  const given = objectOf('retry', value, ['min', 'max']);
+  const given = objectOf(`${of}retry`, value, ['min', 'max']);
   const least = { least: 0 };
   const min = numberOf(
-    'retry.min',
+    `${of}retry.min`,
     given['min'],
     Math.min(1_000, Number(given['max'] ?? 1_000)),
     least,
   );
-  const max = numberOf('retry.max', given['max'], Math.max(5_000, min), least);
+  const max = numberOf(`${of}retry.max`, given['max'], Math.max(5_000, min), least);
   if (min > max) {
-    throw bad('retry', `min no greater than max`, `{ min: ${min}, max: ${max} }`);
+    throw bad(`${of}retry`, `min no greater than max`, `{ min: ${min}, max: ${max} }`);
   }
   return Object.freeze({ min, max });
 }

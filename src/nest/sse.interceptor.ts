@@ -10,6 +10,7 @@ import { EventBus } from '../bus/event-bus.js';
 import type { Connection } from '../delivery/connection.js';
 import { Connections } from '../delivery/connections.js';
 import { isGone } from '../delivery/http.js';
+import type { ConnectionOptions } from '../delivery/options.js';
 import {
   answerOk,
   isSseRoute,
@@ -20,6 +21,8 @@ import {
 } from './http-context.js';
 import { HEAD_CONNECTION } from './head-connection.js';
 import { HeaderGate } from './internals/header-gate.js';
+import { withRouteOptions } from './options.js';
+import { routeOptionsOf } from './route.decorators.js';
 
 /**
  * Delivers what `@Sse()` handlers emit through connections of our own. Nest subscribes to an Observable
@@ -27,6 +30,9 @@ import { HeaderGate } from './internals/header-gate.js';
  */
 @Injectable()
 export class SseInterceptor implements NestInterceptor {
+  /** Of the routes that have their own. */
+  readonly #options = new WeakMap<object, WeakMap<object, ConnectionOptions>>();
+
   constructor(
     private readonly bus: EventBus,
     private readonly connections: Connections,
@@ -49,6 +55,7 @@ export class SseInterceptor implements NestInterceptor {
       route: routeOf(request),
       remoteAddress: request.socket.remoteAddress ?? '',
       lastEventId: lastEventIdOf(request),
+      options: this.#optionsOf(context),
       isOutermost: this.application.getGlobalInterceptors()[0] === this,
     });
     return new Observable<never>((observer) => {
@@ -57,6 +64,22 @@ export class SseInterceptor implements NestInterceptor {
       else connection.handler.subscribeTo(this.#runFor(connection, next));
       return connection.handler;
     });
+  }
+
+  #optionsOf(context: ExecutionContext): ConnectionOptions {
+    const given = routeOptionsOf(context);
+    const { options } = this.connections;
+    if (given === undefined) return options;
+    const handler = context.getHandler();
+    const controller = context.getClass();
+    // Controllers that inherit a route share its function.
+    let ofRoute = this.#options.get(handler);
+    if (ofRoute === undefined) this.#options.set(handler, (ofRoute = new WeakMap()));
+    let resolved = ofRoute.get(controller);
+    if (resolved === undefined) {
+      ofRoute.set(controller, (resolved = withRouteOptions(options, given)));
+    }
+    return resolved;
   }
 
   /** Subscribing happens there too: that is when `defer`, timers and promises open their streams. */
