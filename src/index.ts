@@ -25,6 +25,7 @@ export type { Cursor } from './log/cursor.js';
 export type { EventRecord } from './log/entry.js';
 export type { AnyEvents, GapData, GapReason, NewEvent, SseEvent } from './log/event.js';
 export { MemoryBackplane } from './backplane/memory.backplane.js';
-export type { SseModuleOptions } from './nest/options.js';
+export type { SseModuleOptions, SseRouteOptions } from './nest/options.js';
+export { NativeSse, SseOptions } from './nest/route.decorators.js';
 export { SseModule, type SseOptionsFactory } from './nest/sse.module.js';
 export { isSseRoute } from './nest/http-context.js';

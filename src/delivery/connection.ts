@@ -8,6 +8,7 @@ import type { Connections } from './connections.js';
 import { destroy, type HttpResponse, isGone, tellHeartbeat } from './http.js';
 import { HandlerObserver } from './handler-observer.js';
 import type { NestObserver, OpenRequest } from './open-request.js';
+import type { ConnectionOptions } from './options.js';
 import { Outbox } from './outbox.js';
 
 const HEARTBEAT = encodeFrame({ comment: '' });
@@ -45,9 +46,9 @@ export class Connection implements ConnectionPort, Task {
     this.#request = opening;
     this.#connections = delivery;
     this.handler = new HandlerObserver(this, delivery);
-    this.#outbox = new Outbox(opening.response, delivery.cache, delivery.options, this);
+    this.#outbox = new Outbox(opening.response, delivery.cache, opening.options, this);
     this.#since = this.#lastWriteAt = delivery.now;
-    this.#endsAt = delivery.drawEnd();
+    this.#endsAt = delivery.drawEnd(opening.options);
     opening.gate.divert(this.handler);
   }
 
@@ -70,6 +71,10 @@ export class Connection implements ConnectionPort, Task {
   /** Whether Nest has finished its part of the response. */
   get isOurs(): boolean {
     return this.#isOpen && this.#nest === undefined;
+  }
+
+  get options(): ConnectionOptions {
+    return this.#request.options;
   }
 
   get response(): HttpResponse {
@@ -194,12 +199,12 @@ export class Connection implements ConnectionPort, Task {
   }
 
   get heartbeatInterval(): number | false {
-    return this.#connections.options.heartbeatInterval;
+    return this.options.heartbeatInterval;
   }
 
   /** Looks at the clock, which may come too late to see whether anybody took anything meanwhile. */
   tick(now: number, isLate: boolean): void {
-    const { openTimeout, stallTimeout, heartbeatInterval } = this.#connections.options;
+    const { openTimeout, stallTimeout, heartbeatInterval } = this.options;
     const { sent } = this.#outbox;
     if (sent !== this.#sentBefore) this.#lastWriteAt = now;
     this.#sentBefore = sent;
@@ -223,7 +228,7 @@ export class Connection implements ConnectionPort, Task {
   }
 
   #open(id: string | undefined, ending?: EndReason): void {
-    tellHeartbeat(this.response, this.#connections.options.heartbeatInterval);
+    tellHeartbeat(this.response, this.options.heartbeatInterval);
     try {
       this.#request.gate.commit();
     } catch (error) {
@@ -232,7 +237,7 @@ export class Connection implements ConnectionPort, Task {
       return;
     }
     this.#isOpen = true;
-    const retry = this.#connections.drawRetry(ending);
+    const retry = this.#connections.drawRetry(this.options, ending);
     if (retry !== undefined || id !== undefined) this.#outbox.pushFirst(encodeFrame({ retry, id }));
   }
 

@@ -11,7 +11,7 @@ import { exceptionFrame } from './exception.js';
 import { destroy, type HttpResponse, isGone, onceReset, sessionOf } from './http.js';
 import { Deadline } from './deadline.js';
 import type { HandlerChain, NestPort, OpenRequest } from './open-request.js';
-import type { DeliveryOptions } from './options.js';
+import type { ConnectionOptions, DeliveryOptions } from './options.js';
 
 /** Milliseconds told to a client that is refused, before random doubling, where `retry` is off. */
 const LONG_RETRY = 30_000;
@@ -34,13 +34,14 @@ export class Connections {
   #count = 0;
   #now = wholeMilliseconds();
   #timer: NodeJS.Timeout | undefined;
+  /** Milliseconds between two ticks: as often as the most impatient of the open connections needs. */
+  #interval = Infinity;
   #isDraining = false;
   #isDrained = false;
   #hasSeenStray = false;
   /** Open ones of HTTP/2 clients, to be closed at the end of the drain. */
   readonly #sessions = new Set<Http2Session>();
   readonly errors = new Subject<LateError>();
-  #interval = 0;
   #onEmpty: (() => void) | undefined;
 
   constructor(
@@ -74,7 +75,7 @@ export class Connections {
   }
 
   open(opening: OpenRequest): Connection {
-    this.#startTimer();
+    this.#startTimer(opening.options);
     const connection = new Connection(++this.#count, opening, this);
     this.#connections.add(connection);
     opening.response.on('close', () => this.#onClose(connection));
@@ -91,8 +92,7 @@ export class Connections {
   }
 
   /** Milliseconds for `retry:`, drawn at random so that a herd of clients spreads out. */
-  drawRetry(reason: EndReason | undefined): number | undefined {
-    const { retry } = this.options;
+  drawRetry({ retry }: ConnectionOptions, reason: EndReason | undefined): number | undefined {
     if (reason === 'refused') {
       const long = retry === false ? LONG_RETRY : retry.max * LONG_RETRY_FACTOR;
       return Math.round(long * (1 + Math.random()));
@@ -102,8 +102,7 @@ export class Connections {
   }
 
   /** When a connection that begins now has to end: those that came together do not leave together. */
-  drawEnd(): number | undefined {
-    const { maxLifetime } = this.options;
+  drawEnd({ maxLifetime }: ConnectionOptions): number | undefined {
     if (maxLifetime === false) return undefined;
     return this.#now + Math.round(maxLifetime * (1 - Math.random() / 10));
   }
@@ -201,22 +200,19 @@ export class Connections {
     this.#stopTimer();
   }
 
-  #startTimer(): void {
+  #startTimer(options: ConnectionOptions): void {
     this.#now = wholeMilliseconds();
-    if (this.#timer !== undefined) return;
-    const { heartbeatInterval, stallTimeout, openTimeout, maxLifetime } = this.options;
-    const shortest = Math.min(
-      ...[heartbeatInterval, stallTimeout, openTimeout, maxLifetime].filter(
-        (time) => time !== false,
-      ),
-    );
-    this.#interval = Math.min(Math.max(shortest / 4, 5), 1_000);
-    this.#timer = setInterval(() => this.#tick(), this.#interval).unref();
+    const interval = intervalFor(options);
+    if (interval >= this.#interval) return;
+    clearInterval(this.#timer);
+    this.#interval = interval;
+    this.#timer = setInterval(() => this.#tick(), interval).unref();
   }
 
   #stopTimer(): void {
     clearInterval(this.#timer);
     this.#timer = undefined;
+    this.#interval = Infinity;
   }
 
   #tick(): void {
@@ -224,9 +220,9 @@ export class Connections {
     this.#now = wholeMilliseconds();
     const isLate = this.#now - before > this.#interval * 2;
     for (const connection of this.#connections) connection.tick(this.#now, isLate);
-    const { stallTimeout } = this.options;
     for (const [connection, endedAt] of this.#leaving) {
       const { response } = connection;
+      const { stallTimeout } = connection.options;
       if (stallTimeout !== false && this.#now - endedAt >= stallTimeout) destroy(response);
       if (isGone(response)) this.#leaving.delete(connection);
     }
@@ -237,6 +233,14 @@ export class Connections {
 /** On the monotonic clock; whole, because a connection keeps small integers without further memory. */
 function wholeMilliseconds(): number {
   return Math.floor(performance.now());
+}
+
+/** Close enough for each of the times. */
+function intervalFor(options: ConnectionOptions): number {
+  const { heartbeatInterval, stallTimeout, openTimeout, maxLifetime } = options;
+  const times = [heartbeatInterval, stallTimeout, openTimeout, maxLifetime];
+  const shortest = Math.min(...times.filter((time) => time !== false));
+  return Math.min(Math.max(shortest / 4, 5), 1_000);
 }
 
 function describe(connection: Connection): string {

@@ -1,4 +1,5 @@
 import type { HttpResponse } from './http.js';
+import type { ConnectionOptions } from './options.js';
 
 /** One open response, as who opens it describes it. */
 export interface OpenRequest {
@@ -11,6 +12,8 @@ export interface OpenRequest {
   readonly path: string;
   readonly remoteAddress: string;
   readonly lastEventId: string | undefined;
+  /** Of its route. */
+  readonly options: ConnectionOptions;
   /** Whether nobody further out waits for what the handler's Observable does. */
   readonly isOutermost: boolean;
 }

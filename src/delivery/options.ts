@@ -1,5 +1,5 @@
-/** What delivery needs to know, complete: times in milliseconds, sizes in bytes, false for off. */
-export interface DeliveryOptions {
+/** What delivery needs to know of one connection, complete: times in milliseconds, sizes in bytes, false for off. */
+export interface ConnectionOptions {
   readonly heartbeatInterval: number | false;
   readonly retry: { readonly min: number; readonly max: number } | false;
   readonly highWaterMark: number;
@@ -7,6 +7,10 @@ export interface DeliveryOptions {
   readonly stallTimeout: number | false;
   readonly openTimeout: number;
   readonly maxLifetime: number | false;
+}
+
+/** The same for all connections, with what concerns them together. */
+export interface DeliveryOptions extends ConnectionOptions {
   readonly maxConnections: number | false;
   readonly drain: { readonly timeout: number };
 }

@@ -1,11 +1,13 @@
 import { type ExecutionContext, RequestMethod } from '@nestjs/common';
 import { HTTP_CODE_METADATA, METHOD_METADATA, SSE_METADATA } from '@nestjs/common/constants.js';
 import type { HttpRequest, HttpResponse } from '../delivery/http.js';
+import { isNative } from './route.decorators.js';
 
 /** A response of Express, or a reply of Fastify. */
 interface AdapterResponse {
   readonly raw?: HttpResponse;
   statusCode: number;
+  getHeaders?(): object;
 }
 
 /**
@@ -16,6 +18,11 @@ interface AdapterResponse {
  */
 export function isSseRoute(context: ExecutionContext): boolean {
   return Reflect.hasMetadata(SSE_METADATA, context.getHandler()) && context.getType() === 'http';
+}
+
+/** Whether it is an `@Sse()` route that this package delivers: one without `@NativeSse()`. */
+export function isOurRoute(context: ExecutionContext): boolean {
+  return isSseRoute(context) && !isNative(context);
 }
 
 /** The request as Node gives it, on Express and on Fastify. */
@@ -30,12 +37,17 @@ export function responseOf(context: ExecutionContext): HttpResponse {
   return response.raw ?? response;
 }
 
+/** What is set of the status and headers to come, as the adapter has it. */
+export function answerHeadOf(context: ExecutionContext): AdapterResponse {
+  return context.getArgByIndex<AdapterResponse>(1);
+}
+
 /** Nest answers POST with 201, and an EventSource takes nothing but 200 (WHATWG HTML 9.2.2). */
 export function answerOk(context: ExecutionContext): void {
   const handler = context.getHandler();
   const isPost = Reflect.getMetadata(METHOD_METADATA, handler) === RequestMethod.POST;
   if (!isPost || Reflect.hasMetadata(HTTP_CODE_METADATA, handler)) return;
-  context.getArgByIndex<AdapterResponse>(1).statusCode = 200;
+  answerHeadOf(context).statusCode = 200;
 }
 
 /** Where the client goes on from: the header, else `?lastEventId=` for a first connect; the header wins. */

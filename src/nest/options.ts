@@ -6,27 +6,10 @@ import type { TopicRetention } from '../log/retention.js';
 import { MAX_EVENT_BYTES } from '../log/event-record.js';
 import { type History } from '../log/log-sink.js';
 import { MemoryBackplane } from '../backplane/memory.backplane.js';
-import type { DeliveryOptions } from '../delivery/options.js';
+import type { ConnectionOptions, DeliveryOptions } from '../delivery/options.js';
 
-/** Options of `SseModule`: times in milliseconds, sizes in bytes, `false` switches a thing off. */
-export interface SseModuleOptions {
-  /**
-   * The replay window that every instance keeps in memory: `maxEvents` events, `maxBytes` bytes of memory for them
-   * (what is encoded, and the objects, topics, keys and indexes that hold it), `maxAge` milliseconds or false. The
-   * first bound that is passed trims.
-   *
-   * What `topics` says is kept beyond that window, in the backplane's archive: of several rules the first that
-   * matches a topic counts. `archive.maxBytes` bounds all of it together.
-   *
-   * @defaultValue `{ maxEvents: 50_000, maxBytes: 67_108_864, maxAge: false, topics: [], archive: { maxBytes: 268_435_456 } }`
-   */
-  readonly history?: { readonly [Name in keyof History]?: History[Name] | undefined } | undefined;
-  /**
-   * Bytes of an event's data, as it goes out; `publish` refuses more.
-   *
-   * @defaultValue 1_048_576
-   */
-  readonly maxEventBytes?: number | undefined;
+/** Options of the connections of a route: times in milliseconds, sizes in bytes, `false` switches a thing off. */
+export interface SseRouteOptions {
   /**
    * Milliseconds of silence after which a connection gets a heartbeat; false for none.
    *
@@ -71,6 +54,27 @@ export interface SseModuleOptions {
    * @defaultValue false
    */
   readonly maxLifetime?: number | false | undefined;
+}
+
+/** Options of `SseModule`: times in milliseconds, sizes in bytes, `false` switches a thing off. */
+export interface SseModuleOptions extends SseRouteOptions {
+  /**
+   * The replay window that every instance keeps in memory: `maxEvents` events, `maxBytes` bytes of memory for them
+   * (what is encoded, and the objects, topics, keys and indexes that hold it), `maxAge` milliseconds or false. The
+   * first bound that is passed trims.
+   *
+   * What `topics` says is kept beyond that window, in the backplane's archive: of several rules the first that
+   * matches a topic counts. `archive.maxBytes` bounds all of it together.
+   *
+   * @defaultValue `{ maxEvents: 50_000, maxBytes: 67_108_864, maxAge: false, topics: [], archive: { maxBytes: 268_435_456 } }`
+   */
+  readonly history?: { readonly [Name in keyof History]?: History[Name] | undefined } | undefined;
+  /**
+   * Bytes of an event's data, as it goes out; `publish` refuses more.
+   *
+   * @defaultValue 1_048_576
+   */
+  readonly maxEventBytes?: number | undefined;
   /**
    * Connections that this instance may have; one more is told to come back later; false for any number.
    *
@@ -98,6 +102,18 @@ export interface ResolvedOptions extends DeliveryOptions {
   readonly backplane: Backplane;
 }
 
+const DEFAULTS: ConnectionOptions = {
+  heartbeatInterval: 15_000,
+  retry: Object.freeze({ min: 1_000, max: 5_000 }),
+  highWaterMark: 65_536,
+  maxBuffered: 1_048_576,
+  stallTimeout: 30_000,
+  openTimeout: 1_000,
+  maxLifetime: false,
+};
+
+const ROUTE_OPTIONS = Object.keys(DEFAULTS);
+
 /**
  * Completes and checks options; the one place that knows the defaults.
  *
@@ -107,32 +123,50 @@ export function resolveOptions(options: SseModuleOptions = {}): ResolvedOptions 
   const given = new GivenOptions('SseModule', 'options', options, [
     'history',
     'maxEventBytes',
-    'heartbeatInterval',
-    'retry',
-    'highWaterMark',
-    'maxBuffered',
-    'stallTimeout',
-    'openTimeout',
-    'maxLifetime',
+    ...ROUTE_OPTIONS,
     'maxConnections',
     'drain',
     'backplane',
   ]);
-  const time = { least: 1, mayBeOff: true } as const;
   return Object.freeze({
     history: historyOf(given),
     maxEventBytes: given.number('maxEventBytes', MAX_EVENT_BYTES, { least: 1 }),
-    heartbeatInterval: given.number('heartbeatInterval', 15_000, time),
-    retry: retryOf(given),
-    highWaterMark: given.number('highWaterMark', 65_536, { least: 1 }),
-    maxBuffered: given.number('maxBuffered', 1_048_576, { least: 0 }),
-    stallTimeout: given.number('stallTimeout', 30_000, time),
-    openTimeout: given.number('openTimeout', 1_000, { least: 0 }),
-    maxLifetime: given.number('maxLifetime', false, time),
+    ...routeOptionsOf(given, DEFAULTS),
     maxConnections: given.number('maxConnections', false, { least: 0, mayBeOff: true }),
     drain: drainOf(given),
     backplane: backplaneOf(given),
   });
+}
+
+/**
+ * Checks the options of a route.
+ *
+ * @throws SseError `BAD_OPTION`
+ */
+export function checkRouteOptions(options: SseRouteOptions): void {
+  routeOptionsOf(new GivenOptions('@SseOptions()', 'options', options, ROUTE_OPTIONS), DEFAULTS);
+}
+
+/** What a connection has of the options that were checked, and for the rest of those of the application. */
+export function withRouteOptions(
+  base: ConnectionOptions,
+  options: SseRouteOptions,
+): ConnectionOptions {
+  const given = new GivenOptions('@SseOptions()', 'options', options, ROUTE_OPTIONS);
+  return Object.freeze(routeOptionsOf(given, base));
+}
+
+function routeOptionsOf(given: GivenOptions, base: ConnectionOptions): ConnectionOptions {
+  const time = { least: 1, mayBeOff: true } as const;
+  return {
+    heartbeatInterval: given.number('heartbeatInterval', base.heartbeatInterval, time),
+    retry: given.has('retry') ? retryOf(given) : base.retry,
+    highWaterMark: given.number('highWaterMark', base.highWaterMark, { least: 1 }),
+    maxBuffered: given.number('maxBuffered', base.maxBuffered, { least: 0 }),
+    stallTimeout: given.number('stallTimeout', base.stallTimeout, time),
+    openTimeout: given.number('openTimeout', base.openTimeout, { least: 0 }),
+    maxLifetime: given.number('maxLifetime', base.maxLifetime, time),
+  };
 }
 
 function historyOf(options: GivenOptions): History {

@@ -1,5 +1,5 @@
 import { type CanActivate, type ExecutionContext, Injectable } from '@nestjs/common';
-import { isSseRoute, requestOf, responseOf } from './http-context.js';
+import { answerHeadOf, isOurRoute, requestOf, responseOf } from './http-context.js';
 import { HeaderGate } from './internals/header-gate.js';
 import { NestInternals } from './internals/nest-internals.js';
 
@@ -12,9 +12,11 @@ export class SseGuard implements CanActivate {
   constructor(private readonly internals: NestInternals) {}
 
   canActivate(context: ExecutionContext): boolean {
-    if (!this.internals.holdsResponses || !isSseRoute(context)) return true;
+    if (!this.internals.holdsResponses || !isOurRoute(context)) return true;
     // A HEAD response ends with its headers, in the same macrotask that commits them.
-    if (requestOf(context).method !== 'HEAD') HeaderGate.hold(responseOf(context));
+    if (requestOf(context).method !== 'HEAD') {
+      HeaderGate.hold(responseOf(context), answerHeadOf(context));
+    }
     return true;
   }
 }

@@ -11,9 +11,10 @@ import { waitFor } from '../bus/returned-streams.js';
 import type { Connection } from '../delivery/connection.js';
 import { Connections } from '../delivery/connections.js';
 import { isGone } from '../delivery/http.js';
+import type { ConnectionOptions } from '../delivery/options.js';
 import {
   answerOk,
-  isSseRoute,
+  isOurRoute,
   lastEventIdOf,
   pathOf,
   patternOf,
@@ -23,6 +24,8 @@ import {
 } from './http-context.js';
 import { HEAD_CONNECTION } from './head-connection.js';
 import { HeaderGate } from './internals/header-gate.js';
+import { withRouteOptions } from './options.js';
+import { routeOptionsOf } from './route.decorators.js';
 
 /**
  * Delivers what `@Sse()` handlers emit through connections of our own. Nest subscribes to an Observable
@@ -30,6 +33,9 @@ import { HeaderGate } from './internals/header-gate.js';
  */
 @Injectable()
 export class SseInterceptor implements NestInterceptor {
+  /** Of the routes that have their own. */
+  readonly #options = new WeakMap<object, WeakMap<object, ConnectionOptions>>();
+
   constructor(
     private readonly bus: EventBus,
     private readonly connections: Connections,
@@ -37,7 +43,7 @@ export class SseInterceptor implements NestInterceptor {
   ) {}
 
   intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
-    if (!isSseRoute(context)) return this.#watch(context, next);
+    if (!isOurRoute(context)) return this.#watch(context, next);
     answerOk(context);
     const request = requestOf(context);
     const response = responseOf(context);
@@ -54,6 +60,7 @@ export class SseInterceptor implements NestInterceptor {
       path: pathOf(context),
       remoteAddress: remoteAddressOf(context),
       lastEventId: lastEventIdOf(request),
+      options: this.#optionsOf(context),
       isOutermost: this.application.getGlobalInterceptors()[0] === this,
     });
     return new Observable<never>((observer) => {
@@ -75,6 +82,22 @@ export class SseInterceptor implements NestInterceptor {
       waitFor({ returned, name }, observer);
       return next.handle().subscribe(observer);
     });
+  }
+
+  #optionsOf(context: ExecutionContext): ConnectionOptions {
+    const given = routeOptionsOf(context);
+    const { options } = this.connections;
+    if (given === undefined) return options;
+    const handler = context.getHandler();
+    const controller = context.getClass();
+    // Controllers that inherit a route share its function.
+    let ofRoute = this.#options.get(handler);
+    if (ofRoute === undefined) this.#options.set(handler, (ofRoute = new WeakMap()));
+    let resolved = ofRoute.get(controller);
+    if (resolved === undefined) {
+      ofRoute.set(controller, (resolved = withRouteOptions(options, given)));
+    }
+    return resolved;
   }
 
   /** Subscribing happens there too: that is when `defer`, timers and promises open their streams. */

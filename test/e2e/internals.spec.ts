@@ -115,9 +115,9 @@ describe('Of the inside of Nest and RxJS that is leaned on,', () => {
 
   it('what is not known is said once, with what follows from it', () => {
     const warn = jest.spyOn(Logger.prototype, 'warn').mockImplementation(() => {});
-    NestInternals.of(undefined, false, ['commitHeaders']);
+    NestInternals.of(undefined, false, ['writeMessage']);
     expect(warn.mock.calls).toEqual([
-      [expect.stringMatching(/lacks commitHeaders.*chained differently.*async context/)],
+      [expect.stringMatching(/lacks writeMessage.*chained differently.*async context/)],
     ]);
     warn.mockRestore();
   });

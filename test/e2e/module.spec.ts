@@ -149,7 +149,7 @@ describe('refuses at start-up, saying what was received and what is allowed,', (
     [
       'a nested misspelling',
       { history: { maxEvent: 1 } },
-      "history has to be an object with maxEvents, maxBytes, maxAge; received 'maxEvent'",
+      "history has to be an object with maxEvents, maxBytes, maxAge, topics, archive; received 'maxEvent'",
     ],
     ['a misspelling', { heartbeat: 1 }, "received 'heartbeat'"],
     [

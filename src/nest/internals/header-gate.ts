@@ -1,8 +1,20 @@
 import type { HttpResponse } from '../../delivery/http.js';
 import type { OuterMessageObserver, ResponseGate } from '../../delivery/open-request.js';
-import { ABORT_CONTROLLER, isKey, isNestStream, type NestStream } from './nest-stream.js';
+import {
+  ABORT_CONTROLLER,
+  isKey,
+  isNestStream,
+  type NestStream,
+  takesStatusEarly,
+} from './nest-stream.js';
 
 const GATE = Symbol('HeaderGate');
+
+/** The status and headers of an answer, where the adapter keeps them until they are sent. */
+export interface AnswerHead {
+  readonly statusCode: number;
+  getHeaders?(): object;
+}
 
 interface GatedStream extends NestStream {
   readonly [GATE]: HeaderGate;
@@ -21,20 +33,25 @@ export class HeaderGate implements ResponseGate {
   readonly #response: HttpResponse;
   #stream: NestStream | undefined;
   #isOpen = false;
+  #isFailing = false;
   #diversion: OuterMessageObserver | undefined;
+  /** Read when the headers are sent; undefined if Nest does so itself. */
+  #head: AnswerHead | undefined;
 
   private constructor(response: HttpResponse) {
     this.#response = response;
   }
 
   /** To be called before Nest pipes, by a guard. */
-  static hold(response: HttpResponse): void {
+  static hold(response: HttpResponse, head: AnswerHead): void {
     const gate = new HeaderGate(response);
     gates.set(response, gate);
     response.once('pipe', (stream: unknown) => {
       if (!isNestStream(stream)) return;
       gate.#stream = stream;
-      Object.assign(stream, SHADOWS, { [GATE]: gate });
+      if (takesStatusEarly(stream)) gate.#head = head;
+      Object.defineProperties(stream, SHADOWS);
+      Object.defineProperty(stream, GATE, { value: gate });
     });
   }
 
@@ -51,7 +68,28 @@ export class HeaderGate implements ResponseGate {
 
   /** Whether Nest's stream is about to end an answer that has not begun. */
   get isEmpty(): boolean {
-    return this.isPiped && !this.#isOpen && !this.#response.destroyed;
+    const { destroyed, headersSent } = this.#response;
+    return this.isPiped && !this.#isOpen && !headersSent && !destroyed;
+  }
+
+  /** Whether Nest is about to end its stream because of an error that an exception filter will answer. */
+  get isFailing(): boolean {
+    return this.#isFailing;
+  }
+
+  /** Nest asks whether an exception filter can still answer; what it does then it does at once. */
+  onError(): void {
+    if (!this.isEmpty) return;
+    this.#isFailing = true;
+    queueMicrotask(() => (this.#isFailing = false));
+  }
+
+  /** Gives Nest's stream the status and headers of now, if Nest took them before interceptors and handlers ran. */
+  refresh(stream: NestStream): void {
+    if (this.#head === undefined) return;
+    stream._statusCode = this.#head.statusCode;
+    stream._additionalHeaders = this.#head.getHeaders?.();
+    this.#head = undefined;
   }
 
   commit(): void {
@@ -100,10 +138,17 @@ export class HeaderGate implements ResponseGate {
   }
 }
 
-/** Methods of Nest's stream, in the place of its own; one set for all streams, as there are many of them. */
-const SHADOWS = {
+/** Members of Nest's stream, in the place of its own; one set for all streams, as there are many of them. */
+const SHADOWS = Object.getOwnPropertyDescriptors({
+  get headersCommitted(): boolean {
+    const stream = this as unknown as GatedStream;
+    stream[GATE].onError();
+    return Reflect.get(original(stream), 'headersCommitted', stream);
+  },
   commitHeaders(this: GatedStream): void {
-    if (this[GATE].isOpen) original(this).commitHeaders.call(this);
+    if (!this[GATE].isOpen) return;
+    this[GATE].refresh(this);
+    original(this).commitHeaders.call(this);
   },
   writeMessage(this: GatedStream, message: unknown, done: (error?: Error) => void): void {
     if (this[GATE].takes(message)) process.nextTick(done);
@@ -114,11 +159,13 @@ const SHADOWS = {
     return original(this).unpipe.apply(this, from);
   },
   end(this: GatedStream): unknown {
+    // Older Nest leaves its stream piped when an exception filter has yet to answer.
+    if (this[GATE].isFailing) this.unpipe();
     // An interceptor further out completed first.
-    if (this[GATE].isEmpty) this[GATE].commit();
+    else if (this[GATE].isEmpty) this[GATE].commit();
     return original(this).end.call(this);
   },
-};
+});
 
 /** Of the request: aborted when the response has ended. */
 function abortControllerOf({ req }: HttpResponse): AbortController | undefined {

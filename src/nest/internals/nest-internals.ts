@@ -35,7 +35,13 @@ export class NestInternals implements NestPort {
     missingInStream: readonly string[],
   ): NestInternals {
     const missing: string[] = [];
-    if (missingInStream.length > 0) {
+    if (missingInStream.includes('commitHeaders')) {
+      new Logger('SseModule').warn(
+        'Nest before 11.1.20 sends the headers of an @Sse() route before anything can hold them back: a ' +
+          'handler, guard or pipe that fails may have been answered with 200, and an EventSource then comes ' +
+          'back for ever. Update @nestjs/core to 11.1.20 or later.',
+      );
+    } else if (missingInStream.length > 0) {
       missing.push(
         `its SSE stream lacks ${missingInStream.join(', ')}, so that an asynchronous handler which ` +
           'fails may have been answered with 200, and Nest numbers the messages of interceptors further out',

@@ -2,6 +2,10 @@ import * as common from '@nestjs/common';
 
 /** What we need of the stream that Nest pipes into the response of an `@Sse()` route. */
 export interface NestStream {
+  readonly headersCommitted: boolean;
+  /** A function from Nest 12.1 on, which reads it when it sends the headers. */
+  _statusCode?: number | (() => number);
+  _additionalHeaders?: object | undefined;
   commitHeaders(): void;
   writeMessage(message: unknown, done: (error?: Error) => void): void;
   unpipe(...from: unknown[]): unknown;
@@ -14,6 +18,11 @@ export function isNestStream(stream: unknown): stream is NestStream {
   return missingIn(stream).length === 0;
 }
 
+/** Whether the status and headers were taken when the stream was piped, before interceptors and handlers ran. */
+export function takesStatusEarly(stream: NestStream): boolean {
+  return typeof stream._statusCode === 'number';
+}
+
 /** Of a request: what holds the controller that tells its handler when it is over. */
 export const ABORT_CONTROLLER = (common as Record<string, unknown>)['SSE_ABORT_CONTROLLER'];
 
@@ -21,7 +30,8 @@ export const ABORT_CONTROLLER = (common as Record<string, unknown>)['SSE_ABORT_C
 export async function askNestStream(): Promise<readonly string[]> {
   const module = await import('@nestjs/core/router/sse-stream.js').catch(() => undefined);
   const { prototype } = (module?.SseStream ?? {}) as { readonly prototype?: unknown };
-  const missing = missingIn(prototype);
+  const isTold = 'headersCommitted' in Object(prototype);
+  const missing = [...missingIn(prototype), ...(isTold ? [] : ['headersCommitted'])];
   return isKey(ABORT_CONTROLLER) ? missing : [...missing, 'SSE_ABORT_CONTROLLER'];
 }
 
