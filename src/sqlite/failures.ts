@@ -23,7 +23,7 @@ export function waitedError(path: string, timeout: number): SseError {
 /** The event is on its way, and nobody knows how far it got. */
 export function unknownError(path: string, what: string): SseError {
   return new SseError(
-    'BACKPLANE_UNAVAILABLE',
+    'PUBLISH_OUTCOME_UNKNOWN',
     `Whether the event was published to '${path}' is not known: ${what}. Publish with an idempotencyKey, ` +
       'then publishing it again cannot add it twice',
   );
@@ -125,9 +125,9 @@ export function failureOf(error: unknown, path: string, isCommit: boolean): Fail
   const result = resultOf(error);
   const meaning = result === undefined ? `'${path}' failed` : MEANINGS[result](path);
   const message = `${meaning} (${error instanceof Error ? error.message : String(error)})`;
-  const code = 'BACKPLANE_UNAVAILABLE';
   if (isCommit && IN_DOUBT.includes(result)) {
-    return { code, message: unknownError(path, message).message };
+    const unknown = unknownError(path, message);
+    return { code: unknown.code, message: unknown.message };
   }
-  return { code, message };
+  return { code: 'BACKPLANE_UNAVAILABLE', message };
 }
