@@ -1,6 +1,7 @@
 import { type MiddlewareConsumer, Module, type NestModule, RequestMethod } from '@nestjs/common';
-import { SseModule, type SseModuleOptions } from 'nestjs-event-stream';
+import { type Backplane, SseModule, type SseModuleOptions } from 'nestjs-event-stream';
 import { redisBackplane } from 'nestjs-event-stream/redis';
+import { sqliteBackplane } from 'nestjs-event-stream/sqlite';
 import { ClockController } from './clock.controller.js';
 import { ClockService } from './clock.service.js';
 import { DropService } from './drop.service.js';
@@ -9,15 +10,20 @@ import { JobsService } from './jobs.service.js';
 import { PageMiddleware } from './page.middleware.js';
 
 function sseOptions(): SseModuleOptions {
-  const { REDIS_URL: url } = process.env;
   return {
     // Long enough for a dropped connection to have something to catch up on.
     retry: { min: 2_000, max: 3_000 },
-    backplane:
-      url === undefined
-        ? undefined
-        : redisBackplane({ url, key: 'nestjs-event-stream-sample', waitForRedis: true }),
+    backplane: backplane(),
   };
+}
+
+/** In memory, unless there is a Redis for several instances, or a file that outlives this one. */
+function backplane(): Backplane | undefined {
+  const { REDIS_URL: url, SSE_FILE: path } = process.env;
+  if (url !== undefined) {
+    return redisBackplane({ url, key: 'nestjs-event-stream-sample', waitForRedis: true });
+  }
+  return path === undefined ? undefined : sqliteBackplane({ path });
 }
 
 @Module({

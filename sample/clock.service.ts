@@ -8,7 +8,8 @@ const MAX_LATE = 60;
 @Injectable()
 export class ClockService implements OnModuleInit, OnModuleDestroy {
   #timer: NodeJS.Timeout | undefined;
-  #last = currentSecond();
+  /** A log in a file may lack the seconds of a restart; of those that it has, the key makes one event. */
+  #last = currentSecond() - (process.env['SSE_FILE'] === undefined ? 0 : MAX_LATE);
 
   constructor(private readonly bus: EventBus) {}
 

@@ -35,6 +35,14 @@ export function refusedError(cause: string | Error): SseError {
   );
 }
 
+export function unreadableError(cause: Error): SseError {
+  return new SseError(
+    'BACKPLANE_UNAVAILABLE',
+    `What is kept in Redis could not be read: ${cause.message}`,
+    { cause },
+  );
+}
+
 export function tooManyError(count: number): SseError {
   return new SseError(
     'BACKPLANE_UNAVAILABLE',

@@ -2,6 +2,7 @@ import type { PublishOptions } from '../backplane/backplane.js';
 import type { History } from '../log/log-sink.js';
 import type { Cursor } from '../log/cursor.js';
 import type { EventRecord } from '../log/entry.js';
+import { SseError } from '../errors.js';
 import { ARCHIVE_BYTES } from '../backplane/archive.js';
 import { randomDigits } from '../log/epoch.js';
 import { RetentionRules } from '../log/retention.js';
@@ -11,7 +12,7 @@ import { asError, type Link, within } from './link.js';
 import type { RedisOptions } from './options.js';
 import type { LogEnd } from './log-end.js';
 import { type LogState, parseState, type RedisPosition } from './position.js';
-import { closedError, refusedError, unknownError } from './publish-errors.js';
+import { closedError, refusedError, unknownError, unreadableError } from './publish-errors.js';
 import { type Job, PublishQueue } from './publish-queue.js';
 import { isPassing, isReply, isUnsent, READ, WRITE } from './script.js';
 
@@ -89,16 +90,25 @@ export class Publisher {
 
   /** Reads kept topics; not tied to the log's own commands. */
   async askArchive(names: readonly string[], ...args: (string | number)[]): Promise<unknown> {
-    const connection = await this.#link.connected();
-    if (connection === undefined) throw closedError();
-    return this.#bounded(connection, READ.run(connection, names, args));
+    return this.#readArchive((connection) => READ.run(connection, names, args));
   }
 
   /** One command for a key of this log, that writes nothing and does not wait. */
   async askFor(command: string, key: string, ...args: (string | number)[]): Promise<unknown> {
-    const connection = await this.#link.connected();
-    if (connection === undefined) throw closedError();
-    return this.#bounded(connection, connection.call(command, key, ...args));
+    return this.#readArchive((connection) => connection.call(command, key, ...args));
+  }
+
+  /** @throws SseError within a bound, also while there is no connection */
+  async #readArchive(run: (connection: RedisClient) => Promise<unknown>): Promise<unknown> {
+    const { publishTimeout } = this.#options;
+    try {
+      const connected = this.#link.connected();
+      const connection = await within(connected, publishTimeout, 'was not reached');
+      if (connection === undefined) throw closedError();
+      return await this.#bounded(connection, run(connection));
+    } catch (error) {
+      throw error instanceof SseError ? error : unreadableError(asError(error));
+    }
   }
 
   keyOf(...parts: readonly string[]): string {

@@ -5,15 +5,17 @@ import { VALUES_PER_RECORD } from './record-values.js';
 /** Rows that one statement adds: binding is what costs. */
 const ROWS = 20;
 const COLUMNS = VALUES_PER_RECORD + 2;
+export const EVENT_COLUMNS = 'offset, at, topics, type, key, form, text';
 /** What an event counts for beside its text, in bytes, as in the log of an instance. */
-const OVERHEAD = 256;
+export const OVERHEAD = 256;
 /** Events that are removed at a time, at least; nobody waits longer for the lock because of them. */
 const STEP = 1_024;
 /** Events beyond a bound that are not worth a step of their own. */
 const SLACK = 256;
 
-interface EventRow {
+export interface EventRow {
   readonly offset: number;
+  readonly at: number;
   readonly topics: string;
   readonly type: string | null;
   readonly key: string | null;
@@ -25,6 +27,11 @@ interface Tail {
   readonly first: number;
   readonly head: number;
   readonly bytes: number;
+}
+
+/** Adds an event to what is answered. */
+export function pushEvent(values: Value[], row: EventRow): void {
+  values.push(row.offset, row.at, row.topics, row.type, row.key, row.form, row.text);
 }
 
 /** The table of events: what is added at its end, read from its middle and removed at its beginning. */
@@ -45,13 +52,15 @@ export class EventRows {
     this.#addOne = database.prepare(`${insert} ${row}`);
     this.#addMany = database.prepare(`${insert} ${Array<string>(ROWS).fill(row).join(', ')}`);
     this.#select = database.prepare(
-      'SELECT offset, topics, type, key, form, text FROM events WHERE offset > ? ORDER BY offset LIMIT ?',
+      `SELECT ${EVENT_COLUMNS} FROM events WHERE offset > ? ORDER BY offset LIMIT ?`,
     );
     const range = 'FROM events WHERE offset BETWEEN ? AND ?';
     this.#size = database.prepare(
       `SELECT coalesce(sum(length(CAST(text AS BLOB)) + ${OVERHEAD}), 0) AS bytes ${range}`,
     );
-    this.#remove = database.prepare(`DELETE ${range}`);
+    this.#remove = database.prepare(
+      `DELETE ${range} AND NOT EXISTS (SELECT 1 FROM kept WHERE kept.offset = events.offset)`,
+    );
     this.#time = database.prepare('SELECT at FROM events WHERE offset = ?');
     this.#expired = database.prepare(`SELECT count(*) AS count ${range} AND at < ?`);
   }
@@ -81,7 +90,7 @@ export class EventRows {
   read(after: number, count: number): Value[] {
     const values: Value[] = [];
     for (const row of this.#select.all(after, count) as EventRow[]) {
-      values.push(row.offset, row.topics, row.type, row.key, row.form, row.text);
+      pushEvent(values, row);
     }
     return values;
   }
@@ -98,7 +107,7 @@ export class EventRows {
   }
 
   /**
-   * Removes one step of what the bounds no longer allow; gives what the tail then is.
+   * Removes one step of what the bounds no longer allow, but for what a topic keeps; gives what the tail then is.
    *
    * @param added events that were added in this step: more have to go than come
    */

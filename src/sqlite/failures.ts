@@ -29,6 +29,10 @@ export function unknownError(path: string, what: string): SseError {
   );
 }
 
+export function unreadableError(path: string, what: string): SseError {
+  return new SseError('BACKPLANE_UNAVAILABLE', `'${path}' could not be read: ${what}`);
+}
+
 export function tooManyError(path: string, count: number): SseError {
   return new SseError(
     'BACKPLANE_UNAVAILABLE',

@@ -1,6 +1,6 @@
 import { Worker } from 'node:worker_threads';
 import { SseError } from '../errors.js';
-import { closedError, unknownError } from './failures.js';
+import { closedError, unknownError, unreadableError } from './failures.js';
 import type {
   Answer,
   Kind,
@@ -24,12 +24,19 @@ export interface ThreadEvents {
   readonly known: () => LogPlace | undefined;
 }
 
-/** The thread that owns the file, as the application's thread sees it: asked one thing at a time. */
+interface Pending {
+  readonly kind: Kind;
+  resolve(answer: Answer): void;
+  reject(error: SseError): void;
+}
+
+/** The thread that owns the file, as the application's thread sees it. */
 export class FileThread {
   readonly #options: ThreadOptions;
   readonly #events: ThreadEvents;
   #worker: Worker | undefined;
-  #pending: { resolve(answer: Answer): void; reject(error: SseError): void } | undefined;
+  readonly #pending = new Map<number, Pending>();
+  #asked = 0;
   #isClosed = false;
 
   constructor(options: ThreadOptions, events: ThreadEvents) {
@@ -41,9 +48,10 @@ export class FileThread {
   ask<K extends Kind>(kind: K, request: Requests[K]['ask']): Promise<Requests[K]['answer']> {
     return new Promise((resolve, reject) => {
       if (this.#isClosed) throw closedError();
-      this.#pending = { resolve, reject };
+      const id = ++this.#asked;
+      this.#pending.set(id, { kind, resolve, reject });
       this.#worker ??= this.#start();
-      this.#worker.postMessage({ kind, ...request });
+      this.#worker.postMessage({ kind, id, ...request });
     });
   }
 
@@ -59,7 +67,7 @@ export class FileThread {
     await Promise.race([exit, late]);
     clearTimeout(timer);
     void worker.terminate();
-    this.#settle()?.reject(this.#endedError('the application has shut down'));
+    this.#rejectAll('the application has shut down');
   }
 
   #start(): Worker {
@@ -73,9 +81,9 @@ export class FileThread {
     worker.once('exit', () => {
       this.#worker = undefined;
       if (this.#isClosed) return;
-      const error = this.#endedError(`its thread has ended (${String(reason)})`);
-      this.#settle()?.reject(error);
-      this.#events.onEnded(error);
+      const what = `its thread has ended (${String(reason)})`;
+      this.#rejectAll(what);
+      this.#events.onEnded(unreadableError(this.#options.path, what));
     });
     return worker;
   }
@@ -83,17 +91,24 @@ export class FileThread {
   #onMessage(message: Message): void {
     if (message.kind === 'changed') this.#events.onChanged();
     else if (message.kind === 'warning') this.#events.onWarning(message.text);
-    else if (message.kind === 'answer') this.#settle()?.resolve(message.answer);
-    else this.#settle()?.reject(new SseError(message.failure.code, message.failure.message));
+    else if (message.kind === 'answer') this.#settle(message.id)?.resolve(message.answer);
+    else {
+      const { code, message: text } = message.failure;
+      this.#settle(message.id)?.reject(new SseError(code, text));
+    }
   }
 
-  #endedError(what: string): SseError {
-    return unknownError(this.#options.path, what);
+  #rejectAll(what: string): void {
+    const { path } = this.#options;
+    for (const [id, { kind }] of this.#pending) {
+      const error = kind === 'publish' ? unknownError(path, what) : unreadableError(path, what);
+      this.#settle(id)?.reject(error);
+    }
   }
 
-  #settle() {
-    const pending = this.#pending;
-    this.#pending = undefined;
+  #settle(id: number): Pending | undefined {
+    const pending = this.#pending.get(id);
+    this.#pending.delete(id);
     return pending;
   }
 }

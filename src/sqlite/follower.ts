@@ -4,8 +4,8 @@ import type { LogSink } from '../log/log-sink.js';
 import { formatCursor } from '../log/cursor.js';
 import type { Availability } from './availability.js';
 import type { FileThread } from './file-thread.js';
-import { type NewEpochReason, type Page, type Published, VALUES_PER_EVENT } from './protocol.js';
-import { recordAt } from './record-values.js';
+import type { NewEpochReason, Page, Published } from './protocol.js';
+import { eventsOf } from './record-values.js';
 import { batchOf, type Job, type PublishQueue } from './publish-queue.js';
 
 /** Milliseconds until the file is looked at again after that has failed. */
@@ -52,7 +52,7 @@ export class Follower {
 
   /** Loads the tail; gives the reason if a log that was there has to go on in another epoch. */
   async open(): Promise<NewEpochReason | undefined> {
-    // What changes meanwhile waits: the thread is asked one thing at a time.
+    // What changes meanwhile waits.
     this.#isRunning = true;
     const { epoch, first, head, because } = await this.#thread.ask('open', {});
     this.#sink.reset(epoch, first - 1);
@@ -114,11 +114,11 @@ export class Follower {
       return;
     }
     this.#availability.onUp();
-    const { epoch, before, offsets } = published;
+    const { epoch, before, offsets, at } = published;
     const offsetOf = (index: number) => offsets?.[index] ?? before + index + 1;
     try {
       await this.#advanceTo(epoch, before);
-      this.#append(epoch, jobs, offsetOf);
+      this.#append(epoch, jobs, offsetOf, at);
     } catch {
       // The events are kept: whoever looks next reads them.
       this.#isStale = true;
@@ -126,11 +126,16 @@ export class Follower {
     this.#queue.settle((index) => formatCursor(epoch, offsetOf(index)));
   }
 
-  #append(epoch: string, jobs: readonly Job[], offsetOf: (index: number) => number): void {
+  #append(
+    epoch: string,
+    jobs: readonly Job[],
+    offsetOf: (index: number) => number,
+    at: number,
+  ): void {
     if (this.#isClosed) return;
     for (const [index, { record }] of jobs.entries()) {
       const isNext = this.#sink.epoch === epoch && offsetOf(index) === this.#sink.head + 1;
-      if (isNext) this.#sink.append(this.#sink.head + 1, record);
+      if (isNext) this.#sink.append(this.#sink.head + 1, { ...record, at });
     }
     this.#head = Math.max(this.#head, this.#sink.head);
     this.#lastReadAt = new Date();
@@ -178,11 +183,10 @@ export class Follower {
       this.#isStale ||= head >= first;
       return;
     }
-    for (let start = 0; start < values.length; start += VALUES_PER_EVENT) {
-      const offset = Number(values[start]);
+    for (const { offset, record } of eventsOf(values)) {
       if (offset <= sink.head) continue;
       sink.lose(offset - 1);
-      sink.append(offset, recordAt(values, start + 1));
+      sink.append(offset, record);
     }
     if (values.length === 0) sink.lose(head);
   }

@@ -1,22 +1,32 @@
+import { ARCHIVE_BYTES, type ArchiveStart } from '../backplane/archive.js';
+import { RetentionRules } from '../log/retention.js';
 import type { Database, Statement, Value } from './driver.js';
 import { EventRows } from './event-rows.js';
 import { IdempotencyKeys } from './idempotency-keys.js';
+import { KeptQueries } from './kept-queries.js';
+import { KeptRows } from './kept-rows.js';
 import { epochAfter, identityOf, isBehind, openDatabase } from './opening.js';
 import {
   type Batch,
+  type KeptPage,
+  type KeptRange,
   type LogPlace,
   type LogState,
   type NewEpochReason,
   type Page,
   type Published,
+  type Selection,
   type ThreadOptions,
 } from './protocol.js';
 import { VALUES_PER_RECORD } from './record-values.js';
 import { firstValue } from './schema.js';
+import { RulesInForce } from './rules-in-force.js';
 import { Upkeep } from './upkeep.js';
 
 interface State extends LogState {
   readonly bytes: number;
+  readonly kept_bytes: number;
+  readonly rules: string;
 }
 
 /** Bytes of text in one page, roughly, and events. */
@@ -31,6 +41,9 @@ export class LogFile {
   readonly #database: Database;
   readonly #identity: string;
   readonly #rows: EventRows;
+  readonly #kept: KeptRows;
+  readonly #rules: RulesInForce;
+  readonly #queries: KeptQueries;
   readonly #keys: IdempotencyKeys;
   readonly #upkeep: Upkeep;
   readonly #readState: Statement;
@@ -47,10 +60,19 @@ export class LogFile {
     this.#identity = identity;
     this.because = because;
     this.#rows = new EventRows(database, options.history);
+    const { topics, archive } = options.history;
+    const maxBytes = archive?.maxBytes ?? ARCHIVE_BYTES;
+    this.#kept = new KeptRows(database, new RetentionRules(topics), maxBytes);
+    this.#rules = new RulesInForce(topics);
+    this.#queries = new KeptQueries(database, this.#rules);
     this.#keys = new IdempotencyKeys(database, options.idempotencyWindow);
     this.#upkeep = new Upkeep(database, options.path);
-    this.#readState = database.prepare('SELECT epoch, first, head, bytes FROM log');
-    this.#writeState = database.prepare('UPDATE log SET first = ?, head = ?, bytes = ?');
+    this.#readState = database.prepare(
+      'SELECT epoch, first, head, bytes, kept_bytes, rules FROM log',
+    );
+    this.#writeState = database.prepare(
+      'UPDATE log SET first = ?, head = ?, bytes = ?, kept_bytes = ?, rules = ?',
+    );
     this.#readVersion = database.prepare('PRAGMA data_version');
     this.#version = this.#dataVersion;
   }
@@ -106,7 +128,7 @@ export class LogFile {
       const count = values.length / VALUES_PER_RECORD;
       if (idempotencyKeys === undefined) {
         this.#add(state, values, at);
-        return { epoch: state.epoch, before: state.head, offsets: undefined };
+        return { epoch: state.epoch, at, before: state.head, offsets: undefined };
       }
       const { offsets, isNew } = this.#keys.claim(idempotencyKeys, state.head, at);
       const added: Value[] = [];
@@ -118,8 +140,28 @@ export class LogFile {
         }
       }
       this.#add(state, added, at);
-      return { epoch: state.epoch, before: state.head, offsets };
+      return { epoch: state.epoch, at, before: state.head, offsets };
     });
+  }
+
+  /** A part of what is kept. In an epoch that this log is not in, everything is lost. */
+  readKept(range: KeptRange): KeptPage {
+    const { upTo } = range;
+    return this.#inArchive(range, () => this.#queries.read(range), {
+      values: [],
+      upTo,
+      lost: upTo,
+    });
+  }
+
+  seekKept(selection: Selection, start: ArchiveStart): { offset: number } {
+    const seek = () => ({ offset: this.#queries.seek(selection, start) });
+    return this.#inArchive(selection, seek, { offset: 0 });
+  }
+
+  latestKept(selection: Selection, upTo: number): { values: Value[] } {
+    const latest = () => ({ values: this.#queries.latest(selection, upTo) });
+    return this.#inArchive(selection, latest, { values: [] });
   }
 
   /** What can wait until after the answer; gives a warning, if there is something to say. */
@@ -130,11 +172,11 @@ export class LogFile {
   /** One small step of what has to be done now and then. */
   maintain(): void {
     const state = this.#state();
-    const isOver = this.#rows.surplusOf(state, Date.now()) > 0;
+    const now = Date.now();
+    const isOver = this.#rows.surplusOf(state, now) > 0 || this.#kept.isDue(state.kept_bytes, now);
     if (isOver || this.#keys.hasExpired()) {
       this.#transaction(() => {
-        const fresh = this.#state();
-        this.#write(fresh, this.#rows.trim(fresh, Date.now(), 0));
+        this.#trim(this.#state(), now, { events: 0, bytes: 0 });
         this.#keys.forgetExpired();
       });
     }
@@ -162,13 +204,35 @@ export class LogFile {
     const count = values.length / VALUES_PER_RECORD;
     if (count === 0) return;
     const bytes = this.#rows.add(state.head, values, at);
-    const grown = { ...state, head: state.head + count, bytes: state.bytes + bytes };
-    this.#write(grown, this.#rows.trim(grown, at, count));
+    const kept = this.#kept.keep({ head: state.head, values, at }, state.first);
+    const grown = {
+      ...state,
+      head: state.head + count,
+      bytes: state.bytes + bytes,
+      kept_bytes: state.kept_bytes + kept,
+      rules: this.#rules.follow(state.rules, state.head, at),
+    };
+    this.#trim(grown, at, { events: count, bytes: kept });
     this.#upkeep.note(bytes);
   }
 
-  #write({ head }: State, { first, bytes }: { first: number; bytes: number }): void {
-    this.#writeState.run(first, head, bytes);
+  #trim(state: State, now: number, added: { events: number; bytes: number }): void {
+    const { first, bytes } = this.#rows.trim(state, now, added.events);
+    const kept = this.#kept.trim(state.kept_bytes, first, now, added);
+    this.#kept.store();
+    this.#writeState.run(first, state.head, bytes, kept, state.rules);
+  }
+
+  #inArchive<T>({ epoch }: Selection, question: () => T, otherwise: T): T {
+    this.#database.exec('BEGIN');
+    try {
+      const state = this.#state();
+      if (state.epoch !== epoch) return otherwise;
+      this.#rules.follow(state.rules, state.head, Date.now());
+      return question();
+    } finally {
+      this.#database.exec('COMMIT');
+    }
   }
 
   #transaction<T>(work: () => T): T {
@@ -181,6 +245,7 @@ export class LogFile {
       this.#isCommitting = false;
       return result;
     } catch (error) {
+      this.#kept.reset();
       try {
         this.#database.exec('ROLLBACK');
       } catch {

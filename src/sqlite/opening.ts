@@ -84,7 +84,9 @@ function begin(
   createSchema(database);
   const isSynced = durability === 'power' ? 1 : 0;
   database
-    .prepare('INSERT INTO log VALUES (1, ?, 1, 0, 0, ?, ?, ?)')
+    .prepare(
+      'INSERT INTO log (id, epoch, first, head, bytes, boot, file, is_synced) VALUES (1, ?, 1, 0, 0, ?, ?, ?)',
+    )
     .run(epochAfter(known?.epoch ?? ''), currentBoot(), identity, isSynced);
   return known === undefined ? undefined : 'replaced';
 }

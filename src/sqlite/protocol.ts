@@ -1,8 +1,8 @@
 import type { SseErrorCode } from '../errors.js';
+import type { ArchiveStart } from '../backplane/archive.js';
 import type { History } from '../log/log-sink.js';
 import type { Durability } from './options.js';
 import type { Value } from './driver.js';
-import { VALUES_PER_RECORD } from './record-values.js';
 
 /** What the thread that owns the file is started with. */
 export interface ThreadOptions {
@@ -24,9 +24,6 @@ export interface Batch {
   readonly idempotencyKeys: readonly (string | null)[] | undefined;
 }
 
-/** Values of one event in {@link Page}: its offset, then those of its record. */
-export const VALUES_PER_EVENT = VALUES_PER_RECORD + 1;
-
 /** Where a log ends. */
 export interface LogPlace {
   readonly epoch: string;
@@ -40,6 +37,7 @@ export interface LogState extends LogPlace {
 }
 
 export interface Page extends LogState {
+  /** As `eventsOf` reads them. */
   readonly values: readonly Value[];
 }
 
@@ -52,10 +50,33 @@ export interface Opened extends LogState {
 
 export interface Published {
   readonly epoch: string;
+  /** When, in milliseconds since the Unix epoch. */
+  readonly at: number;
   /** The head before the batch: what others published comes first. */
   readonly before: number;
   /** Of each record; undefined if they simply follow one another. */
   readonly offsets: readonly number[] | undefined;
+}
+
+/** What of the archive is meant: topics by their names, or a pattern; in one epoch. */
+export interface Selection {
+  readonly topics: readonly string[] | { readonly pattern: string };
+  readonly epoch: string;
+}
+
+/** As `ArchiveQuery` has it. */
+export interface KeptRange extends Selection {
+  readonly after: number;
+  readonly upTo: number;
+  readonly maxEvents: number;
+  readonly maxBytes: number;
+}
+
+/** As `ArchivePage` has it. */
+export interface KeptPage {
+  readonly values: readonly Value[];
+  readonly upTo: number;
+  readonly lost: number;
 }
 
 /** What went wrong, in a form that crosses threads. */
@@ -64,7 +85,7 @@ export interface Failure {
   readonly message: string;
 }
 
-/** What the thread is asked, one after the other, and what it answers. */
+/** What the thread is asked and what it answers. */
 export interface Requests {
   open: { readonly ask: object; readonly answer: Opened };
   read: { readonly ask: { readonly after: number }; readonly answer: Page };
@@ -73,18 +94,28 @@ export interface Requests {
     readonly ask: { readonly batch: Batch; readonly patience: number };
     readonly answer: Published;
   };
+  readKept: { readonly ask: { readonly range: KeptRange }; readonly answer: KeptPage };
+  seekKept: {
+    readonly ask: { readonly selection: Selection; readonly start: ArchiveStart };
+    readonly answer: { readonly offset: number };
+  };
+  latestKept: {
+    readonly ask: { readonly selection: Selection; readonly upTo: number };
+    readonly answer: { readonly values: readonly Value[] };
+  };
 }
 
 export type Kind = keyof Requests;
 
 export type Request =
-  { [K in Kind]: { readonly kind: K } & Requests[K]['ask'] }[Kind] | { readonly kind: 'close' };
+  | { [K in Kind]: { readonly kind: K; readonly id: number } & Requests[K]['ask'] }[Kind]
+  | { readonly kind: 'close' };
 
 export type Answer = Requests[Kind]['answer'];
 
 export type Message =
-  | { readonly kind: 'answer'; readonly answer: Answer }
-  | { readonly kind: 'failure'; readonly failure: Failure }
+  | { readonly kind: 'answer'; readonly id: number; readonly answer: Answer }
+  | { readonly kind: 'failure'; readonly id: number; readonly failure: Failure }
   /** Somebody else has written to the file, or it is another one. */
   | { readonly kind: 'changed' }
   | { readonly kind: 'warning'; readonly text: string };

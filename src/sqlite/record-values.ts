@@ -3,6 +3,8 @@ import type { Value } from './driver.js';
 
 /** Values of one record, in this order: topics as JSON, type, key, form, text. */
 export const VALUES_PER_RECORD = 5;
+/** Values of one event that is read: its offset, when it was published, then those of its record. */
+export const VALUES_PER_EVENT = VALUES_PER_RECORD + 2;
 
 /** Bits of the form: the text is JSON; type, key and text are written as JSON strings. */
 const IS_JSON = 1;
@@ -23,8 +25,24 @@ export function pushValues(
   }
 }
 
+/** An event as it is read. */
+export interface ReadEvent {
+  readonly offset: number;
+  readonly record: EventRecord;
+}
+
+/** The events that were read, each by its {@link VALUES_PER_EVENT}. */
+export function eventsOf(values: readonly Value[]): ReadEvent[] {
+  const events: ReadEvent[] = [];
+  for (let start = 0; start < values.length; start += VALUES_PER_EVENT) {
+    const at = Number(values[start + 1]);
+    events.push({ offset: Number(values[start]), record: recordAt(values, start + 2, at) });
+  }
+  return events;
+}
+
 /** The record whose values begin at a place. */
-export function recordAt(values: readonly Value[], start: number): EventRecord {
+export function recordAt(values: readonly Value[], start: number, at?: number): EventRecord {
   const form = Number(values[start + 3]);
   const read = (form & IS_ESCAPED) === 0 ? asIs : unescape;
   return {
@@ -33,6 +51,7 @@ export function recordAt(values: readonly Value[], start: number): EventRecord {
     key: read(values[start + 2]),
     isJson: (form & IS_JSON) !== 0,
     text: read(values[start + 4]) ?? '',
+    at,
   };
 }
 

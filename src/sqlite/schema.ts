@@ -11,6 +11,11 @@ export const FORMAT = 1;
  * `file` are when and where the file was last opened, and `is_synced` is whether whatever was written since
  * the file was last closed by everybody was synced before it was told to anybody. The `form` of an event says
  * how its text is to be read, see `record-values.ts`.
+ *
+ * What outlives the tail stays in `events` as long as a topic keeps it: `kept` says which one does. `topics` are those that
+ * are kept, by their names as JSON, with the last offset that each has lost, and when that was published, how many events it
+ * has, how long they are kept (0: any time), and when there is something to do about it. `kept_bytes` and `rules` are of
+ * the archive, see `kept-rows.ts` and `rules-in-force.ts`.
  */
 const SCHEMA = `
 CREATE TABLE log (
@@ -21,7 +26,9 @@ CREATE TABLE log (
   bytes INTEGER NOT NULL,
   boot TEXT NOT NULL,
   file TEXT NOT NULL,
-  is_synced INTEGER NOT NULL
+  is_synced INTEGER NOT NULL,
+  kept_bytes INTEGER NOT NULL DEFAULT 0,
+  rules TEXT NOT NULL DEFAULT '[]'
 );
 CREATE TABLE events (
   offset INTEGER PRIMARY KEY,
@@ -32,6 +39,27 @@ CREATE TABLE events (
   form INTEGER NOT NULL,
   text TEXT NOT NULL
 );
+CREATE TABLE topics (
+  id INTEGER PRIMARY KEY,
+  name TEXT NOT NULL UNIQUE,
+  lost INTEGER NOT NULL,
+  lost_at INTEGER NOT NULL,
+  count INTEGER NOT NULL,
+  keep_for INTEGER NOT NULL,
+  last_at INTEGER NOT NULL,
+  due INTEGER
+);
+CREATE INDEX topics_by_due ON topics (due) WHERE due IS NOT NULL;
+CREATE TABLE kept (
+  topic INTEGER NOT NULL,
+  offset INTEGER NOT NULL,
+  at INTEGER NOT NULL,
+  bytes INTEGER NOT NULL,
+  key TEXT,
+  PRIMARY KEY (topic, offset)
+) WITHOUT ROWID;
+CREATE INDEX kept_by_offset ON kept (offset, topic);
+CREATE INDEX kept_by_key ON kept (topic, key) WHERE key IS NOT NULL;
 CREATE TABLE once (
   key TEXT PRIMARY KEY,
   offset INTEGER NOT NULL,

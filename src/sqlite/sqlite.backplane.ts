@@ -3,10 +3,12 @@ import { Backplane, type BackplaneHealth, type PublishOptions } from '../backpla
 import { type History, type LogSink } from '../log/log-sink.js';
 import type { Cursor } from '../log/cursor.js';
 import type { EventRecord } from '../log/entry.js';
+import type { Archive } from '../backplane/archive.js';
 import { Availability } from './availability.js';
 import { closedError, openedTwiceError } from './failures.js';
 import { FileThread } from './file-thread.js';
 import { Follower } from './follower.js';
+import { SqliteArchive } from './sqlite-archive.js';
 import type { SqliteOptions } from './options.js';
 import type { NewEpochReason } from './protocol.js';
 import { PublishQueue } from './publish-queue.js';
@@ -27,6 +29,7 @@ interface Parts {
   readonly queue: PublishQueue;
   readonly follower: Follower;
   readonly availability: Availability;
+  readonly archive: Archive | undefined;
 }
 
 /** Orders events in a SQLite file, which every process that shares it follows. Made by `sqliteBackplane()`. */
@@ -39,6 +42,10 @@ export class SqliteBackplane extends Backplane {
   constructor(options: SqliteOptions) {
     super();
     this.#options = options;
+  }
+
+  override get archive(): Archive | undefined {
+    return this.#parts?.archive;
   }
 
   override get health(): BackplaneHealth {
@@ -109,6 +116,8 @@ export class SqliteBackplane extends Backplane {
       },
     );
     const follower = new Follower(sink, thread, queue, availability);
-    return { thread, queue, follower, availability };
+    const isKeeping = history.topics !== undefined && history.topics.length > 0;
+    const archive = isKeeping ? new SqliteArchive(thread, path, publishTimeout) : undefined;
+    return { thread, queue, follower, availability, archive };
   }
 }

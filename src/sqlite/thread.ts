@@ -15,7 +15,7 @@ const MAINTENANCE = 500;
 /** Longest wait, in milliseconds, between two attempts to get a lock. */
 const LONGEST_WAIT = 16;
 
-/** Answers one request at a time. Nothing here holds up the event loop of the application. */
+/** Nothing here holds up the event loop of the application. */
 class FileOwner {
   readonly #options: ThreadOptions;
   readonly #post: (message: Message) => void;
@@ -40,12 +40,14 @@ class FileOwner {
     this.#hasTold = false;
     try {
       const patience = request.kind === 'publish' ? request.patience : this.#options.patience;
+      const { id } = request;
       const answer = await this.#patiently(patience, () => this.#answer(request));
-      this.#post({ kind: 'answer', answer });
+      this.#post({ kind: 'answer', id, answer });
       if (request.kind === 'publish') this.#settle();
     } catch (error) {
       const isCommit = request.kind === 'publish' && this.#file?.isCommitting === true;
-      this.#post({ kind: 'failure', failure: failureOf(error, this.#options.path, isCommit) });
+      const failure = failureOf(error, this.#options.path, isCommit);
+      this.#post({ kind: 'failure', id: request.id, failure });
     }
   }
 
@@ -62,6 +64,7 @@ class FileOwner {
       this.#known = page;
       return page;
     }
+    if (request.kind !== 'publish') return answerFromArchive(file, request);
     file.state(this.#known);
     const published = file.publish(request.batch);
     this.#known = file.state();
@@ -145,6 +148,20 @@ class FileOwner {
     } finally {
       parentPort?.close();
     }
+  }
+}
+
+function answerFromArchive(
+  file: LogFile,
+  request: Extract<Request, { kind: 'readKept' | 'seekKept' | 'latestKept' }>,
+): Answer {
+  switch (request.kind) {
+    case 'readKept':
+      return file.readKept(request.range);
+    case 'seekKept':
+      return file.seekKept(request.selection, request.start);
+    case 'latestKept':
+      return file.latestKept(request.selection, request.upTo);
   }
 }
 

@@ -1,4 +1,5 @@
 import type { Backplane } from '../backplane/backplane.js';
+import { ARCHIVE_CHECKS } from './conformance-archive-checks.js';
 import { ConformanceBench, type ConformanceOptions } from './conformance-bench.js';
 import { CALL_CHECKS } from './conformance-call-checks.js';
 import { SINK_CHECKS } from './conformance-sink-checks.js';
@@ -17,16 +18,17 @@ export interface BackplaneUnderTest {
 
 /** One line of the contract, and a check of it. */
 export interface ConformanceCheck {
-  /** The line, as the doc comment of `Backplane` has it. */
+  /** The line, as the doc comment of `Backplane` has it, or that of its `Archive`. */
   readonly name: string;
   /** Rejects with an `AssertionError` that says what was not as it should be. */
   readonly run: () => Promise<void>;
 }
 
 /**
- * Checks that a backplane keeps the contract of `Backplane`, line by line, with any test framework. What
- * needs several instances is left out for one that is local; what needs `forget` or `interrupt` is left
- * out where the backplane does not offer it.
+ * Checks that a backplane keeps the contract of `Backplane`, and of its `Archive` if it has one, line by line, with
+ * any test framework. What needs several instances is left out for one that is local; what needs `forget` or
+ * `interrupt` is left out where the backplane does not offer it; about a backplane that has no `archive` when it is
+ * opened with `history.topics`, the checks of the archive say nothing.
  *
  * @param setUp makes a new log; called for each check
  * @example
@@ -38,7 +40,7 @@ export function backplaneConformance(
   setUp: () => BackplaneUnderTest | Promise<BackplaneUnderTest>,
   options: ConformanceOptions = {},
 ): readonly ConformanceCheck[] {
-  return [...SINK_CHECKS, ...CALL_CHECKS].map(({ name, check }) => ({
+  return [...SINK_CHECKS, ...CALL_CHECKS, ...ARCHIVE_CHECKS].map(({ name, check }) => ({
     name,
     run: async () => {
       const bench = new ConformanceBench(await setUp(), options);

@@ -1,3 +1,6 @@
+import { type Archive, ARCHIVE_BYTES } from '../../src/backplane/archive.js';
+import { MemoryArchive } from '../../src/backplane/memory-archive.js';
+import { RetentionRules } from '../../src/log/retention.js';
 import {
   Backplane,
   type BackplaneHealth,
@@ -15,6 +18,7 @@ export class Broker {
   records: EventRecord[] = [];
   readonly cursors = new Map<string, Cursor>();
   readonly sinks = new Set<LogSink>();
+  archive: MemoryArchive | undefined;
 
   get name(): string {
     return `epoch-${this.epoch}`;
@@ -24,6 +28,7 @@ export class Broker {
   forget(): Promise<void> {
     this.epoch++;
     this.records = [];
+    this.archive = undefined;
     for (const sink of this.sinks) sink.reset(this.name, 0);
     return Promise.resolve();
   }
@@ -37,6 +42,10 @@ export class BrokerBackplane extends Backplane {
     super();
   }
 
+  override get archive(): Archive | undefined {
+    return this.broker.archive;
+  }
+
   override get health(): BackplaneHealth {
     const isConnected = this.sink !== undefined;
     return { isConnected, lastReadAt: new Date(), lagEvents: 0, lagMs: 0 };
@@ -48,6 +57,12 @@ export class BrokerBackplane extends Backplane {
     sink.reset(name, first);
     for (const [index, record] of records.entries()) {
       if (index >= first) sink.append(index + 1, record);
+    }
+    const rules = new RetentionRules(history.topics);
+    const maxBytes = history.archive?.maxBytes;
+    // Whoever says how large it is gets one of its own: what there was before is of no interest then.
+    if (!rules.isEmpty && (this.broker.archive === undefined || maxBytes !== undefined)) {
+      this.broker.archive = this.makeArchive(rules, maxBytes ?? ARCHIVE_BYTES);
     }
     this.sink = sink;
     this.broker.sinks.add(sink);
@@ -63,6 +78,7 @@ export class BrokerBackplane extends Backplane {
       idempotencyKey === undefined ? undefined : this.broker.cursors.get(idempotencyKey);
     if (known !== undefined) return Promise.resolve(known);
     const offset = this.broker.records.push(record);
+    this.broker.archive?.add(offset, { ...record, at: Date.now() });
     this.deliver(offset, record);
     const cursor = `${this.broker.name}.${offset}`;
     if (idempotencyKey !== undefined) this.broker.cursors.set(idempotencyKey, cursor);
@@ -77,6 +93,10 @@ export class BrokerBackplane extends Backplane {
     if (this.sink !== undefined) this.broker.sinks.delete(this.sink);
     this.sink = undefined;
     return Promise.resolve();
+  }
+
+  protected makeArchive(rules: RetentionRules, maxBytes: number): MemoryArchive {
+    return new MemoryArchive(rules, maxBytes);
   }
 
   protected deliver(offset: number, record: EventRecord): void {

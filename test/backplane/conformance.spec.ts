@@ -9,6 +9,8 @@ import {
   type PublishOptions,
 } from 'nestjs-event-stream';
 import { backplaneConformance } from 'nestjs-event-stream/testing';
+import type { ArchivePage, ArchiveQuery, ArchiveTopics } from '../../src/backplane/archive.js';
+import { MemoryArchive } from '../../src/backplane/memory-archive.js';
 import { Broker, BrokerBackplane } from './broker.js';
 
 describe('MemoryBackplane', () => {
@@ -18,6 +20,9 @@ describe('MemoryBackplane', () => {
     it(name, run);
   }
 });
+
+/** Lines of the contract of `Backplane`, which come before those of `Archive`. */
+const BACKPLANE_LINES = 12;
 
 describe('backplaneConformance()', () => {
   function checksOf(kind: typeof BrokerBackplane) {
@@ -31,15 +36,25 @@ describe('backplaneConformance()', () => {
   }
 
   it('has a check for every line of the contract, in its words', () => {
-    const source = readFileSync('src/backplane/backplane.ts', 'utf8');
-    const contract = source.slice(source.indexOf(' * 1. '), source.indexOf(' * `backplaneC'));
-    const lines = contract
+    const lines = [
+      ...linesOf('src/backplane/backplane.ts', ' * `backplaneC'),
+      ...linesOf('src/backplane/archive.ts', ' */\nexport abstract').map(
+        (line) => `Archive, ${line}`,
+      ),
+    ];
+    expect(lines).toHaveLength(BACKPLANE_LINES + 6);
+    expect(checksOf(BrokerBackplane).map(({ name }) => name)).toEqual(lines);
+  });
+
+  function linesOf(path: string, end: string): string[] {
+    const source = readFileSync(path, 'utf8');
+    const contract = source.slice(source.indexOf(' * 1. '), source.indexOf(end));
+    return contract
       .replace(/\n \*( |$)+/g, ' ')
       .split(/(?=\b\d+\. )/)
       .map((line) => line.replace(/[\s*]+$/, ''))
       .filter((line) => /^\d/.test(line));
-    expect(checksOf(BrokerBackplane).map(({ name }) => name)).toEqual(lines);
-  });
+  }
 
   it('passes a backplane that keeps the contract', async () => {
     for (const { run } of checksOf(BrokerBackplane)) await run();
@@ -244,4 +259,145 @@ describe('backplaneConformance()', () => {
       },
     );
   }
+
+  function withArchive(archive: typeof MemoryArchive): typeof BrokerBackplane {
+    return class extends BrokerBackplane {
+      protected override makeArchive(
+        ...bounds: ConstructorParameters<typeof MemoryArchive>
+      ): MemoryArchive {
+        return new archive(...bounds);
+      }
+    };
+  }
+
+  class ReadsTheOffsetAgain extends MemoryArchive {
+    override read(query: ArchiveQuery): Promise<ArchivePage> {
+      return super.read({ ...query, after: query.after - 1 });
+    }
+  }
+
+  class PassesOverOne extends MemoryArchive {
+    override read(query: ArchiveQuery): Promise<ArchivePage> {
+      return super.read({ ...query, after: query.after + 1 });
+    }
+  }
+
+  class ReadsTooFar extends MemoryArchive {
+    override read(query: ArchiveQuery): Promise<ArchivePage> {
+      return super.read({ ...query, upTo: query.upTo + 1 });
+    }
+  }
+
+  class LosesAPage extends MemoryArchive {
+    override async read(query: ArchiveQuery): Promise<ArchivePage> {
+      return { ...(await super.read(query)), upTo: query.upTo };
+    }
+  }
+
+  class MixesTheOrder extends MemoryArchive {
+    override async read(query: ArchiveQuery): Promise<ArchivePage> {
+      const page = await super.read(query);
+      const place = (topics: readonly string[]) => topics.includes('all.1');
+      const events = [...page.events].sort(
+        (a, b) => Number(place(b.record.topics)) - Number(place(a.record.topics)),
+      );
+      return { ...page, events };
+    }
+  }
+
+  class RepeatsWhatTwoTopicsHave extends MemoryArchive {
+    override async read(query: ArchiveQuery): Promise<ArchivePage> {
+      const page = await super.read(query);
+      const events = page.events.flatMap((event) => event.record.topics.map(() => event));
+      return { ...page, events };
+    }
+  }
+
+  class KeepsEverything extends MemoryArchive {
+    constructor(rules: ConstructorParameters<typeof MemoryArchive>[0]) {
+      super(rules, Infinity);
+    }
+  }
+
+  class KeepsLate extends MemoryArchive {
+    override add(...event: Parameters<MemoryArchive['add']>): void {
+      setImmediate(() => super.add(...event));
+    }
+  }
+
+  class ForgetsWhatItLost extends MemoryArchive {
+    override async read(query: ArchiveQuery): Promise<ArchivePage> {
+      return { ...(await super.read(query)), lost: 0 };
+    }
+  }
+
+  class TellsOnlyWhatIsAsked extends MemoryArchive {
+    override async read(query: ArchiveQuery): Promise<ArchivePage> {
+      const page = await super.read(query);
+      return { ...page, lost: page.lost > query.after ? page.lost : 0 };
+    }
+  }
+
+  class CountsWhatWasReplaced extends MemoryArchive {
+    override async read(query: ArchiveQuery): Promise<ArchivePage> {
+      const page = await super.read(query);
+      const isKeyed = page.events.some(({ record }) => record.key !== undefined);
+      return isKeyed ? { ...page, lost: (page.events[0]?.offset ?? 1) - 1 } : page;
+    }
+  }
+
+  class SeeksOneTooFar extends MemoryArchive {
+    override async seek(...asked: Parameters<MemoryArchive['seek']>): Promise<number> {
+      return (await super.seek(...asked)) + 1;
+    }
+  }
+
+  class KnowsOnlyTheEnd extends MemoryArchive {
+    override latest(topics: ArchiveTopics): ReturnType<MemoryArchive['latest']> {
+      return super.latest(topics, Infinity);
+    }
+  }
+
+  const brokenArchives: [line: number, ...kinds: (typeof MemoryArchive)[]][] = [
+    [1, KeepsEverything, KeepsLate],
+    [
+      2,
+      ReadsTheOffsetAgain,
+      PassesOverOne,
+      ReadsTooFar,
+      LosesAPage,
+      MixesTheOrder,
+      RepeatsWhatTwoTopicsHave,
+    ],
+    [3, ForgetsWhatItLost, TellsOnlyWhatIsAsked, CountsWhatWasReplaced],
+    [4, SeeksOneTooFar],
+    [5, KnowsOnlyTheEnd],
+  ];
+
+  for (const [line, ...kinds] of brokenArchives) {
+    it.each(kinds.map((kind) => ({ name: kind.name, kind })))(
+      `does not pass on line ${line} an archive that is broken there: $name`,
+      async ({ kind }) => {
+        const checks = checksOf(withArchive(kind));
+        await expect(checks[BACKPLANE_LINES - 1 + line]?.run()).rejects.toThrow();
+      },
+    );
+  }
+
+  it('does not pass on line 6 of the archive one that answers when nobody can be asked', async () => {
+    const [check] = backplaneConformance(() => ({
+      instance: () => new BrokerBackplane(new Broker()),
+      interrupt: () => Promise.resolve(() => Promise.resolve()),
+    })).slice(-1);
+    await expect(check?.run()).rejects.toThrow('it answered');
+  });
+
+  it('has nothing to say about the archive of a backplane without one', async () => {
+    class KeepsNothing extends BrokerBackplane {
+      override get archive(): undefined {
+        return undefined;
+      }
+    }
+    for (const { run } of checksOf(KeepsNothing).slice(BACKPLANE_LINES)) await run();
+  });
 });

@@ -5,6 +5,10 @@ import type { Backplane, History } from 'nestjs-event-stream';
 import { EventBus, matching, SseModule } from 'nestjs-event-stream';
 import { connectSse, type SseTestClient } from 'nestjs-event-stream/testing';
 import { delay } from 'rxjs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { sqliteBackplane } from 'nestjs-event-stream/sqlite';
 import { redisBackplane } from 'nestjs-event-stream/redis';
 import { RedisServer } from '../redis/support/redis-server.js';
 import { describeWith, REDIS_SERVER } from '../support/programs.js';
@@ -60,18 +64,16 @@ class FeedController {
 @Module({})
 class RootModule {}
 
-function digits(text: string): string[] {
-  return Array.from(text, String);
-}
-
 /** A backplane of each kind, for the tests of what all of them do. */
 interface Kind {
   readonly name: string;
   readonly canMatch: boolean;
-  backplane(): Backplane | undefined;
+  /** Of one more instance of the log that the test has begun; `isNew` begins another one. */
+  backplane(isNew: boolean): Backplane | undefined;
+  readonly survivesRestart: boolean;
 }
 
-function keepsTopics({ canMatch, backplane }: Kind): void {
+function keepsTopics({ canMatch, survivesRestart, backplane }: Kind): void {
   let app: INestApplication;
   let bus: EventBus;
 
@@ -79,9 +81,9 @@ function keepsTopics({ canMatch, backplane }: Kind): void {
     await app.close();
   });
 
-  async function start(history: Partial<History>): Promise<void> {
+  async function start(history: Partial<History>, isNew = true): Promise<void> {
     const module = await Test.createTestingModule({
-      imports: [RootModule, SseModule.forRoot({ history, backplane: backplane() })],
+      imports: [RootModule, SseModule.forRoot({ history, backplane: backplane(isNew) })],
       controllers: [FeedController],
     }).compile();
     app = module.createNestApplication();
@@ -125,6 +127,44 @@ function keepsTopics({ canMatch, backplane }: Kind): void {
     client.close();
   });
 
+  if (survivesRestart) {
+    it('resume a thousand events behind the tail after a restart, without a gap', async () => {
+      await start(keepAll);
+      const first = await bus.publish('job.1', { data: '0' });
+      for (let n = 1; n <= 1_000; n += 100) {
+        const batch = Array.from({ length: 100 }, (_, index) => `${n + index}`);
+        await Promise.all(batch.map((data) => bus.publish('job.1', { data })));
+      }
+      await flood();
+      await app.close();
+      await start(keepAll, false);
+      const client = await connect('/topics/job.1', first);
+      const live = await bus.publish('job.1', { data: 'live' });
+      const events = await client.take(1_001);
+      expect(events.map(({ data }) => data)).toEqual([
+        ...Array.from({ length: 1_000 }, (_, n) => `${n + 1}`),
+        'live',
+      ]);
+      expect(client.lastEventId).toBe(live);
+      expect(live.split('.')[0]).toBe(first.split('.')[0]);
+      client.close();
+    });
+
+    it('tell after a restart what was lost before it', async () => {
+      const keepFew = { maxEvents: 5, topics: [{ match: 'job.*', keepEvents: 3 }] };
+      await start(keepFew);
+      const first = await bus.publish('job.1', { data: '0' });
+      for (let n = 1; n <= 9; n++) await bus.publish('job.1', { data: `${n}` });
+      await flood();
+      await app.close();
+      await start(keepFew, false);
+      expect(await dataOf(await connect('/topics/job.1', first), 4)).toEqual([
+        'gap',
+        ...Array.from('789'),
+      ]);
+    });
+  }
+
   it('are a gap for those that are not kept, told with them', async () => {
     await start(keepAll);
     const first = await bus.publish('other', { data: '0' });
@@ -142,7 +182,7 @@ function keepsTopics({ canMatch, backplane }: Kind): void {
     for (let n = 0; n < 10; n++) await bus.publish('job.1', { data: `${n}` });
     await flood();
     const client = await connect('/topics/job.1?from="start"');
-    expect(await dataOf(client, 10)).toEqual([...digits('0123456789')]);
+    expect(await dataOf(client, 10)).toEqual(Array.from('0123456789'));
   });
 
   it('begin at the start with a gap before anything else, where something is', async () => {
@@ -175,7 +215,7 @@ function keepsTopics({ canMatch, backplane }: Kind): void {
   it.each([
     [0, ['live']],
     [2, ['8', '9', 'live']],
-    [50, [...digits('0123456789'), 'live']],
+    [50, [...Array.from('0123456789'), 'live']],
   ])('give the last %d', async (last, expected) => {
     await start(keepAll);
     for (let n = 0; n < 10; n++) await bus.publish('job.1', { data: `${n}` });
@@ -237,7 +277,7 @@ function keepsTopics({ canMatch, backplane }: Kind): void {
     const first = await bus.publish('job.2', { data: '6' });
     await flood();
     const client = await connect('/all', first.replace(/\d+$/, '1'));
-    const expected = canMatch ? [...digits('123456')] : ['gap', 'live'];
+    const expected = canMatch ? Array.from('123456') : ['gap', 'live'];
     const received = client.take(expected.length);
     if (!canMatch) await bus.publish('job.2', { data: 'live' });
     expect((await received).map(({ type, data }) => (type === 'gap' ? 'gap' : data))).toEqual(
@@ -253,7 +293,7 @@ function keepsTopics({ canMatch, backplane }: Kind): void {
     await flood();
     const client = await connect('/topics/job.1,job.2', first);
     await bus.publish('job.1', { data: 'live' });
-    expect(await dataOf(client, 7)).toEqual([...digits('012345'), 'live']);
+    expect(await dataOf(client, 7)).toEqual([...Array.from('012345'), 'live']);
   });
 
   it('end with the event that `until` names, and a client that has it is sent away for good', async () => {
@@ -324,8 +364,34 @@ function keepsTopics({ canMatch, backplane }: Kind): void {
   });
 }
 
+describe('In SQLite, topics that are kept beyond the tail', () => {
+  let folder: string;
+  let logs = 0;
+
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'archive-'));
+  });
+
+  afterAll(() => rm(folder, { recursive: true, force: true }));
+
+  keepsTopics({
+    name: 'SQLite',
+    canMatch: true,
+    survivesRestart: true,
+    backplane: (isNew) => {
+      if (isNew) logs++;
+      return sqliteBackplane({ path: join(folder, `${logs}.db`) });
+    },
+  });
+});
+
 describe('In memory, topics that are kept beyond the tail', () => {
-  keepsTopics({ name: 'memory', canMatch: true, backplane: () => undefined });
+  keepsTopics({
+    name: 'memory',
+    canMatch: true,
+    survivesRestart: false,
+    backplane: () => undefined,
+  });
 });
 
 describeWith(REDIS_SERVER, 'In Redis, topics that are kept beyond the tail', (path) => {
@@ -343,6 +409,10 @@ describeWith(REDIS_SERVER, 'In Redis, topics that are kept beyond the tail', (pa
   keepsTopics({
     name: 'Redis',
     canMatch: false,
-    backplane: () => redisBackplane({ url: redis.url, key: `log-${++logs}`, checkInterval: 50 }),
+    survivesRestart: true,
+    backplane: (isNew) => {
+      if (isNew) logs++;
+      return redisBackplane({ url: redis.url, key: `log-${logs}`, checkInterval: 50 });
+    },
   });
 });

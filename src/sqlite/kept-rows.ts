@@ -1,0 +1,185 @@
+import type { Retention, RetentionRules } from '../log/retention.js';
+import type { Database, Statement, Value } from './driver.js';
+import { OVERHEAD } from './event-rows.js';
+import { type KeptTopicRow, KeptTopics } from './kept-topics.js';
+import { recordAt, VALUES_PER_RECORD } from './record-values.js';
+
+/** Events that are dropped at a time, at least; nobody waits longer for the lock because of them. */
+const STEP = 1_024;
+/** Of them, how many are looked for at once. */
+const PAGE = 128;
+/** Topics that are looked at in one step because something in them is due. */
+const DUE_TOPICS = 64;
+
+interface KeptRow {
+  readonly topic: number;
+  readonly offset: number;
+  readonly at: number;
+  readonly bytes: number;
+}
+
+/** Events that were added to the log after `head`. */
+interface Added {
+  readonly head: number;
+  readonly values: readonly Value[];
+  readonly at: number;
+}
+
+/** What of a step is done. */
+interface Progress {
+  events: number;
+  bytes: number;
+}
+
+/**
+ * Which events are kept for which topics, under the rules of this instance. What no topic keeps any longer goes from
+ * the file, if it is not in the tail. All of it is part of somebody else's transaction, which ends with `store`.
+ */
+export class KeptRows {
+  readonly #rules: RetentionRules;
+  readonly #maxBytes: number;
+  readonly #topics: KeptTopics;
+  readonly #insert: Statement;
+  readonly #ofKey: Statement;
+  readonly #oldestOf: Statement;
+  readonly #oldest: Statement;
+  readonly #remove: Statement;
+  readonly #removeEvent: Statement;
+  readonly #isDue: Statement;
+
+  constructor(database: Database, rules: RetentionRules, maxBytes: number) {
+    this.#rules = rules;
+    this.#maxBytes = maxBytes;
+    this.#topics = new KeptTopics(database);
+    this.#insert = database.prepare(
+      'INSERT INTO kept (topic, offset, at, bytes, key) VALUES (?, ?, ?, ?, ?)',
+    );
+    const select = 'SELECT topic, offset, at, bytes FROM kept';
+    this.#ofKey = database.prepare(`${select} WHERE topic = ? AND key = ?`);
+    this.#oldestOf = database.prepare(`${select} WHERE topic = ? ORDER BY offset LIMIT ?`);
+    this.#oldest = database.prepare(`${select} ORDER BY offset LIMIT ?`);
+    this.#remove = database.prepare('DELETE FROM kept WHERE topic = ? AND offset = ?');
+    this.#removeEvent = database.prepare(
+      `DELETE FROM events WHERE offset = ? AND offset < ?
+         AND NOT EXISTS (SELECT 1 FROM kept WHERE kept.offset = events.offset)`,
+    );
+    this.#isDue = database.prepare('SELECT 1 FROM topics WHERE due <= ? LIMIT 1');
+  }
+
+  /** Whether there is something to do, and nobody may publish for a while. */
+  isDue(bytes: number, now: number): boolean {
+    return bytes > this.#maxBytes || this.#isDue.get(now) !== undefined;
+  }
+
+  /**
+   * Keeps what was added for those of its topics that a rule is for.
+   *
+   * @param first of the tail, which is trimmed afterwards
+   * @returns bytes that the archive has grown by
+   */
+  keep({ head, values, at }: Added, first: number): number {
+    if (this.#rules.isEmpty) return 0;
+    let grown = 0;
+    for (let start = 0; start < values.length; start += VALUES_PER_RECORD) {
+      const offset = head + 1 + start / VALUES_PER_RECORD;
+      const { topics, key, text } = recordAt(values, start);
+      for (const name of topics) {
+        const retention = this.#rules.of(name);
+        if (retention === undefined) continue;
+        const row = { offset, at, bytes: Buffer.byteLength(text) + OVERHEAD };
+        grown += this.#add(this.#topics.open(name), retention, row, key, first);
+      }
+    }
+    return grown;
+  }
+
+  /**
+   * Drops a step of what is too old, and of the oldest events of all topics while there is no room: at least as much
+   * as was added.
+   *
+   * @param bytes that the archive has
+   * @param first of the tail
+   * @returns bytes that it has then
+   */
+  trim(bytes: number, first: number, now: number, added: Progress): number {
+    const done: Progress = { events: 0, bytes: 0 };
+    const budget = Math.max(STEP, added.events * 2);
+    for (const topic of this.#topics.dueAt(now, Math.max(DUE_TOPICS, added.events * 2))) {
+      if (topic.count === 0) this.#topics.forget(topic);
+      else this.#expire(topic, first, now, budget, done);
+      if (done.events >= budget) break;
+    }
+    const hasRoom = () => bytes - done.bytes <= this.#maxBytes;
+    while (!hasRoom() && (done.events < budget || done.bytes < added.bytes)) {
+      const rows = this.#oldest.all(PAGE) as KeptRow[];
+      if (rows.length === 0) return 0;
+      for (const row of rows) {
+        if (hasRoom()) break;
+        this.#lose(this.#topics.ofId(row.topic), row, first, done);
+      }
+    }
+    return bytes - done.bytes;
+  }
+
+  /** Writes what is known of the topics, at the end of a transaction. */
+  store(): void {
+    this.#topics.store();
+  }
+
+  /** The transaction has failed. */
+  reset(): void {
+    this.#topics.reset();
+  }
+
+  #add(
+    topic: KeptTopicRow,
+    { keepFor, keepEvents, keepLatestPerKey }: Retention,
+    { offset, at, bytes }: Omit<KeptRow, 'topic'>,
+    key: string | undefined,
+    first: number,
+  ): number {
+    const gone: Progress = { events: 0, bytes: 0 };
+    topic.keep_for = keepFor === false ? 0 : keepFor;
+    topic.last_at = at;
+    const name = keepLatestPerKey && key !== undefined ? JSON.stringify(key) : null;
+    if (name !== null) {
+      const replaced = this.#ofKey.get(topic.id, name) as KeptRow | undefined;
+      if (replaced !== undefined) this.#drop(topic, replaced, first, gone);
+    }
+    this.#insert.run(topic.id, offset, at, bytes, name);
+    topic.count++;
+    if (keepEvents !== false && topic.count > keepEvents) {
+      const surplus = topic.count - keepEvents;
+      for (const row of this.#oldestOf.all(topic.id, surplus) as KeptRow[]) {
+        this.#lose(topic, row, first, gone);
+      }
+    }
+    return bytes - gone.bytes;
+  }
+
+  #expire(topic: KeptTopicRow, first: number, now: number, budget: number, done: Progress): void {
+    const oldestAllowed = now - topic.keep_for;
+    while (topic.keep_for > 0 && done.events < budget) {
+      const rows = this.#oldestOf.all(topic.id, PAGE) as KeptRow[];
+      const expired = rows.filter(({ at }) => at <= oldestAllowed);
+      for (const row of expired) this.#lose(topic, row, first, done);
+      if (expired.length < PAGE) return;
+    }
+  }
+
+  #lose(topic: KeptTopicRow | undefined, row: KeptRow, first: number, done: Progress): void {
+    if (topic !== undefined && row.offset > topic.lost) {
+      topic.lost = row.offset;
+      topic.lost_at = row.at;
+    }
+    this.#drop(topic, row, first, done);
+  }
+
+  #drop(topic: KeptTopicRow | undefined, row: KeptRow, first: number, done: Progress): void {
+    this.#remove.run(row.topic, row.offset);
+    this.#removeEvent.run(row.offset, first);
+    if (topic !== undefined) topic.count--;
+    done.events++;
+    done.bytes += row.bytes;
+  }
+}
