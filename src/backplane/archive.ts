@@ -52,7 +52,7 @@ export type ArchiveStart =
  *
  * 1. It has what `publish` acknowledged, until a bound of the topic's rule, or `archive.maxBytes`, removes it.
  * 2. `read` gives the events of the topics in their order, each once, after one offset and up to another, and
- *    how far the page is complete.
+ *    how far the page is complete: always further than it was asked for, also past what cannot be read.
  * 3. What is gone is told: `lost` is the last offset that one of the topics lost. An event that
  *    `keepLatestPerKey` replaced by a later one of its key is not lost.
  * 4. `seek` gives the offset after which the last events, or those since a time, begin. What was lost before that

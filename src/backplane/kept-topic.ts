@@ -27,6 +27,15 @@ export class KeptTopic {
     private readonly retention: Retention,
   ) {}
 
+  /** How many events it has. */
+  get size(): number {
+    return this.#kept.length;
+  }
+
+  has(event: ArchivedEvent): boolean {
+    return this.#kept[this.#seek(event.offset - 1)]?.event === event;
+  }
+
   get offsets(): number[] {
     return this.#kept.map(({ event }) => event.offset);
   }

@@ -24,6 +24,8 @@ export class MemoryArchive extends Archive {
   /** Every event with each of its topics, in the order of the log; what a topic has dropped before is passed over. */
   #order: { readonly topic: KeptTopic; readonly event: ArchivedEvent }[] = [];
   #orderStart = 0;
+  /** How many there are of those that are still kept. */
+  #count = 0;
   #bytes = 0;
   #sweep: IterableIterator<[string, KeptTopic]> | undefined;
   readonly #timer: NodeJS.Timeout | undefined;
@@ -41,6 +43,11 @@ export class MemoryArchive extends Archive {
     return this.#bytes;
   }
 
+  /** Places in the order of the log that are held, of kept events and of others. */
+  get placeCount(): number {
+    return this.#order.length;
+  }
+
   get topicCount(): number {
     return this.#topics.size;
   }
@@ -53,11 +60,14 @@ export class MemoryArchive extends Archive {
       let topic = this.#topics.get(name);
       if (topic === undefined) this.#topics.set(name, (topic = new KeptTopic(name, retention)));
       const event = { offset, record };
+      const { size } = topic;
       this.#bytes += costOf(event);
       this.#bytes -= topic.add(event, now, costOf);
+      this.#count += topic.size - size;
       this.#order.push({ topic, event });
     }
     while (this.#bytes > this.#maxBytes && this.#dropOldest());
+    if (this.#order.length > 1_024 && this.#order.length > this.#count * 2) this.#forgetDropped();
   }
 
   override async read(query: ArchiveQuery): Promise<ArchivePage> {
@@ -112,12 +122,18 @@ export class MemoryArchive extends Archive {
   #dropOldest(): boolean {
     const oldest = this.#order[this.#orderStart++];
     if (oldest === undefined) return false;
-    if (oldest.topic.drop(oldest.event)) this.#bytes -= costOf(oldest.event);
-    if (this.#orderStart > 1_024 && this.#orderStart * 2 > this.#order.length) {
-      this.#order = this.#order.slice(this.#orderStart);
-      this.#orderStart = 0;
-    }
+    if (!oldest.topic.drop(oldest.event)) return true;
+    this.#bytes -= costOf(oldest.event);
+    this.#count--;
     return true;
+  }
+
+  /** What topics dropped by bounds of their own has no place in the order any more. */
+  #forgetDropped(): void {
+    this.#order = this.#order
+      .slice(this.#orderStart)
+      .filter(({ topic, event }) => topic.has(event));
+    this.#orderStart = 0;
   }
 
   #sweepOn(): void {
@@ -127,10 +143,13 @@ export class MemoryArchive extends Archive {
       const next = this.#sweep.next();
       if (next.done === true) {
         this.#sweep = undefined;
+        if (this.#order.length > this.#count * 2) this.#forgetDropped();
         return;
       }
       const [name, topic] = next.value;
+      const { size } = topic;
       this.#bytes -= topic.expire(now, costOf);
+      this.#count += topic.size - size;
       if (topic.isForgettable(now)) this.#topics.delete(name);
     }
   }

@@ -1,4 +1,5 @@
 import type { Archive, ArchivedEvent } from '../backplane/archive.js';
+import { SseError } from '../errors.js';
 import type { Entry } from '../log/entry.js';
 import type { TopicRule } from '../log/topics.js';
 
@@ -21,6 +22,8 @@ export interface Page {
 
 /** Told when a page has come. */
 export interface PageReader {
+  /** Whether it has gone: nobody asks again for its sake. */
+  readonly isEnded: boolean;
   schedule(): void;
 }
 
@@ -88,10 +91,22 @@ export class ArchivePages {
     return page;
   }
 
-  /** The archive has not answered: says so once, and resolves when it may be asked again. */
-  async afterFailure(error: unknown, wait = SHORTEST_WAIT): Promise<void> {
-    this.#fail(error);
-    await new Promise((resolve) => setTimeout(resolve, wait).unref());
+  /** Asks the archive until it answers, or nobody waits for it any more: then it gives undefined. */
+  async ask<T>(
+    question: (archive: Archive) => Promise<T>,
+    isWanted: () => boolean,
+  ): Promise<{ readonly answer: T } | undefined> {
+    for (let wait = SHORTEST_WAIT; isWanted(); wait = Math.min(wait * 2, LONGEST_WAIT)) {
+      try {
+        const answer = await question(this.#context.archive);
+        this.#isFailing = false;
+        return { answer };
+      } catch (error) {
+        this.#fail(error);
+        await new Promise((resolve) => setTimeout(resolve, wait).unref());
+      }
+    }
+    return undefined;
   }
 
   #followEpoch(): void {
@@ -119,24 +134,21 @@ export class ArchivePages {
 
   async #read(name: string, shelf: Shelf, request: Request, upTo: number): Promise<void> {
     const epoch = this.#epoch;
-    const { after } = request;
-    for (let wait = SHORTEST_WAIT; ; wait = Math.min(wait * 2, LONGEST_WAIT)) {
-      try {
-        const { archive } = this.#context;
-        const bounds = { maxEvents: PAGE_EVENTS, maxBytes: PAGE_BYTES };
-        const found = await archive.read({ topics: shelf.topics, epoch, after, upTo, ...bounds });
-        this.#succeed();
-        if (epoch !== this.#epoch) break;
-        const entries = found.events.map((event) => this.#context.toEntry(event));
-        this.#keep(name, shelf, { after, upTo: found.upTo, lost: found.lost, entries });
-        break;
-      } catch (error) {
-        await this.afterFailure(error, wait);
-        if (epoch !== this.#epoch || request.readers.size === 0) break;
-      }
-    }
+    const { after, readers } = request;
+    const bounds = { maxEvents: PAGE_EVENTS, maxBytes: PAGE_BYTES };
+    const found = await this.ask(
+      async (archive) => {
+        const page = await archive.read({ topics: shelf.topics, epoch, after, upTo, ...bounds });
+        if (page.upTo <= after) throw stuckAt(after);
+        const entries = page.events.map((event) => this.#context.toEntry(event));
+        return { after, upTo: page.upTo, lost: page.lost, entries };
+      },
+      () => epoch === this.#epoch && [...readers].some(({ isEnded }) => !isEnded),
+    );
+    if (found !== undefined && epoch === this.#epoch) this.#keep(name, shelf, found.answer);
     shelf.requests = shelf.requests.filter((each) => each !== request);
-    for (const reader of request.readers) reader.schedule();
+    this.#forgetIfEmpty(name, shelf);
+    for (const reader of readers) reader.schedule();
   }
 
   #keep(name: string, shelf: Shelf, page: Page): void {
@@ -165,11 +177,12 @@ export class ArchivePages {
     const shelf = this.#shelves.get(use.shelf);
     if (shelf === undefined) return;
     shelf.pages = shelf.pages.filter((each) => each !== page);
-    if (shelf.pages.length === 0 && shelf.requests.length === 0) this.#shelves.delete(use.shelf);
+    this.#forgetIfEmpty(use.shelf, shelf);
   }
 
-  #succeed(): void {
-    this.#isFailing = false;
+  #forgetIfEmpty(name: string, shelf: Shelf): void {
+    const isEmpty = shelf.pages.length === 0 && shelf.requests.length === 0;
+    if (isEmpty && this.#shelves.get(name) === shelf) this.#shelves.delete(name);
   }
 
   #fail(error: unknown): void {
@@ -180,4 +193,11 @@ export class ArchivePages {
       error,
     );
   }
+}
+
+function stuckAt(after: number): SseError {
+  return new SseError(
+    'BACKPLANE_BROKEN',
+    `The archive gave a page that ends where it was to begin, after offset ${after}: see the contract of Archive, 2`,
+  );
 }

@@ -1,7 +1,7 @@
 import type { Archive } from '../backplane/archive.js';
 import type { RetentionRules } from '../log/retention.js';
 import { TopicMatcher } from '../log/matching.js';
-import type { ArchivePages } from './archive-pages.js';
+import type { ArchivePages, PageReader } from './archive-pages.js';
 
 /** What readers find of topics that are kept beyond the tail. */
 export class KeptHistory {
@@ -11,15 +11,18 @@ export class KeptHistory {
     private readonly rules: RetentionRules,
   ) {}
 
-  /** Asks the archive, again and again until it answers: who waits for it has nothing else to go on from. */
-  async ask<T>(question: (archive: Archive) => Promise<T>): Promise<T> {
-    for (;;) {
-      try {
-        return await question(this.archive);
-      } catch (error) {
-        await this.pages.afterFailure(error);
-      }
-    }
+  /** Asks the archive for a reader, again and again until it answers, and has the reader read on then. */
+  ask<T>(
+    reader: PageReader,
+    question: (archive: Archive) => Promise<T>,
+    onAnswer: (answer: T) => void,
+  ): void {
+    void this.pages
+      .ask(question, () => !reader.isEnded)
+      .then((found) => {
+        if (found !== undefined) onAnswer(found.answer);
+        reader.schedule();
+      });
   }
 
   /** Whether the archive can be asked for the topic, or for what the matcher selects. */

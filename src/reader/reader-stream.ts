@@ -19,8 +19,8 @@ export class ReaderStream {
   #held: HeldOffsets | undefined;
   /** Events up to this offset are not for this stream. */
   after = 0;
-  /** What was lost up to this offset is no gap: it asked for what there was then. */
-  lenientUpTo = -1;
+  /** Whether what was lost before it began is no gap: it asked for what there was then. */
+  isLenient = false;
   /** Whether a snapshot was asked for and is not there yet. */
   isOwed = false;
   /** Events of a snapshot that are still to be handed out, the first of them last. */
@@ -138,9 +138,21 @@ export class ReaderStream {
 
   /** All that there is of its topics is new to it, and what there is not is no gap. */
   startAnew(context: ReaderContext): void {
-    this.lenientUpTo = context.log.lost;
-    this.topics.forgetLost();
     this.startAfter(oldestOf([this], context.log), context);
+    this.#beLenient();
+  }
+
+  /** Goes on where its client was: whatever is gone since then is a gap. */
+  resumeAfter(offset: number, context: ReaderContext): void {
+    this.isLenient = false;
+    this.topics.forgetLost();
+    this.startAfter(offset, context);
+  }
+
+  /** What there was before it began, and is gone, is no gap. */
+  #beLenient(): void {
+    this.isLenient = true;
+    this.topics.settleAllLost(this.after);
   }
 
   /** The last events, or those since a time: finds out where they begin. False while the archive is asked. */
@@ -149,22 +161,24 @@ export class ReaderStream {
     if (typeof from === 'string' || this.#start === 'found') return true;
     if (this.#start === 'asked') return false;
     const place = this.topics.startInTail(from);
-    if (from.last !== undefined) this.lenientUpTo = context.log.lost;
     const { kept } = this.topics;
     if (place !== undefined || kept === undefined || context.history === undefined) {
       this.#start = 'found';
       this.startAfter(place ?? (from.last === undefined ? 0 : context.log.lost), context);
+      if (from.last !== undefined) this.#beLenient();
       return true;
     }
     this.#start = 'asked';
     const { epoch } = context.log;
-    void context.history
-      .ask((archive) => archive.seek({ topics: kept, epoch }, from))
-      .then((found) => {
+    context.history.ask(
+      reader,
+      (archive) => archive.seek({ topics: kept, epoch }, from),
+      (found) => {
         this.#start = 'found';
         this.startAfter(found, context);
-        reader.schedule();
-      });
+        if (from.last !== undefined) this.#beLenient();
+      },
+    );
     return false;
   }
 
@@ -179,14 +193,14 @@ export class ReaderStream {
       return (this.#isOver = latest !== undefined && this.isEndedBy(latest));
     }
     this.#isOver = 'asked';
-    const asked = history.ask((archive) =>
-      archive.latest({ topics: kept, epoch: log.epoch }, offset),
+    history.ask(
+      reader,
+      (archive) => archive.latest({ topics: kept, epoch: log.epoch }, offset),
+      (found) => {
+        this.#isOver =
+          found !== undefined && this.isEndedBy(log.archived(found.offset, found.record));
+      },
     );
-    void asked.then((found) => {
-      this.#isOver =
-        found !== undefined && this.isEndedBy(log.archived(found.offset, found.record));
-      reader.schedule();
-    });
     return undefined;
   }
 
@@ -214,11 +228,8 @@ export class ReaderStream {
   ): void {
     this.held.clear();
     this.snapshot = undefined;
-    if (reason === 'epoch') {
-      this.lenientUpTo = context.log.lost;
-      this.topics.forgetLost();
-    }
     if (reason === 'new' || reason === 'epoch') this.startAfter(offset, context);
+    if (reason === 'epoch') this.#beLenient();
     this.topics.seek(offset);
     this.askForSnapshot(reason === 'new' ? 'new' : 'gap', context, reader);
   }
@@ -271,8 +282,7 @@ function idOf({ epoch, offset }: Entry): string {
 /** Whether the tail lost events after `offset` that are for one of the streams, and that is not settled. */
 export function haveLost(streams: readonly ReaderStream[], offset: number): boolean {
   for (const { topics, after } of streams) {
-    const lost = topics.untoldLost;
-    if (lost > offset && lost > after) return true;
+    if (topics.hasLostAnyAfter(Math.max(offset, after))) return true;
   }
   return false;
 }
@@ -284,8 +294,8 @@ export function lookBack(
   reader: PageReader,
 ): Lookup {
   let found: Lookup = { kind: 'nothing' };
-  for (const { topics, after, lenientUpTo } of streams) {
-    const next = topics.lookBackAll(Math.max(offset, after), { reader, lenientUpTo });
+  for (const { topics, after, isLenient } of streams) {
+    const next = topics.lookBackAll(Math.max(offset, after), { reader, isLenient });
     if (next.kind === 'reading') return next;
     found = nearer(found, next);
   }

@@ -274,6 +274,7 @@ export class Reader {
       case 'reading':
         return false;
       case 'lost':
+        for (const { topics } of this.streams) topics.tellAllLost();
         return this.#cross('trimmed', Math.max(found.upTo, this.#offset), this.#beginning);
       case 'entry':
         this.#handOut(found.entry);

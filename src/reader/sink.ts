@@ -17,6 +17,8 @@ export interface Outlet {
 export interface Sink extends Work {
   /** Bytes that may be read for it. A reader that finds none is called again when there is some. */
   readonly room: number;
+  /** Whether nothing goes out any more. */
+  readonly isEnded: boolean;
   /** Calls the reader's `read` in the next turn of the event loop. */
   schedule(): void;
   /** Tells the client its place before anything else; undefined: none yet. Called once, when reading begins. */
@@ -43,7 +45,6 @@ export interface Output {
 /** A connection as a stream finds it: where it sends, where it goes on from, and its one reader. */
 export interface ConnectionPort extends Sink {
   readonly lastEventId: string | undefined;
-  readonly isEnded: boolean;
   /** Whether the request asks for nothing but headers (HEAD), so that nothing is read for it. */
   readonly isSilent?: boolean;
   reader: Reader | undefined;

@@ -102,8 +102,7 @@ export function findStart(
       : startAt(log, streams, requested, isLocal, newClient);
   for (const stream of streams) {
     if (requested !== undefined && start.gap !== 'unknown') {
-      stream.lenientUpTo = -1;
-      stream.startAfter(start.offset, context);
+      stream.resumeAfter(start.offset, context);
     }
     stream.topics.seek(start.offset);
   }

@@ -20,6 +20,10 @@ export class SubscriberSink implements Sink, Task {
     return this.#subscriber.closed ? 0 : Infinity;
   }
 
+  get isEnded(): boolean {
+    return this.#subscriber.closed;
+  }
+
   schedule(): void {
     this.#turn.add(this);
   }

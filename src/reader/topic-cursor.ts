@@ -29,52 +29,67 @@ class IndexCursor {
   #position = 0;
   /** The last offset whose loss the client has been told of, or need not be; -1 before anybody has looked. */
   #toldLost = -1;
+  /** What {@link lookBack} has found to be gone, of which nobody has been told. */
+  #foundLost = -1;
 
   constructor(readonly index: TopicIndex) {
     this.#entries = index.entries;
   }
 
-  /** The last offset that the tail lost, unless that is settled. */
-  get untoldLost(): number {
+  /** Whether the tail lost something after an offset that the archive may have, or that nobody was told of. */
+  hasLostAfter(offset: number, isKept: () => boolean): boolean {
     const { lost } = this.index;
-    return lost > this.#toldLost ? lost : 0;
+    return lost > offset && (lost > this.#toldLost || isKept());
   }
 
   /**
+   * What is gone is told to the client by {@link tellLost}, and not before: another topic may have to be read first.
+   *
    * @param kept the topic, if its history is kept beyond the tail
-   * @param lenientUpTo what was lost up to this offset is no gap
+   * @param isLenient whether what was lost before anybody looked is no gap
    */
   lookBack(
     offset: number,
     kept: readonly [string] | TopicRule | undefined,
     context: ReaderContext,
-    { reader, lenientUpTo }: LookBack,
+    { reader, isLenient }: LookBack,
   ): Lookup {
     const { lost } = this.index;
+    this.#foundLost = -1;
     if (lost <= offset) return NOTHING;
     if (kept === undefined || context.history === undefined) {
-      return this.#isSettled(lost, lenientUpTo)
-        ? NOTHING
-        : { kind: 'lost', upTo: context.log.lost };
+      return this.#isSettled(lost, isLenient) ? NOTHING : { kind: 'lost', upTo: context.log.lost };
     }
     for (let after = offset; ;) {
       const page = context.history.pages.find(kept, after, lost, reader);
       if (page === undefined) return READING;
-      // What the archive has dropped may be in the tail.
+      // What the archive lost after that is in the tail, unless the tail loses it too.
       const gone = Math.min(page.lost, lost);
-      if (gone > offset && !this.#isSettled(gone, lenientUpTo)) {
-        return { kind: 'lost', upTo: gone };
-      }
+      const isGap = gone > offset && !this.#isSettled(gone, isLenient);
       const entry = page.entries.find((each) => each.offset > offset);
+      // Other topics of a rule may still have what is older.
+      if (isGap) return { kind: 'lost', upTo: Math.min(gone, (entry?.offset ?? Infinity) - 1) };
       if (entry !== undefined) return { kind: 'entry', entry };
       if (page.upTo >= lost) return NOTHING;
       after = page.upTo;
     }
   }
 
-  /** Another log has begun. */
+  /** The client is told of what was found to be gone. */
+  tellLost(): void {
+    this.#toldLost = Math.max(this.#toldLost, this.#foundLost);
+  }
+
+  /** Nothing is settled for a client that comes back. */
   forgetLost(): void {
-    this.#toldLost = -1;
+    this.#toldLost = this.#foundLost = -1;
+  }
+
+  /** One that asks for what there is begins at an offset: what is known to be gone by now was never there for it. */
+  settleLost(offset: number, isKept: () => boolean): void {
+    const { lost } = this.index;
+    this.#foundLost = -1;
+    this.#toldLost = lost <= offset || !isKept() ? lost : -1;
   }
 
   /** The last entry at or before an offset that the tail holds. */
@@ -83,10 +98,14 @@ class IndexCursor {
     return entry?.offset !== undefined && entry.offset <= offset ? entry : undefined;
   }
 
-  #isSettled(lost: number, lenientUpTo: number): boolean {
-    const isSettled = lost <= this.#toldLost || lost <= lenientUpTo;
-    if (lost > this.#toldLost) this.#toldLost = lost;
-    return isSettled;
+  #isSettled(lost: number, isLenient: boolean): boolean {
+    if (lost <= this.#toldLost) return true;
+    if (!isLenient || this.#toldLost >= 0) {
+      this.#foundLost = lost;
+      return false;
+    }
+    this.#toldLost = lost;
+    return true;
   }
 
   seek(offset: number): void {
@@ -107,7 +126,7 @@ class IndexCursor {
 /** For whom, and how, a {@link TopicCursor} looks back. */
 export interface LookBack {
   readonly reader: PageReader;
-  readonly lenientUpTo: number;
+  readonly isLenient: boolean;
 }
 
 /** The topics that a stream selects, as places in their indexes: that of the first, and those of the others. */
@@ -186,11 +205,12 @@ export class TopicCursor extends IndexCursor implements Work {
       : this.#topics.some((topic) => history.has(topic));
   }
 
-  /** The last offset that the tail lost of one of the topics, as far as that is not settled. */
-  override get untoldLost(): number {
-    let lost = super.untoldLost;
-    for (const other of this.#others ?? []) if (other.untoldLost > lost) lost = other.untoldLost;
-    return lost;
+  /** Whether there may be something to {@link lookBackAll} for, after an offset. */
+  hasLostAnyAfter(offset: number): boolean {
+    if (this.lost <= offset) return false;
+    return this.#cursors.some((cursor, index) =>
+      cursor.hasLostAfter(offset, () => this.#keptAt(index) !== undefined),
+    );
   }
 
   /** What there is after an offset that the tail no longer reaches back to. */
@@ -202,6 +222,17 @@ export class TopicCursor extends IndexCursor implements Work {
       found = nearer(found, next);
     }
     return found;
+  }
+
+  /** The client is told of what {@link lookBackAll} has found to be gone. */
+  tellAllLost(): void {
+    for (const cursor of this.#cursors) cursor.tellLost();
+  }
+
+  /** See {@link settleLost}. */
+  settleAllLost(offset: number): void {
+    for (const [index, cursor] of this.#cursors.entries())
+      cursor.settleLost(offset, () => this.#keptAt(index) !== undefined);
   }
 
   /** The last offset that one of the topics lost. */

@@ -16,7 +16,8 @@ const PAGE = 256;
 
 interface Part {
   readonly lost: number;
-  readonly hasMore: boolean;
+  /** How far it is complete, if there is more. */
+  readonly end: number | undefined;
   readonly events: readonly ArchivedEvent[];
 }
 
@@ -108,7 +109,7 @@ function topicsOf({
 /** The events of several topics in one order, as far as all of them are complete. */
 function joinParts(parts: readonly Part[], upTo: number, maxEvents: number): ArchivePage {
   const lost = Math.max(0, ...parts.map((part) => part.lost));
-  const ends = parts.map(({ hasMore, events }) => (hasMore ? (events.at(-1)?.offset ?? 0) : upTo));
+  const ends = parts.map((part) => part.end ?? upTo);
   const end = Math.min(upTo, ...ends);
   const all = new Map(parts.flatMap(({ events }) => events.map((event) => [event.offset, event])));
   const events = [...all.values()]
@@ -126,7 +127,9 @@ function partOf(reply: unknown): Part {
   const unreadable = entries
     .filter((raw) => eventOf(raw) === undefined)
     .map((raw) => Number.parseInt(idOf(raw) ?? '0', 10));
-  return { lost: Math.max(Number(lost), ...unreadable), hasMore: more === 1, events };
+  // Nobody asks twice for a part of which nothing can be read.
+  const end = more === 1 ? Number.parseInt(idOf(entries.at(-1)) ?? '0', 10) : undefined;
+  return { lost: Math.max(Number(lost), ...unreadable), end, events };
 }
 
 /** Undefined for what cannot be read. */

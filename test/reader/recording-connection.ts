@@ -5,6 +5,7 @@ import type { Backplane } from '../../src/backplane/backplane.js';
 import type { History } from '../../src/log/log-sink.js';
 import type { SseEvent } from '../../src/log/event.js';
 import { Log } from '../../src/log/log.js';
+import { RetentionRules } from '../../src/log/retention.js';
 import { MemoryBackplane } from '../../src/backplane/memory.backplane.js';
 import { type Task, TurnScheduler } from '../../src/log/turn-scheduler.js';
 import type { JoinedFrames } from '../../src/wire/joined-frames.js';
@@ -13,23 +14,22 @@ import { chainOf } from '../../src/nest/internals/rxjs-chain.js';
 
 /** A bus with its log, and seats that take down what a client would get. */
 export class Desk {
-  readonly turn = new TurnScheduler();
-  readonly log: Log;
-  readonly bus: EventBus;
-
-  private constructor(history: History, backplane: Backplane) {
-    this.log = new Log(history, this.turn);
-    this.bus = new EventBus(this.log, this.turn, backplane, chainOf);
-  }
+  private constructor(
+    readonly turn: TurnScheduler,
+    readonly log: Log,
+    readonly bus: EventBus,
+  ) {}
 
   static async open(
     history: Partial<History> = {},
     backplane: Backplane = new MemoryBackplane(),
   ): Promise<Desk> {
     const all = { maxEvents: 1_000, maxBytes: 1e9, maxAge: false as const, ...history };
-    const desk = new Desk(all, backplane);
-    await backplane.open(desk.log, all);
-    return desk;
+    const turn = new TurnScheduler();
+    const log = new Log(all, turn);
+    await backplane.open(log, all);
+    const rules = new RetentionRules(all.topics);
+    return new Desk(turn, log, new EventBus(log, turn, backplane, chainOf, { rules }));
   }
 
   /** Somebody connects. */
@@ -59,7 +59,7 @@ export class RecordingSeat implements ConnectionPort, Task {
   /** Frames after which it is not ready any more. */
   capacity = Infinity;
   readonly isSilent = false;
-  readonly isEnded = false;
+  isEnded = false;
   readonly frames: string[] = [];
   error: unknown;
   leave = () => {};
