@@ -1,4 +1,4 @@
-import { ARCHIVE_BYTES, type ArchiveStart } from '../backplane/archive.js';
+import { ARCHIVE_BYTES } from '../backplane/archive.js';
 import { RetentionRules } from '../log/retention.js';
 import type { Database, Statement, Value } from './driver.js';
 import { EventRows } from './event-rows.js';
@@ -8,14 +8,11 @@ import { KeptRows } from './kept-rows.js';
 import { epochAfter, identityOf, isBehind, openDatabase } from './opening.js';
 import {
   type Batch,
-  type KeptPage,
-  type KeptRange,
   type LogPlace,
   type LogState,
   type NewEpochReason,
   type Page,
   type Published,
-  type Selection,
   type ThreadOptions,
 } from './protocol.js';
 import { VALUES_PER_RECORD } from './record-values.js';
@@ -144,24 +141,17 @@ export class LogFile {
     });
   }
 
-  /** A part of what is kept. In an epoch that this log is not in, everything is lost. */
-  readKept(range: KeptRange): KeptPage {
-    const { upTo } = range;
-    return this.#inArchive(range, () => this.#queries.read(range), {
-      values: [],
-      upTo,
-      lost: upTo,
-    });
-  }
-
-  seekKept(selection: Selection, start: ArchiveStart): { offset: number } {
-    const seek = () => ({ offset: this.#queries.seek(selection, start) });
-    return this.#inArchive(selection, seek, { offset: 0 });
-  }
-
-  latestKept(selection: Selection, upTo: number): { values: Value[] } {
-    const latest = () => ({ values: this.#queries.latest(selection, upTo) });
-    return this.#inArchive(selection, latest, { values: [] });
+  /** Asks the archive; `otherwise` for an epoch that this log is not in. */
+  inArchive<T>(epoch: string, question: (queries: KeptQueries) => T, otherwise: T): T {
+    this.#database.exec('BEGIN');
+    try {
+      const state = this.#state();
+      if (state.epoch !== epoch) return otherwise;
+      this.#rules.follow(state.rules, state.head, Date.now());
+      return question(this.#queries);
+    } finally {
+      this.#database.exec('COMMIT');
+    }
   }
 
   /** What can wait until after the answer; gives a warning, if there is something to say. */
@@ -221,18 +211,6 @@ export class LogFile {
     const kept = this.#kept.trim(state.kept_bytes, first, now, added);
     this.#kept.store();
     this.#writeState.run(first, state.head, bytes, kept, state.rules);
-  }
-
-  #inArchive<T>({ epoch }: Selection, question: () => T, otherwise: T): T {
-    this.#database.exec('BEGIN');
-    try {
-      const state = this.#state();
-      if (state.epoch !== epoch) return otherwise;
-      this.#rules.follow(state.rules, state.head, Date.now());
-      return question();
-    } finally {
-      this.#database.exec('COMMIT');
-    }
   }
 
   #transaction<T>(work: () => T): T {

@@ -2,6 +2,7 @@ import { setTimeout as elapse } from 'node:timers/promises';
 import { parentPort, workerData } from 'node:worker_threads';
 import { resultOf } from './driver.js';
 import { closedError, failureOf } from './failures.js';
+import type { KeptQueries } from './kept-queries.js';
 import { LogFile } from './log-file.js';
 import type { Answer, LogPlace, Message, Request, ThreadOptions } from './protocol.js';
 
@@ -151,18 +152,23 @@ class FileOwner {
   }
 }
 
+/** In an epoch that the log is not in, everything is lost. */
 function answerFromArchive(
   file: LogFile,
   request: Extract<Request, { kind: 'readKept' | 'seekKept' | 'latestKept' }>,
 ): Answer {
-  switch (request.kind) {
-    case 'readKept':
-      return file.readKept(request.range);
-    case 'seekKept':
-      return file.seekKept(request.selection, request.start);
-    case 'latestKept':
-      return file.latestKept(request.selection, request.upTo);
+  if (request.kind === 'readKept') {
+    const { range } = request;
+    const lost = { values: [], upTo: range.upTo, lost: range.upTo };
+    return file.inArchive(range.epoch, (queries) => queries.read(range), lost);
   }
+  const { selection } = request;
+  if (request.kind === 'latestKept') {
+    const latest = (queries: KeptQueries) => ({ values: queries.latest(selection, request.upTo) });
+    return file.inArchive(selection.epoch, latest, { values: [] });
+  }
+  const seek = (queries: KeptQueries) => ({ offset: queries.seek(selection, request.start) });
+  return file.inArchive(selection.epoch, seek, { offset: 0 });
 }
 
 const owner = new FileOwner(workerData as ThreadOptions, (message) =>

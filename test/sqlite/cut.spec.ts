@@ -3,6 +3,7 @@ import { copyFileSync, readFileSync, rmSync, truncateSync } from 'node:fs';
 import Database from 'better-sqlite3';
 import { LogFile } from '../../src/sqlite/log-file.js';
 import type { ThreadOptions } from '../../src/sqlite/protocol.js';
+import { eventsOf } from '../../src/sqlite/record-values.js';
 import { temporaryPaths } from './support/folder.js';
 import { instances } from './support/instances.js';
 
@@ -25,7 +26,7 @@ describe("a file of 'power' that the plug has cut", () => {
     const file = new LogFile(optionsOf(path), undefined);
     const { values, head } = file.read(0);
     file.close();
-    const texts = values.filter((_, index) => index % 6 === 5).map(String);
+    const texts = eventsOf(values).map(({ record }) => record.text);
     expect(head).toBe(texts.length);
     return texts;
   }
