@@ -10,6 +10,7 @@ export {
   type CatchUpOptions,
   type PublishOptions,
 } from './backplane/backplane.js';
+export type { BackplaneLogger } from './backplane/backplane-logger.js';
 export { type History, LogSink } from './log/log-sink.js';
 export type { Cursor } from './log/cursor.js';
 export type { EventRecord } from './log/entry.js';

@@ -1,6 +1,8 @@
+import { SseError } from '../errors.js';
 import type { Cursor } from '../log/cursor.js';
 import type { EventRecord } from '../log/entry.js';
 import type { History, LogSink } from '../log/log-sink.js';
+import { type BackplaneLogger, consoleLogger } from './backplane-logger.js';
 
 /** How an instance stands with its backplane, for a readiness probe. */
 export interface BackplaneHealth {
@@ -51,6 +53,8 @@ export interface CatchUpOptions {
  * 11. `close` ends everything that `open` began, waits for nothing that may never come, and can be called
  *     twice; afterwards `publish` rejects.
  * 12. `health` can be read at any time and never throws.
+ * 13. `openToPublish`, instead of `open`, makes `publish` and `close` work and reads nothing, for
+ *     `createPublisher()`. A backplane that reaches no other process leaves it as it is: it throws.
  *
  * `backplaneConformance` in `nestjs-event-stream/testing` checks an implementation against this list.
  */
@@ -58,7 +62,24 @@ export abstract class Backplane {
   /** Whether this instance orders the events itself, so that no cursor can be ahead of its log. */
   readonly isLocal: boolean = false;
 
+  /**
+   * Where a backplane says what its operators should know: `SseModule` sets Nest's `Logger`.
+   *
+   * @defaultValue the console
+   */
+  logger: BackplaneLogger = consoleLogger(this.constructor.name);
+
   abstract open(sink: LogSink, history: History): Promise<void>;
+
+  /** @throws SseError `BAD_OPTION` unless a backplane overrides it */
+  openToPublish(): void {
+    throw new SseError(
+      'BAD_OPTION',
+      `${this.constructor.name} cannot publish from outside the application that it belongs to: ` +
+        'createPublisher() needs one that instances share, such as redisBackplane({ url })',
+    );
+  }
+
   abstract publish(record: EventRecord, options?: PublishOptions): Promise<Cursor>;
   abstract catchUp(options?: CatchUpOptions): Promise<void>;
   abstract close(): Promise<void>;

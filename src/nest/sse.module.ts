@@ -3,6 +3,7 @@ import {
   type ConfigurableModuleAsyncOptions,
   ConfigurableModuleBuilder,
   type DynamicModule,
+  Logger,
   Module,
   type OnApplicationShutdown,
 } from '@nestjs/common';
@@ -47,12 +48,19 @@ export interface SseOptionsFactory {
     {
       provide: Backplane,
       inject: [RESOLVED_OPTIONS],
-      useFactory: ({ backplane }: ResolvedOptions) => backplane,
+      useFactory: ({ backplane }: ResolvedOptions) => {
+        backplane.logger = new Logger(backplane.constructor.name);
+        return backplane;
+      },
     },
     {
       provide: Log,
-      inject: [RESOLVED_OPTIONS, TurnScheduler],
-      useFactory: async ({ history, backplane }: ResolvedOptions, turn: TurnScheduler) => {
+      inject: [RESOLVED_OPTIONS, TurnScheduler, Backplane],
+      useFactory: async (
+        { history }: ResolvedOptions,
+        turn: TurnScheduler,
+        backplane: Backplane,
+      ) => {
         const log = new Log(history, turn);
         await backplane.open(log, history);
         return log;

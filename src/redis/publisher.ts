@@ -1,5 +1,5 @@
 import type { PublishOptions } from '../backplane/backplane.js';
-import type { History } from '../log/log-sink.js';
+import { DEFAULT_HISTORY, type History } from '../log/log-sink.js';
 import type { Cursor } from '../log/cursor.js';
 import type { EventRecord } from '../log/entry.js';
 import { randomDigits } from '../log/epoch.js';
@@ -31,7 +31,7 @@ interface Run {
  */
 export class Publisher {
   readonly #options: RedisOptions;
-  readonly #history: History;
+  readonly #history: History | undefined;
   readonly #link: Link;
   readonly #known: LogEnd;
   readonly #availability: Availability;
@@ -40,9 +40,10 @@ export class Publisher {
   #isScheduled = false;
   #idle: (() => void)[] = [];
 
+  /** @param history what to keep; undefined: what the instances said last, as a publisher has no say in it */
   constructor(
     options: RedisOptions,
-    history: History,
+    history: History | undefined,
     link: Link,
     known: LogEnd,
     availability: Availability,
@@ -156,12 +157,13 @@ export class Publisher {
     { jobs = [], known, isWriting = false }: Run,
   ): Promise<LogState> {
     const { key, maxLen, idempotencyWindow } = this.#options;
-    const { maxEvents, maxAge, maxBytes } = this.#history;
+    const { maxEvents, maxAge, maxBytes } = this.#history ?? DEFAULT_HISTORY;
+    const asWriter = this.#history === undefined ? 2 : 1;
     const names = jobs.flatMap(({ idempotencyKey }) => idempotencyKey ?? []);
     const keys = [`{${key}}:meta`, this.logKey, ...names.map((name) => `{${key}}:once:${name}`)];
     const bounds = [maxLen ?? maxEvents, maxAge === false ? 0 : maxAge, maxBytes];
     const place = [known.epoch, known.offset, known.id];
-    const args = [randomDigits(), ...place, ...bounds, idempotencyWindow, isWriting ? 1 : 0];
+    const args = [randomDigits(), ...place, ...bounds, idempotencyWindow, isWriting ? asWriter : 0];
     const events = jobs.flatMap(({ fields, idempotencyKey }) => [
       idempotencyKey === undefined ? 0 : 1,
       ...fields,

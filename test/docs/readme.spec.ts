@@ -15,7 +15,9 @@ const application = join(import.meta.dirname, 'application');
 const pages = [
   'README.md',
   'CHANGELOG.md',
-  ...readdirSync(join(root, 'docs')).map((name) => `docs/${name}`),
+  ...readdirSync(join(root, 'docs'), { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.md'))
+    .map((name) => `docs/${name}`),
 ];
 const snippets = pages.flatMap((page) => snippetsOf(page, read(page)));
 const typed = snippets.filter(({ language }) => language === 'ts');

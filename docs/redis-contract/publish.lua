@@ -1,0 +1,108 @@
+
+local meta, log = KEYS[1], KEYS[2]
+local known_e, known_n, known_i = ARGV[2], tonumber(ARGV[3]), ARGV[4]
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local state = redis.call('HMGET', meta, 'e', 'n', 'i', 'b', 'k', 'v')
+if state[6] and state[6] ~= '1' then
+  return redis.error_reply('NESVERSION ' .. meta .. ' is of version ' .. state[6] .. ' of the contract, and this is version 1')
+end
+local e, n, i, b = state[1], tonumber(state[2]), state[3], tonumber(state[4])
+local max_events, max_age, max_bytes = ARGV[5], ARGV[6], ARGV[7]
+local keep = table.concat({ max_events, max_age, max_bytes }, ' ')
+if ARGV[9] == '2' and string.match(state[5] or '', '^%d+ %d+ %d+$') then
+  max_events, max_age, max_bytes = string.match(state[5], '(%d+) (%d+) (%d+)')
+end
+
+local function is_behind()
+  if e ~= known_e then return e < known_e end
+  return n < known_n or (n == known_n and i ~= known_i)
+end
+
+local function time_after(epoch)
+  local high, low = string.match(epoch or '', '^(%x%x%x%x%x)(%x%x%x%x%x%x)')
+  return high and tonumber(high, 16) * 0x1000000 + tonumber(low, 16) + 1 or 0
+end
+
+local function begin()
+  local begun = math.max(now, time_after(known_e), time_after(e))
+  e = string.format('%05x%06x', math.floor(begun / 0x1000000), begun % 0x1000000) .. ARGV[1]
+  n, i, b = 0, i or '0-0', 0
+  redis.call('HSET', meta, 'e', e, 'n', 0, 'i', i, 'b', 0)
+end
+
+if not (e and n and i) or n >= 2^53 - #ARGV or is_behind() then
+  redis.call('XTRIM', log, 'MAXLEN', 0)
+  begin()
+end
+if ARGV[9] ~= '0' then
+  redis.call('HSET', meta, 'n', string.format('%.0f', n), 'v', 1)
+  if ARGV[9] == '1' and state[5] ~= keep then redis.call('HSET', meta, 'k', keep) end
+end
+
+local added = false
+
+local function failure(reply)
+  return type(reply) == 'table' and reply.err
+end
+
+local function append(header, data)
+  local cursor = e .. '.' .. string.format('%.0f', n + 1)
+  return redis.pcall('XADD', log, '*', 'c', cursor, 'p', i, 'h', header, 'd', data), cursor
+end
+
+local function add(once, header, data)
+  local next_cursor = e .. '.' .. string.format('%.0f', n + 1)
+  if once then
+    local first = redis.pcall('GET', once)
+    if failure(first) then return nil, first.err end
+    if first then return first end
+    local kept = redis.pcall('SET', once, next_cursor, 'PX', ARGV[8])
+    if failure(kept) then return nil, kept.err end
+  end
+  local id, cursor = append(header, data)
+  local is_used_up = failure(id) and string.find(id.err, 'exhausted', 1, true)
+  if is_used_up and not failure(redis.pcall('DEL', log)) then
+    i = nil
+    begin()
+    id, cursor = append(header, data)
+  end
+  if failure(id) then
+    if once then redis.pcall('DEL', once) end
+    return nil, id.err
+  end
+  if once and cursor ~= next_cursor then redis.pcall('SET', once, cursor, 'PX', ARGV[8]) end
+  n, i, b, added = n + 1, id, (b or 0) + #header + #data, true
+  return cursor
+end
+
+local answers, key, trouble = {}, 3, false
+for a = 10, #ARGV, 3 do
+  local once = ARGV[a] == '1' and KEYS[key]
+  if once then key = key + 1 end
+  local cursor, refusal = add(once, ARGV[a + 1], ARGV[a + 2])
+  answers[#answers + 1] = cursor or { refusal }
+end
+
+local function try(...)
+  local reply = redis.pcall(...)
+  if failure(reply) then trouble = reply.err end
+  return reply
+end
+
+if added then
+  local measure = false
+  max_bytes = tonumber(max_bytes)
+  if b > max_bytes / 16 then b, measure = 0, true end
+  redis.call('HSET', meta, 'n', string.format('%.0f', n), 'i', i, 'b', b)
+  try('XTRIM', log, 'MAXLEN', '~', max_events)
+  if max_age ~= '0' then
+    try('XTRIM', log, 'MINID', '~', string.format('%.0f', now - max_age))
+  end
+  local used = measure and redis.pcall('MEMORY', 'USAGE', log, 'SAMPLES', 0)
+  local length = type(used) == 'number' and used > max_bytes and try('XLEN', log)
+  if type(length) == 'number' then
+    try('XTRIM', log, 'MAXLEN', math.max(math.floor(length * max_bytes / used * 15 / 16), 1))
+  end
+end
+return { e, string.format('%.0f', n), i, string.format('%.0f', now), answers, trouble }
