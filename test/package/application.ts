@@ -4,6 +4,7 @@ import 'reflect-metadata';
 import { Controller, type MessageEvent, Module, Sse } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { type Backplane, EventBus, SseConnections, SseModule } from 'nestjs-event-stream';
+import { createPublisher, type EventPublisher } from 'nestjs-event-stream/publisher';
 import { redisBackplane } from 'nestjs-event-stream/redis';
 import { connectSse } from 'nestjs-event-stream/testing';
 import type { Observable } from 'rxjs';
@@ -27,6 +28,10 @@ class ApplicationModule {}
 
 export function distributed(url: string): Backplane {
   return redisBackplane({ url });
+}
+
+export function outside(url: string): EventPublisher<Events> {
+  return createPublisher<Events>(redisBackplane({ url }));
 }
 
 async function main(): Promise<void> {
