@@ -53,8 +53,6 @@ export interface CatchUpOptions {
  * 11. `close` ends everything that `open` began, waits for nothing that may never come, and can be called
  *     twice; afterwards `publish` rejects.
  * 12. `health` can be read at any time and never throws.
- * 13. `openToPublish`, instead of `open`, makes `publish` and `close` work and reads nothing, for
- *     `createPublisher()`. A backplane that reaches no other process leaves it as it is: it throws.
  *
  * `backplaneConformance` in `nestjs-event-stream/testing` checks an implementation against this list.
  */
@@ -71,7 +69,12 @@ export abstract class Backplane {
 
   abstract open(sink: LogSink, history: History): Promise<void>;
 
-  /** @throws SseError `BAD_OPTION` unless a backplane overrides it */
+  /**
+   * Instead of `open`, for `createPublisher()`: afterwards `publish` and `close` work as they are described,
+   * and nothing is read. A backplane that reaches no other process leaves it as it is.
+   *
+   * @throws SseError `BAD_OPTION` unless it is overridden
+   */
   openToPublish(): void {
     throw new SseError(
       'BAD_OPTION',

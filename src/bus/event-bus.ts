@@ -8,6 +8,7 @@ import type { Log } from '../log/log.js';
 import type { TurnScheduler } from '../log/turn-scheduler.js';
 import { JoinedFramesCache } from '../wire/joined-frames.js';
 import { checkTopics, toRecord } from '../log/event-record.js';
+import { type EventSchemas, validated } from '../log/standard-schema.js';
 import { TopicMatcher } from '../log/matching.js';
 import { SubscriberSink } from '../reader/subscriber-sink.js';
 import { Publication } from './publication.js';
@@ -36,11 +37,13 @@ export class EventBus<Events extends object = object> {
   readonly #log: Log;
   readonly #turn: TurnScheduler;
   readonly #backplane: Backplane;
+  readonly #schemas: EventSchemas | undefined;
   readonly #logger = new Logger('EventBus');
   readonly #context: ReaderContext;
 
   /** @internal Made by `SseModule`. */
-  constructor(log: Log, turn: TurnScheduler, backplane: Backplane) {
+  constructor(log: Log, turn: TurnScheduler, backplane: Backplane, schemas?: EventSchemas) {
+    this.#schemas = schemas;
     this.#log = log;
     this.#turn = turn;
     this.#backplane = backplane;
@@ -66,7 +69,7 @@ export class EventBus<Events extends object = object> {
    * is logged and is never an unhandled rejection.
    *
    * Rejects with an `SseError`: `BAD_TOPIC`; `BAD_EVENT` for a line break in `type`, the reserved types
-   * `gap` and `exception`, or data that JSON cannot hold; `BACKPLANE_UNAVAILABLE` and
+   * `gap` and `exception`, data that JSON cannot hold or that does not meet its schema; `BACKPLANE_UNAVAILABLE` and
    * `BACKPLANE_CLOSED`, when it was not published; `PUBLISH_OUTCOME_UNKNOWN`, when it may have been.
    *
    * @example await bus.publish(`user.${id}`, { type: 'notification', data: { text: 'Hello' } });
@@ -154,7 +157,7 @@ export class EventBus<Events extends object = object> {
   }
 
   async #publish(topics: unknown, event: unknown, options?: PublishOptions): Promise<Cursor> {
-    const record = toRecord(checkTopics(topics), event);
+    const record = toRecord(checkTopics(topics), validated(this.#schemas, event));
     return this.#backplane.publish(record, options);
   }
 

@@ -1,6 +1,7 @@
 import { SseError, received } from '../errors.js';
 import { Backplane } from '../backplane/backplane.js';
 import { type History } from '../log/log-sink.js';
+import { checkSchemas, type EventSchemas } from '../log/standard-schema.js';
 import { MemoryBackplane } from '../backplane/memory.backplane.js';
 import type { DeliveryOptions } from '../delivery/options.js';
 
@@ -35,12 +36,19 @@ export interface SseModuleOptions {
   readonly drain?: { readonly timeout?: number | undefined } | undefined;
   /** Default: in memory, for a single instance. */
   readonly backplane?: Backplane | undefined;
+  /**
+   * Schemas of events' data, by type (an event without a type is a `message`): Zod, Valibot, ArkType or any
+   * other Standard Schema that is synchronous. `publish` refuses what does not meet them with `BAD_EVENT`,
+   * and publishes what they give back. Default: none; types without a schema are not checked.
+   */
+  readonly events?: EventSchemas | undefined;
 }
 
 /** {@link SseModuleOptions}, complete, checked and frozen. */
 export interface ResolvedOptions extends DeliveryOptions {
   readonly history: History;
   readonly backplane: Backplane;
+  readonly events?: EventSchemas;
 }
 
 /** What a number may be: the least value, and whether `false` is one. */
@@ -70,7 +78,9 @@ export function resolveOptions(options: SseModuleOptions = {}): ResolvedOptions 
     'maxConnections',
     'drain',
     'backplane',
+    'events',
   ]);
+  const events = checkSchemas(given['events']);
   const time = { least: 1, mayBeOff: true } as const;
   return Object.freeze({
     history: historyOf(given['history']),
@@ -87,6 +97,7 @@ export function resolveOptions(options: SseModuleOptions = {}): ResolvedOptions 
     }),
     drain: drainOf(given['drain']),
     backplane: backplaneOf(given['backplane']),
+    ...(events && { events }),
   });
 }
 

@@ -68,9 +68,13 @@ export interface SseOptionsFactory {
     },
     {
       provide: EventBus,
-      inject: [Log, TurnScheduler, Backplane],
-      useFactory: (log: Log, turn: TurnScheduler, backplane: Backplane) =>
-        new EventBus(log, turn, backplane),
+      inject: [Log, TurnScheduler, Backplane, RESOLVED_OPTIONS],
+      useFactory: (
+        log: Log,
+        turn: TurnScheduler,
+        backplane: Backplane,
+        { events }: ResolvedOptions,
+      ) => new EventBus(log, turn, backplane, events),
     },
     {
       provide: Connections,

@@ -63,6 +63,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   'index.ts': ['nest', 'delivery', 'bus', 'reader', 'backplane', 'log', 'wire', 'errors.ts'],
   redis: ['backplane', 'log', 'wire', 'errors.ts'],
   publisher: ['bus', 'backplane', 'log', 'errors.ts'],
+  swagger: [],
   testing: ['backplane', 'wire', 'log', 'errors.ts'],
 };
 
@@ -79,6 +80,7 @@ const PACKAGES: Readonly<Record<string, RegExp>> = {
   'index.ts': /^$/,
   redis: /^(ioredis|node:.*)$/,
   publisher: /^$/,
+  swagger: /^$/,
   testing: /^(eventsource-parser|rxjs|node:.*|@nestjs\/common|@jest\/globals)$/,
 };
 

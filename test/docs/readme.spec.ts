@@ -100,7 +100,8 @@ describe('the other examples, in one application without Redis', () => {
   beforeAll(async () => {
     workspace = new Workspace(root);
     workspace.addFolder(application);
-    const runs = ({ page, file }: Snippet) => page !== 'docs/scaling.md' && file !== 'main.ts';
+    const runs = ({ page, file }: Snippet) =>
+      !/^docs\/(scaling|guide\/)/.test(page) && file !== 'main.ts';
     for (const snippet of typed.filter(runs)) workspace.add(snippet);
     program = workspace.run('start.mjs');
     url = (await program.ask()) as string;
