@@ -1,14 +1,13 @@
-import type { BackplaneLogger } from '../backplane/backplane-logger.js';
+import { Logger } from '@nestjs/common';
 
 /** Whether the file can be read and written; logs when that changes, once for each outage. */
 export class Availability {
-  readonly #logger: BackplaneLogger;
+  readonly #logger = new Logger('SqliteBackplane');
   readonly #path: string;
   #isUp = false;
   #since: number | undefined;
 
-  constructor(path: string, logger: BackplaneLogger) {
-    this.#logger = logger;
+  constructor(path: string) {
     this.#path = path;
   }
 

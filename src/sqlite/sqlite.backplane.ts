@@ -94,7 +94,7 @@ export class SqliteBackplane extends Backplane {
 
   #start(sink: LogSink, history: History): Parts {
     const { path, durability, publishTimeout, idempotencyWindow } = this.#options;
-    const availability = new Availability(path, this.logger);
+    const availability = new Availability(path);
     const queue = new PublishQueue(path, publishTimeout);
     const thread = new FileThread(
       { path, durability, history: { ...history }, patience: publishTimeout, idempotencyWindow },

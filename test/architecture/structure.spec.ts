@@ -83,7 +83,7 @@ const PACKAGES: Readonly<Record<string, RegExp>> = {
   nest: /^(rxjs|node:.*|@nestjs\/(common|core)(\/.*)?|class-transformer\/.*)$/,
   'index.ts': /^$/,
   redis: /^(ioredis|rxjs|node:.*)$/,
-  sqlite: /^node:.*$/,
+  sqlite: /^(node:.*|@nestjs\/common)$/,
   publisher: /^$/,
   swagger: /^$/,
   client: /^(react|rxjs)$/,
