@@ -12,23 +12,37 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
+const inFolder = (file) => join('../node_modules', file);
+/** What each project runs. */
+const PROJECTS = {
+  'jest-cjs': [[inFolder('jest/bin/jest.js')]],
+  'jest-esm': [['--experimental-vm-modules', inFolder('jest/bin/jest.js')]],
+  vitest: [[inFolder('vitest/vitest.mjs'), 'run']],
+  swc: [[inFolder('@swc/cli/bin/swc.js'), 'application.ts', '-d', 'dist'], ['dist/application.js']],
+  webpack: [[inFolder('webpack-cli/bin/cli.js')], ['dist/application.js']],
+};
+
 const root = join(import.meta.dirname, '..');
-const { name, devDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+const { name, devDependencies, exports } = JSON.parse(
+  readFileSync(join(root, 'package.json'), 'utf8'),
+);
 const folder = mkdtempSync(join(tmpdir(), 'check-package-'));
 
 const REQUIRED = ['@nestjs/common', '@nestjs/core', 'reflect-metadata', 'rxjs'];
 const OPTIONAL = ['better-sqlite3', 'eventsource-parser', 'ioredis', 'react'];
-const TOOLS = ['@nestjs/platform-express', '@types/node', '@types/react', 'typescript'];
-const ENTRIES = [
-  '.',
-  './testing',
-  './redis',
-  './sqlite',
-  './client',
-  './client/react',
-  './client/rxjs',
+const TOOLS = [
+  ...['@nestjs/platform-express', '@nestjs/testing', '@types/node', '@types/react', 'typescript'],
+  ...['@swc/core', '@swc/jest', 'jest'],
 ];
+/** Of runners and builders that this repository itself does not use. */
+const OTHERS = [
+  ...['@swc/cli@^0.8.0', 'swc-loader@^0.2.0', 'unplugin-swc@^2.0.0', 'vitest@^4.1.0'],
+  ...['webpack@^5.100.0', 'webpack-cli@^7.0.0'],
+];
+const ENTRIES = Object.keys(exports).filter((entry) => entry !== './package.json');
 const NODE = { module: 'nodenext', moduleResolution: 'nodenext' };
+// What `module: commonjs` resolves with: it knows `typesVersions`, not `exports`.
+const NODE10 = { module: 'commonjs', moduleResolution: 'node10', ignoreDeprecations: '6.0' };
 const BUNDLER = { module: 'esnext', moduleResolution: 'bundler' };
 
 try {
@@ -49,10 +63,16 @@ try {
     if (present.length > 0) throw new Error(`npm has installed ${present.join(', ')}`);
     load('.');
   });
-  step('optional peers install', () => install([...OPTIONAL, ...TOOLS].map(atOurVersion)));
+  step('optional peers, runners and builders install', () =>
+    install([...[...OPTIONAL, ...TOOLS].map(atOurVersion), ...OTHERS]),
+  );
   for (const entry of ENTRIES) step(`import and require of '${entry}'`, () => load(entry));
   step('an ESM application compiles and runs', () => tryApplication('module'));
   step('a CommonJS application compiles and runs', () => tryApplication('commonjs'));
+  step('TypeScript with module commonjs and node10 resolution', () => tryApplication('node10'));
+  for (const [project, work] of Object.entries(PROJECTS)) {
+    step(`a project of ${project}`, () => tryProject(project, work));
+  }
   step('types resolve for a bundler', () => compile('bundler', 'module', BUNDLER));
 } finally {
   rmSync(folder, { recursive: true, force: true });
@@ -92,11 +112,22 @@ function load(entry) {
 }
 
 function tryApplication(type) {
-  compile(type, type, NODE);
+  if (type === 'node10') compile(type, 'commonjs', NODE10);
+  else compile(type, type, NODE);
   run(process.execPath, [
     '--disable-warning=ExperimentalWarning',
     join(folder, type, 'application.js'),
   ]);
+}
+
+/** Runs a project of `test/package/projects`, with the test and the application in its folder. */
+function tryProject(project, commands) {
+  const directory = join(folder, project);
+  cpSync(join(root, 'test/package/projects', project), directory, { recursive: true });
+  for (const file of ['application.ts', 'greeting.test.ts']) {
+    cpSync(join(root, 'test/package', file), join(directory, file));
+  }
+  for (const command of commands) run(process.execPath, command, directory);
 }
 
 /** Compiles the application in a folder of its own, with the types of everything it uses checked. */

@@ -10,6 +10,7 @@ export {
   type CatchUpOptions,
   type PublishOptions,
 } from './backplane/backplane.js';
+export type { BackplaneLogger } from './backplane/backplane-logger.js';
 export { type History, LogSink } from './log/log-sink.js';
 export type { TopicRetention } from './log/retention.js';
 export {
@@ -24,8 +25,11 @@ export type { CaughtUpData, ReadyData } from './reader/announcements.js';
 export type { Cursor } from './log/cursor.js';
 export type { EventRecord } from './log/entry.js';
 export type { AnyEvents, GapData, GapReason, NewEvent, SseEvent } from './log/event.js';
+export type { Jsonify } from './log/json.js';
+export type { EventSchemas, StandardSchema } from './log/standard-schema.js';
 export { MemoryBackplane } from './backplane/memory.backplane.js';
 export type { SseModuleOptions, SseRouteOptions } from './nest/options.js';
 export { NativeSse, SseOptions } from './nest/route.decorators.js';
+export { SseEvents, type EventShape, type EventShapes } from './nest/sse-events.decorator.js';
 export { SseModule, type SseOptionsFactory } from './nest/sse.module.js';
 export { isSseRoute } from './nest/http-context.js';

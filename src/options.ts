@@ -40,6 +40,11 @@ export class GivenOptions {
     this.#given = value as Record<string, unknown>;
   }
 
+  /** Whose options they are. */
+  get owner(): string {
+    return this.#owner;
+  }
+
   /** The options that one of them consists of. */
   nested(name: string, known: readonly string[]): GivenOptions {
     return new GivenOptions(this.#owner, name, this.get(name), known, `${name}.`);

@@ -1,7 +1,10 @@
+import { SseError } from '../errors.js';
 import type { Archive } from './archive.js';
 import type { Cursor } from '../log/cursor.js';
 import type { EventRecord } from '../log/entry.js';
 import type { History, LogSink } from '../log/log-sink.js';
+import type { TopicRetention } from '../log/retention.js';
+import { type BackplaneLogger, consoleLogger } from './backplane-logger.js';
 
 /** How an instance stands with its backplane, for a readiness probe. */
 export interface BackplaneHealth {
@@ -65,6 +68,13 @@ export abstract class Backplane {
   }
 
   /**
+   * Where a backplane says what its operators should know: `SseModule` sets Nest's `Logger`.
+   *
+   * @defaultValue the console
+   */
+  logger: BackplaneLogger = consoleLogger(this.constructor.name);
+
+  /**
    * Begins to feed the log: resets the sink once, appends the retained tail, and goes on from there until
    * `close`. Called once, when the application starts.
    *
@@ -73,6 +83,23 @@ export abstract class Backplane {
    * @throws whatever makes the start impossible: the application does not start then
    */
   abstract open(sink: LogSink, history: History): Promise<void>;
+
+  /**
+   * Instead of `open`, for `createPublisher()`: afterwards `publish` and `close` work as they are described,
+   * and nothing is read. A backplane that reaches no other process leaves it as it is.
+   *
+   * @param topics which topics are kept beyond the log, as the instances have it in `history.topics`
+   * @throws SseError `BAD_OPTION` unless it is overridden
+   */
+  openToPublish(topics?: readonly TopicRetention[]): void;
+  openToPublish(): void {
+    throw new SseError(
+      'BAD_OPTION',
+      `${this.constructor.name} cannot publish from outside the application that it belongs to: ` +
+        'createPublisher() needs one that instances share, such as redisBackplane({ url })',
+    );
+  }
+
   /**
    * Orders one event for all instances. It reaches the sinks, that of this instance too, in its own time.
    *

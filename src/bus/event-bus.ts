@@ -9,11 +9,12 @@ import type { Log } from '../log/log.js';
 import type { TurnScheduler } from '../log/turn-scheduler.js';
 import { JoinedFramesCache } from '../wire/joined-frames.js';
 import { checkTopics, MAX_EVENT_BYTES, toRecord } from '../log/event-record.js';
+import { type EventSchemas, validated } from '../log/standard-schema.js';
 import { TopicMatcher } from '../log/matching.js';
 import { RetentionRules } from '../log/retention.js';
-import { GivenOptions } from '../options.js';
 import { type Binding, Bindings, type ChainOf } from './bindings.js';
 import { Publication } from './publication.js';
+import { checkPublishOptions } from './publish-options.js';
 import { returningRoute } from './returned-streams.js';
 import { type Selection, StreamSubscription } from './stream-subscription.js';
 import type { ReaderContext } from '../reader/reader-context.js';
@@ -33,6 +34,7 @@ interface EventBusOptions {
   readonly rules?: RetentionRules;
   /** What class-transformer would keep back of what is published. */
   readonly conceals?: Concealment | undefined;
+  readonly schemas?: EventSchemas | undefined;
 }
 
 /**
@@ -43,6 +45,7 @@ export class EventBus<Events extends object = object> {
   readonly #log: Log;
   readonly #turn: TurnScheduler;
   readonly #backplane: Backplane;
+  readonly #schemas: EventSchemas | undefined;
   readonly #logger = new Logger('EventBus');
   readonly #context: ReaderContext;
   readonly #bindings: Bindings;
@@ -62,11 +65,13 @@ export class EventBus<Events extends object = object> {
       maxEventBytes = MAX_EVENT_BYTES,
       rules = new RetentionRules(),
       conceals,
+      schemas,
     }: EventBusOptions = {},
   ) {
     this.#bindings = new Bindings(chainOf);
     this.#chainOf = chainOf;
     this.#maxEventBytes = maxEventBytes;
+    this.#schemas = schemas;
     this.#log = log;
     this.#turn = turn;
     this.#backplane = backplane;
@@ -100,9 +105,9 @@ export class EventBus<Events extends object = object> {
    *
    * Rejects with an `SseError`: `BAD_TOPIC`; `BAD_EVENT` for an unknown field, a line break in `type`, a
    * reserved type, data that JSON does not hold as it is (a `Map`, a promise, `NaN`, …) or more of it than
-   * `maxEventBytes`, and an instance of which class-transformer would keep something back; `BAD_OPTION`;
-   * `BACKPLANE_UNAVAILABLE` and `BACKPLANE_CLOSED`, when it was not published; `PUBLISH_OUTCOME_UNKNOWN`, when
-   * it may have been.
+   * `maxEventBytes`, data that does not meet its schema, and an instance of which class-transformer would keep
+   * something back; `BAD_OPTION`; `BACKPLANE_UNAVAILABLE` and `BACKPLANE_CLOSED`, when it was not published;
+   * `PUBLISH_OUTCOME_UNKNOWN`, when it may have been.
    *
    * @example await bus.publish(`user.${id}`, { type: 'notification', data: { text: 'Hello' } });
    */
@@ -211,11 +216,11 @@ export class EventBus<Events extends object = object> {
   }
 
   async #publish(topics: unknown, event: unknown, options?: PublishOptions): Promise<Cursor> {
-    const record = toRecord(checkTopics(topics), event, {
+    const record = toRecord(checkTopics(topics), validated(this.#schemas, event), {
       maxBytes: this.#maxEventBytes,
       conceals: this.#context.conceals,
     });
-    if (options !== undefined) checkPublishOptions(options);
+    checkPublishOptions('bus.publish()', options);
     const publication = this.#backplane.publish(record, options);
     this.#underWay.add(publication);
     const forget = () => this.#underWay.delete(publication);
@@ -230,12 +235,6 @@ export class EventBus<Events extends object = object> {
 }
 
 /** @throws SseError `BAD_OPTION` */
-function checkPublishOptions(options: PublishOptions): void {
-  const given = new GivenOptions('bus.publish()', 'options', options, ['idempotencyKey']);
-  const key = given.get('idempotencyKey');
-  if (key !== undefined && typeof key !== 'string') throw given.bad('idempotencyKey', 'a string');
-}
-
 /** Whether streams may join that only their async context ties to this connection. */
 function mayHost({ isEnded, reader }: ConnectionPort): boolean {
   return !isEnded && reader?.isHost !== false;

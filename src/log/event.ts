@@ -1,4 +1,5 @@
 import type { Cursor } from './cursor.js';
+import type { Jsonify } from './json.js';
 
 /** What `data` is unless the application says more: what Nest's `MessageEvent` allows. */
 export type AnyEvents = Record<string, string | object>;
@@ -17,7 +18,7 @@ export type SseEvent<Events extends object = AnyEvents> = {
     readonly id?: Cursor;
     readonly type?: Type;
     /** As JSON gives it back; a string as it was published. */
-    readonly data: Named<Events>[Type];
+    readonly data: Jsonify<Named<Events>[Type]>;
     /** Not enumerable: neither `{ ...event }` nor JSON has it, so that no client gets it by accident. */
     readonly topics: readonly string[];
     /**

@@ -14,6 +14,13 @@ export interface History {
   readonly archive?: { /** Bytes. */ readonly maxBytes: number } | undefined;
 }
 
+/** What is kept unless somebody says otherwise. */
+export const DEFAULT_HISTORY: History = Object.freeze({
+  maxEvents: 50_000,
+  maxBytes: 64 * 1024 * 1024,
+  maxAge: false,
+});
+
 /** Where a backplane puts what it has ordered: the log of one instance. */
 export abstract class LogSink {
   abstract readonly epoch: string;

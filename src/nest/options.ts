@@ -1,10 +1,10 @@
 import { GivenOptions } from '../options.js';
 import { Backplane } from '../backplane/backplane.js';
 import { ARCHIVE_BYTES } from '../backplane/archive.js';
-import { matching } from '../log/matching.js';
-import type { TopicRetention } from '../log/retention.js';
+import { retentionOptions } from '../bus/retention-options.js';
 import { MAX_EVENT_BYTES } from '../log/event-record.js';
-import { type History } from '../log/log-sink.js';
+import { DEFAULT_HISTORY, type History } from '../log/log-sink.js';
+import { checkSchemas, type EventSchemas } from '../log/standard-schema.js';
 import { MemoryBackplane } from '../backplane/memory.backplane.js';
 import type { ConnectionOptions, DeliveryOptions } from '../delivery/options.js';
 
@@ -93,6 +93,14 @@ export interface SseModuleOptions extends SseRouteOptions {
    * @defaultValue a new `MemoryBackplane`, for a single instance
    */
   readonly backplane?: Backplane | undefined;
+  /**
+   * Schemas of events' data, by type (an event without a type is a `message`): Zod, Valibot, ArkType or any
+   * other Standard Schema that is synchronous. `publish` refuses what does not meet them with `BAD_EVENT`,
+   * and publishes what they give back; types without a schema are not checked.
+   *
+   * @defaultValue none
+   */
+  readonly events?: EventSchemas | undefined;
 }
 
 /** {@link SseModuleOptions}, complete, checked and frozen. */
@@ -100,6 +108,7 @@ export interface ResolvedOptions extends DeliveryOptions {
   readonly history: History;
   readonly maxEventBytes: number;
   readonly backplane: Backplane;
+  readonly events?: EventSchemas;
 }
 
 const DEFAULTS: ConnectionOptions = {
@@ -127,7 +136,9 @@ export function resolveOptions(options: SseModuleOptions = {}): ResolvedOptions 
     'maxConnections',
     'drain',
     'backplane',
+    'events',
   ]);
+  const events = checkSchemas(given.get('events'));
   return Object.freeze({
     history: historyOf(given),
     maxEventBytes: given.number('maxEventBytes', MAX_EVENT_BYTES, { least: 1 }),
@@ -135,6 +146,7 @@ export function resolveOptions(options: SseModuleOptions = {}): ResolvedOptions 
     maxConnections: given.number('maxConnections', false, { least: 0, mayBeOff: true }),
     drain: drainOf(given),
     backplane: backplaneOf(given),
+    ...(events && { events }),
   });
 }
 
@@ -172,36 +184,16 @@ function routeOptionsOf(given: GivenOptions, base: ConnectionOptions): Connectio
 function historyOf(options: GivenOptions): History {
   const given = options.nested('history', ['maxEvents', 'maxBytes', 'maxAge', 'topics', 'archive']);
   return Object.freeze({
-    maxEvents: given.number('maxEvents', 50_000, { least: 1 }),
-    maxBytes: given.number('maxBytes', 64 * 1024 * 1024, { least: 1 }),
-    maxAge: given.number('maxAge', false, { least: 1, mayBeOff: true }),
-    topics: topicsOf(given),
+    maxEvents: given.number('maxEvents', DEFAULT_HISTORY.maxEvents, { least: 1 }),
+    maxBytes: given.number('maxBytes', DEFAULT_HISTORY.maxBytes, { least: 1 }),
+    maxAge: given.number('maxAge', DEFAULT_HISTORY.maxAge, { least: 1, mayBeOff: true }),
+    topics: retentionOptions(given),
     archive: Object.freeze({
       maxBytes: given
         .nested('archive', ['maxBytes'])
         .number('maxBytes', ARCHIVE_BYTES, { least: 1 }, Number.MAX_SAFE_INTEGER),
     }),
   });
-}
-
-function topicsOf(history: GivenOptions): readonly TopicRetention[] {
-  const rules = history.get('topics') ?? [];
-  if (!Array.isArray(rules)) throw history.bad('topics', 'an array of { match, … }');
-  return Object.freeze(rules.map((rule, index) => retentionOf(rule, `history.topics[${index}]`)));
-}
-
-function retentionOf(rule: unknown, name: string): TopicRetention {
-  const known = ['match', 'keepFor', 'keepEvents', 'keepLatestPerKey'];
-  const given = new GivenOptions('SseModule', name, rule ?? null, known, `${name}.`);
-  const match = given.get('match');
-  if (typeof match !== 'string')
-    throw given.bad('match', "a topic or a pattern, such as 'user.**'");
-  matching(match);
-  const bound = { least: 1, mayBeOff: true } as const;
-  const keepFor = given.number('keepFor', false, bound, Number.MAX_SAFE_INTEGER);
-  const keepEvents = given.number('keepEvents', false, bound);
-  const keepLatestPerKey = given.boolean('keepLatestPerKey', false);
-  return Object.freeze({ match, keepFor, keepEvents, keepLatestPerKey });
 }
 
 function retryOf(options: GivenOptions): ResolvedOptions['retry'] {

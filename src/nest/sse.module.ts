@@ -5,6 +5,7 @@ import {
   type ConfigurableModuleAsyncOptions,
   ConfigurableModuleBuilder,
   type DynamicModule,
+  Logger,
   Module,
   type OnApplicationShutdown,
   type OnModuleInit,
@@ -57,7 +58,10 @@ export interface SseOptionsFactory {
     {
       provide: Backplane,
       inject: [RESOLVED_OPTIONS],
-      useFactory: ({ backplane }: ResolvedOptions) => backplane,
+      useFactory: ({ backplane }: ResolvedOptions) => {
+        backplane.logger = new Logger(backplane.constructor.name);
+        return backplane;
+      },
     },
     {
       provide: Log,
@@ -81,11 +85,12 @@ export interface SseOptionsFactory {
         turn: TurnScheduler,
         backplane: Backplane,
         { chainOf }: NestInternals,
-        { maxEventBytes, history }: ResolvedOptions,
+        { maxEventBytes, history, events: schemas }: ResolvedOptions,
       ) => {
         const rules = new RetentionRules(history.topics);
         const conceals = await classTransformerConcealment();
-        return new EventBus(log, turn, backplane, chainOf, { maxEventBytes, rules, conceals });
+        const options = { maxEventBytes, rules, conceals, schemas };
+        return new EventBus(log, turn, backplane, chainOf, options);
       },
     },
     {

@@ -1,11 +1,11 @@
-import { Logger } from '@nestjs/common';
+import { type BackplaneLogger, consoleLogger } from '../backplane/backplane-logger.js';
 
 /** Milliseconds in which what cannot be read is one line in the log. */
 const QUIET = 60_000;
 
 /** Whether both connections serve; logs when that changes, once for each outage. */
 export class Availability {
-  readonly #logger = new Logger('RedisBackplane');
+  readonly #logger: BackplaneLogger;
   readonly #where: string;
   #isReadable = false;
   #isWritable = false;
@@ -19,7 +19,8 @@ export class Availability {
    * @param where Redis, for messages
    * @param isLogged whether to log from the beginning, or only when both connections have served
    */
-  constructor(where: string, isLogged: boolean) {
+  constructor(where: string, isLogged: boolean, logger = consoleLogger('RedisBackplane')) {
+    this.#logger = logger;
     this.#where = where;
     this.#isLogged = isLogged;
   }

@@ -20,6 +20,12 @@ import { isPassing, isReply, isUnsent, READ, WRITE } from './script.js';
 const BATCH = 256;
 const BATCH_LENGTH = 1_048_576;
 
+/** Whose bounds hold the log: an instance's own, or, for a publisher outside, those that an instance said last. */
+type Writes = 'as instance' | 'from outside';
+
+/** The same, for the script. */
+const WRITES: Readonly<Record<Writes, number>> = { 'as instance': 1, 'from outside': 2 };
+
 /** One call of the script. */
 interface Run {
   readonly jobs?: readonly Job[];
@@ -35,6 +41,7 @@ interface Run {
 export class Publisher {
   readonly #options: RedisOptions;
   readonly #history: History;
+  readonly #writes: Writes;
   readonly #link: Link;
   readonly #known: LogEnd;
   readonly #availability: Availability;
@@ -46,12 +53,14 @@ export class Publisher {
   constructor(
     options: RedisOptions,
     history: History,
+    writes: Writes,
     link: Link,
     known: LogEnd,
     availability: Availability,
   ) {
     this.#options = options;
     this.#history = history;
+    this.#writes = writes;
     this.#link = link;
     this.#known = known;
     this.#availability = availability;
@@ -197,7 +206,7 @@ export class Publisher {
       ...place,
       ...bounds,
       idempotencyWindow,
-      isWriting ? 1 : 0,
+      isWriting ? WRITES[this.#writes] : 0,
       archiveBytes,
     ];
     const events = jobs.flatMap(({ fields, idempotencyKey, kept }) => [

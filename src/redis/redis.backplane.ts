@@ -5,10 +5,11 @@ import {
   type CatchUpOptions,
   type PublishOptions,
 } from '../backplane/backplane.js';
-import { type History, type LogSink } from '../log/log-sink.js';
+import { DEFAULT_HISTORY, type History, type LogSink } from '../log/log-sink.js';
 import type { Cursor } from '../log/cursor.js';
 import type { EventRecord } from '../log/entry.js';
-import { describeSource, newClient, type Role } from './redis-client.js';
+import type { TopicRetention } from '../log/retention.js';
+import { describeSource, newClient } from './redis-client.js';
 import { LogEnd } from './log-end.js';
 import { Link, within } from './link.js';
 import type { RedisOptions } from './options.js';
@@ -25,9 +26,10 @@ const LAST_PUBLISHES = 250;
 /** What an open backplane consists of. */
 interface Parts {
   readonly publisher: Publisher;
-  readonly tail: Tail;
   readonly links: readonly Link[];
-  readonly watch: Watch;
+  /** Undefined if it only publishes. */
+  readonly tail?: Tail;
+  readonly watch?: Watch;
   readonly availability: Availability;
   readonly known: LogEnd;
   readonly archive: RedisArchive | undefined;
@@ -66,12 +68,7 @@ export class RedisBackplane extends Backplane {
 
   /** @throws SseError `BACKPLANE_UNAVAILABLE` if Redis is away, unless `waitForRedis` says to wait */
   override async open(sink: LogSink, history: History): Promise<void> {
-    if (this.#parts !== undefined) {
-      throw new SseError(
-        'BACKPLANE_BROKEN',
-        'This redisBackplane() is in use already: every application needs one of its own',
-      );
-    }
+    this.#claim();
     const { waitForRedis, source } = this.#options;
     try {
       await new Promise<void>((resolve, reject) => {
@@ -96,6 +93,32 @@ export class RedisBackplane extends Backplane {
     }
   }
 
+  /** One connection, to publish with. Redis may be away: a publish waits `publishTimeout` for it. */
+  override openToPublish(topics?: readonly TopicRetention[]): void {
+    this.#claim();
+    const { source } = this.#options;
+    const availability = new Availability(describeSource(source), true, this.logger);
+    // Nothing is read, so nothing can be out of reach but what is written to.
+    availability.onReadable();
+    const known = new LogEnd();
+    const link = this.#writingLink(
+      availability,
+      () => publisher,
+      () => {},
+    );
+    const history = { ...DEFAULT_HISTORY, topics };
+    const publisher = new Publisher(
+      this.#options,
+      history,
+      'from outside',
+      link,
+      known,
+      availability,
+    );
+    link.open();
+    this.#parts = { publisher, links: [link], availability, known, archive: undefined };
+  }
+
   override async publish(record: EventRecord, options: PublishOptions = {}): Promise<Cursor> {
     if (this.#parts === undefined) throw closedError();
     return this.#parts.publisher.publish(record, options);
@@ -115,7 +138,7 @@ export class RedisBackplane extends Backplane {
     const parts = this.#parts;
     if (parts === undefined) return;
     this.#parts = undefined;
-    parts.watch.close();
+    parts.watch?.close();
     parts.known.catchUps.close();
     if (parts.availability.isConnected) {
       await within(parts.publisher.idle(), LAST_PUBLISHES, '').catch(() => {});
@@ -126,23 +149,31 @@ export class RedisBackplane extends Backplane {
 
   #start(sink: LogSink, history: History, start: Start): Parts {
     const { source, publishTimeout, checkInterval } = this.#options;
-    const availability = new Availability(describeSource(source), this.#options.waitForRedis > 0);
+    const availability = new Availability(
+      describeSource(source),
+      this.#options.waitForRedis > 0,
+      this.logger,
+    );
     const known = new LogEnd();
-    const connect = (role: Role) => () => newClient(source, role);
-    const writing = new Link(connect('publish'), publishTimeout, {
-      onUp: () => void publisher.verify().catch(() => {}),
-      onDown: (error) => {
-        availability.onUnwritable(error);
-        start.onFailure(error);
-      },
-    });
-    const reading = new Link(connect('read'), publishTimeout, {
+    const writing = this.#writingLink(
+      availability,
+      () => publisher,
+      (error) => start.onFailure(error),
+    );
+    const reading = new Link(() => newClient(source, 'read'), publishTimeout, {
       onDown: (error) => {
         availability.onUnreadable(error);
         start.onFailure(error);
       },
     });
-    const publisher = new Publisher(this.#options, history, writing, known, availability);
+    const publisher = new Publisher(
+      this.#options,
+      history,
+      'as instance',
+      writing,
+      known,
+      availability,
+    );
     const tail = new Tail(sink, history, reading, publisher, known, {
       onCaughtUp: () => {
         availability.onReadable();
@@ -160,5 +191,31 @@ export class RedisBackplane extends Backplane {
     reading.open();
     void tail.run();
     return { publisher, tail, links: [writing, reading], watch, availability, known, archive };
+  }
+
+  #writingLink(
+    availability: Availability,
+    publisher: () => Publisher,
+    onFailure: (error: Error) => void,
+  ): Link {
+    const { source, publishTimeout } = this.#options;
+    return new Link(() => newClient(source, 'publish'), publishTimeout, {
+      onUp: () =>
+        void publisher()
+          .verify()
+          .catch(() => {}),
+      onDown: (error) => {
+        availability.onUnwritable(error);
+        onFailure(error);
+      },
+    });
+  }
+
+  #claim(): void {
+    if (this.#parts === undefined) return;
+    throw new SseError(
+      'BACKPLANE_BROKEN',
+      'This redisBackplane() is in use already: every application needs one of its own',
+    );
   }
 }

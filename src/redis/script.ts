@@ -6,9 +6,10 @@ import type { RedisClient } from './redis-client.js';
  * Everything that is written, in one step. KEYS: the log's state (a hash), the log (a stream), and one key
  * for each event that is named by an idempotency key. ARGV: the random digits of an epoch; the place
  * (epoch, offset, id) that the caller knows; how many events, milliseconds (0: any) and bytes to keep; the
- * idempotency window; whether to find out if Redis lets itself be written to; bytes of all kept topics together;
- * then for each event whether it is named, its header, its data, and what is kept of it (see ARCHIVE_SCRIPT).
- * Without events it only looks.
+ * idempotency window; what to do if Redis lets itself be written to (0: only look; 1: write, what to keep as
+ * well; 2: write, and keep what an instance said last, if any did: publishers have no say in it); bytes of all
+ * kept topics together; then for each event whether it is named, its header, its data, and what is kept of it
+ * (see ARCHIVE_SCRIPT).
  *
  * A new epoch begins when there is none, or when the state is behind what the caller knows, or differs:
  * then events that were handed out are gone. It is greater than both epochs, whatever the clock says, so
@@ -26,15 +27,24 @@ import type { RedisClient } from './redis-client.js';
  * follows right after the events, and nothing that comes later (trimming) can fail the publish: it is
  * reported beside it.
  */
-const SCRIPT = `
+export const SCRIPT = `
 local meta, log = KEYS[1], KEYS[2]
 local known_e, known_n, known_i = ARGV[2], tonumber(ARGV[3]), ARGV[4]
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local state = redis.call('HMGET', meta, 'e', 'n', 'i', 'b', 'ab')
+local state = redis.call('HMGET', meta, 'e', 'n', 'i', 'b', 'ab', 'k', 'v')
+if state[7] and state[7] ~= '1' then
+  return redis.error_reply('NESVERSION ' .. meta .. ' is of version ' .. state[7] .. ' of the contract, and this is version 1')
+end
 local e, n, i, b = state[1], tonumber(state[2]), state[3], tonumber(state[4])
 local archive_bytes = tonumber(state[5]) or 0
 local prefix = string.match(meta, '^(.*):meta$')
+local max_events, max_age, max_bytes, max_archive_bytes = ARGV[5], ARGV[6], ARGV[7], ARGV[10]
+local bounds = table.concat({ max_events, max_age, max_bytes, max_archive_bytes }, ' ')
+local BOUNDS = '^(%d+) (%d+) (%d+) (%d+)$'
+if ARGV[9] == '2' and string.match(state[6] or '', BOUNDS) then
+  max_events, max_age, max_bytes, max_archive_bytes = string.match(state[6], BOUNDS)
+end
 
 local function archive_key(kind, epoch, topic)
   return prefix .. ':' .. kind .. ':' .. epoch .. (topic and ':' .. topic or '')
@@ -73,7 +83,10 @@ if not (e and n and i) or n >= 2^53 - #ARGV or is_behind() then
   redis.call('XTRIM', log, 'MAXLEN', 0)
   begin()
 end
-if ARGV[9] == '1' or #ARGV > 10 then redis.call('HSET', meta, 'n', string.format('%.0f', n)) end
+if ARGV[9] ~= '0' then
+  redis.call('HSET', meta, 'n', string.format('%.0f', n), 'v', 1)
+  if ARGV[9] == '1' and state[6] ~= bounds then redis.call('HSET', meta, 'k', bounds) end
+end
 
 local added = false
 
@@ -139,13 +152,14 @@ for a = 11, #ARGV, 4 do
 end
 
 if added then
-  local max_bytes, measure = tonumber(ARGV[7]), false
+  local measure = false
+  max_bytes = tonumber(max_bytes)
   if b > max_bytes / 16 then b, measure = 0, true end
   redis.call('HSET', meta, 'n', string.format('%.0f', n), 'i', i, 'b', b, 'ab', archive_bytes)
-  trim_archive(tonumber(ARGV[10]))
-  try('XTRIM', log, 'MAXLEN', '~', ARGV[5])
-  if ARGV[6] ~= '0' then
-    try('XTRIM', log, 'MINID', '~', string.format('%.0f', now - ARGV[6]))
+  trim_archive(tonumber(max_archive_bytes))
+  try('XTRIM', log, 'MAXLEN', '~', max_events)
+  if max_age ~= '0' then
+    try('XTRIM', log, 'MINID', '~', string.format('%.0f', now - max_age))
   end
   local used = measure and redis.pcall('MEMORY', 'USAGE', log, 'SAMPLES', 0)
   local length = type(used) == 'number' and used > max_bytes and try('XLEN', log)

@@ -7,6 +7,7 @@ import {
 } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { INestApplication } from '@nestjs/common';
+import type { Jsonify } from '../log/json.js';
 import { EventQueue, type ReceivedEvent } from './event-queue.js';
 import { StreamReader } from './stream-reader.js';
 
@@ -24,7 +25,7 @@ export interface ConnectSseOptions {
 
 /** The events of `Events` as a client gets them. */
 type Received<Events extends object> = {
-  [Type in keyof Events & string]: ReceivedEvent<Type, Events[Type]>;
+  [Type in keyof Events & string]: ReceivedEvent<Type, Jsonify<Events[Type]>>;
 }[keyof Events & string];
 
 /** A connected client: an async iterator of events, which ends when the response does. */
@@ -100,8 +101,8 @@ export class SseTestClient<
    */
   async next<Type extends keyof Events & string>(
     type?: Type,
-  ): Promise<ReceivedEvent<Type, Events[Type]>> {
-    return (await this.#queue.next(type)) as ReceivedEvent<Type, Events[Type]>;
+  ): Promise<ReceivedEvent<Type, Jsonify<Events[Type]>>> {
+    return (await this.#queue.next(type)) as ReceivedEvent<Type, Jsonify<Events[Type]>>;
   }
 
   /** The next `count` events. */

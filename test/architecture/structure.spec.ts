@@ -64,6 +64,8 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   'index.ts': ['nest', 'delivery', 'bus', 'reader', 'backplane', 'log', 'wire', 'errors.ts'],
   redis: ['backplane', 'log', 'wire', 'options.ts', 'errors.ts'],
   sqlite: ['backplane', 'log', 'wire', 'options.ts', 'errors.ts'],
+  publisher: ['bus', 'backplane', 'log', 'options.ts', 'errors.ts'],
+  swagger: [],
   testing: ['backplane', 'wire', 'log', 'errors.ts'],
   client: [],
 };
@@ -80,8 +82,10 @@ const PACKAGES: Readonly<Record<string, RegExp>> = {
   delivery: /^(rxjs|node:(http|http2|net)|@nestjs\/common)$/,
   nest: /^(rxjs|node:.*|@nestjs\/(common|core)(\/.*)?|class-transformer\/.*)$/,
   'index.ts': /^$/,
-  redis: /^(ioredis|rxjs|node:.*|@nestjs\/common)$/,
+  redis: /^(ioredis|rxjs|node:.*)$/,
   sqlite: /^(node:.*|@nestjs\/common)$/,
+  publisher: /^$/,
+  swagger: /^$/,
   client: /^(react|rxjs)$/,
   testing: /^(eventsource-parser|rxjs|node:.*|@nestjs\/common|@jest\/globals)$/,
 };
@@ -172,7 +176,7 @@ describe('the sources', () => {
       if (/@ts-|eslint-disable|\bTODO\b|\bFIXME\b/.test(text)) wrong.push(`${path}: suppressed`);
       if (
         path.endsWith('/index.ts') &&
-        !/^(testing|redis|sqlite|client(\/\w+)?)\/index/.test(path)
+        !/^(testing|redis|sqlite|publisher|swagger|client(\/\w+)?)\/index/.test(path)
       ) {
         wrong.push(`${path}: barrel`);
       }

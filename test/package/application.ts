@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { Controller, type MessageEvent, Module, Sse } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { type Backplane, EventBus, SseConnections, SseModule } from 'nestjs-event-stream';
+import { createPublisher, type EventPublisher } from 'nestjs-event-stream/publisher';
 import { redisBackplane } from 'nestjs-event-stream/redis';
 import { sqliteBackplane } from 'nestjs-event-stream/sqlite';
 import { connectSse } from 'nestjs-event-stream/testing';
@@ -36,6 +37,10 @@ class ApplicationModule {}
 
 export function distributed(url: string): Backplane {
   return redisBackplane({ url });
+}
+
+export function outside(url: string): EventPublisher<Events> {
+  return createPublisher<Events>(redisBackplane({ url }));
 }
 
 async function main(): Promise<void> {

@@ -53,6 +53,7 @@ function publisherOf(redis: FakeRedis): (text: string, idempotencyKey?: string) 
   const publisher = new Publisher(
     options,
     history,
+    'as instance',
     link,
     new LogEnd(),
     new Availability('Redis', false),

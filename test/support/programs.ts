@@ -25,6 +25,11 @@ export const NGINX: Program = {
   install: 'on Debian and Ubuntu: apt-get install nginx',
 };
 
+export const PYTHON: Program = {
+  names: ['python3'],
+  install: 'on Debian and Ubuntu: apt-get install python3',
+};
+
 /** The path of the first of these programs that is on the PATH. */
 export function findProgram(names: readonly string[]): string | undefined {
   const folders = (process.env['PATH'] ?? '').split(delimiter).filter((folder) => folder !== '');

@@ -1,3 +1,4 @@
+import { Logger } from '@nestjs/common';
 import type { Backplane, Cursor, History, PublishOptions } from 'nestjs-event-stream';
 import { redisBackplane, type RedisBackplaneOptions } from 'nestjs-event-stream/redis';
 import { RecordingSink } from '../../../src/testing/recording-sink.js';
@@ -11,6 +12,7 @@ export class Replica {
 
   private constructor(options: RedisBackplaneOptions) {
     this.backplane = redisBackplane({ publishTimeout: 1_000, checkInterval: 100, ...options });
+    this.backplane.logger = new Logger('RedisBackplane');
   }
 
   static async open(

@@ -1,0 +1,95 @@
+import type { Backplane, PublishOptions } from '../backplane/backplane.js';
+import { consoleLogger } from '../backplane/backplane-logger.js';
+import { Publication } from '../bus/publication.js';
+import { checkPublishOptions } from '../bus/publish-options.js';
+import { retentionOptions } from '../bus/retention-options.js';
+import type { Cursor } from '../log/cursor.js';
+import type { NewEvent } from '../log/event.js';
+import { checkTopics, MAX_EVENT_BYTES, toRecord } from '../log/event-record.js';
+import type { TopicRetention } from '../log/retention.js';
+import { checkSchemas, type EventSchemas, validated } from '../log/standard-schema.js';
+import { GivenOptions } from '../options.js';
+
+export type { Backplane, PublishOptions } from '../backplane/backplane.js';
+export type { BackplaneLogger } from '../backplane/backplane-logger.js';
+export type { Cursor } from '../log/cursor.js';
+export type { NewEvent } from '../log/event.js';
+export type { TopicRetention } from '../log/retention.js';
+export type { EventSchemas, StandardSchema } from '../log/standard-schema.js';
+export { SseError, type SseErrorCode } from '../errors.js';
+
+/** Publishes to an application's topics from a process that is not one of its instances. */
+export interface EventPublisher<Events extends object = Record<string, unknown>> {
+  /**
+   * As `EventBus.publish`, with the same checks (but class-transformer's) and the same errors: resolves with the event's cursor once
+   * it is kept; never throws; a failure that nobody awaits goes to the console.
+   */
+  publish(
+    topics: string | readonly string[],
+    event: NewEvent<Events>,
+    options?: PublishOptions,
+  ): Promise<Cursor>;
+  /** Ends the connection, after what is on its way; a process can end only then. Can be called twice. */
+  close(): Promise<void>;
+}
+
+/** Options of `createPublisher()`: what its events have to be, and where they are kept, as the instances have it. */
+export interface PublisherOptions {
+  /**
+   * Schemas of the data, as `events` of `SseModule.forRoot()`.
+   *
+   * @defaultValue none
+   */
+  readonly events?: EventSchemas | undefined;
+  /**
+   * `topics`: which topics are kept beyond the log, as `history.topics` of `SseModule.forRoot()`. An event of a
+   * topic that no rule names here is not in the archive, whatever the instances have.
+   *
+   * @defaultValue `{ topics: [] }`
+   */
+  readonly history?: { readonly topics?: readonly TopicRetention[] | undefined } | undefined;
+  /**
+   * Bytes of an event's data, as `maxEventBytes` of `SseModule.forRoot()`.
+   *
+   * @defaultValue 1_048_576
+   */
+  readonly maxEventBytes?: number | undefined;
+}
+
+/**
+ * A publisher for workers, scripts and functions: without Nest, and without reading anything. `Events` maps
+ * event types to their data. How large log and archive may be is for the instances to say; which topics the
+ * archive keeps is said by who publishes, so `history.topics` has to be theirs.
+ *
+ * @param backplane one of its own, with the `key` that the instances have
+ * @throws SseError `BAD_OPTION` for a backplane that reaches no other process; `BAD_TOPIC` for a pattern in
+ *   `history.topics` that is none; `BACKPLANE_BROKEN` for a backplane in use
+ * @example const publisher = createPublisher<Events>(redisBackplane({ url }));
+ */
+export function createPublisher<Events extends object = Record<string, unknown>>(
+  backplane: Backplane,
+  options: PublisherOptions = {},
+): EventPublisher<Events> {
+  const given = new GivenOptions('createPublisher()', 'options', options, [
+    'events',
+    'history',
+    'maxEventBytes',
+  ]);
+  const schemas = checkSchemas(given.get('events'));
+  const topics = retentionOptions(given.nested('history', ['topics']));
+  const maxBytes = given.number('maxEventBytes', MAX_EVENT_BYTES, { least: 1 });
+  const logger = consoleLogger('createPublisher');
+  backplane.openToPublish(topics);
+  const publish = async (topics: unknown, event: unknown, publishing?: PublishOptions) => {
+    const record = toRecord(checkTopics(topics), validated(schemas, event), { maxBytes });
+    checkPublishOptions('publisher.publish()', publishing);
+    return backplane.publish(record, publishing);
+  };
+  return {
+    publish: (topics, event, options) =>
+      new Publication(publish(topics, event, options), (error) =>
+        logger.error(`A publish that nobody awaited failed: ${String(error)}`),
+      ),
+    close: () => backplane.close(),
+  };
+}

@@ -1,0 +1,98 @@
+import { afterEach, describe, expect, it } from '@jest/globals';
+import type { INestApplication } from '@nestjs/common';
+import { Test } from '@nestjs/testing';
+import { z } from 'zod';
+import { EventBus, type EventSchemas, type SseEvent, SseModule } from 'nestjs-event-stream';
+import { createPublisher } from 'nestjs-event-stream/publisher';
+import { redisBackplane } from 'nestjs-event-stream/redis';
+
+/** A schema of no library: it refuses negative numbers. */
+const positive: EventSchemas[string] = {
+  '~standard': {
+    version: 1,
+    vendor: 'test',
+    validate: (value) =>
+      Number(value) > 0 ? { value } : { issues: [{ message: 'is not positive' }] },
+  },
+};
+
+const slow: EventSchemas[string] = {
+  '~standard': { version: 1, vendor: 'test', validate: (value) => Promise.resolve({ value }) },
+};
+
+describe('schemas of events', () => {
+  let app: INestApplication | undefined;
+
+  afterEach(() => app?.close());
+
+  async function busWith(events: EventSchemas): Promise<EventBus> {
+    const module = await Test.createTestingModule({
+      imports: [SseModule.forRoot({ events })],
+    }).compile();
+    app = module.createNestApplication();
+    await app.init();
+    return app.get(EventBus);
+  }
+
+  it('refuse data, naming the path and what is wrong', async () => {
+    const bus = await busWith({
+      price: z.object({ items: z.array(z.object({ cents: z.number() })) }),
+      message: positive,
+    });
+    const data = { items: [{ cents: 1 }, { cents: 'many' }] };
+    await expect(bus.publish('a', { type: 'price', data })).rejects.toMatchObject({
+      code: 'BAD_EVENT',
+      message: expect.stringMatching(/'price'.*data\.items\.1\.cents: .*number/) as unknown,
+    });
+    for (const type of [undefined, '']) {
+      await expect(bus.publish('a', { type, data: -1 })).rejects.toMatchObject({
+        code: 'BAD_EVENT',
+        message: "The event 'message' does not meet its schema: data: is not positive",
+      });
+    }
+    await expect(bus.publish('a', { type: 'toString', data: -1 })).resolves.toMatch(/\.1$/);
+  });
+
+  it('give back what is published', async () => {
+    const bus = await busWith({
+      price: z.object({ cents: z.number(), unit: z.string().default('c') }),
+    });
+    const received: SseEvent[] = [];
+    bus.stream('a').subscribe((event) => received.push(event));
+    await bus.publish('a', { type: 'price', data: { cents: 1, secret: 'x' }, key: 'k' });
+    await new Promise(setImmediate);
+    await new Promise(setImmediate);
+    expect(received.map(({ type, data }) => ({ type, data }))).toEqual([
+      { type: 'price', data: { cents: 1, unit: 'c' } },
+    ]);
+  });
+
+  it('are synchronous, so that events keep their order', async () => {
+    const bus = await busWith({ price: slow });
+    await expect(bus.publish('a', { type: 'price', data: 1 })).rejects.toMatchObject({
+      code: 'BAD_EVENT',
+      message: expect.stringContaining('asynchronous') as unknown,
+    });
+  });
+
+  it('are refused at the start if they are none', async () => {
+    const events = { price: { parse: () => 1 } } as unknown as EventSchemas;
+    await expect(busWith(events)).rejects.toMatchObject({
+      code: 'BAD_OPTION',
+      message: expect.stringContaining('events.price') as unknown,
+    });
+    expect(() =>
+      createPublisher(redisBackplane({ url: 'redis://127.0.0.1:1' }), { events }),
+    ).toThrow('events.price');
+  });
+
+  it('are those of a publisher, too', async () => {
+    const backplane = redisBackplane({ url: 'redis://127.0.0.1:1', publishTimeout: 100 });
+    backplane.logger = { log: () => {}, warn: () => {}, error: () => {} };
+    const publisher = createPublisher(backplane, { events: { price: positive } });
+    await expect(publisher.publish('a', { type: 'price', data: -1 })).rejects.toMatchObject({
+      code: 'BAD_EVENT',
+    });
+    await publisher.close();
+  });
+});
