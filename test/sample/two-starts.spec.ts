@@ -1,3 +1,5 @@
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { connectSse } from 'nestjs-event-stream/testing';
 import { describeWith, REDIS_SERVER } from '../support/programs.js';
@@ -34,9 +36,11 @@ describeWith(redis, 'npm start and npm run start:cluster, at once in one checkou
 
   it('an instance of the cluster finds its files while the other one is built once more', async () => {
     const url = await addressOf(cluster);
+    const builds = () => readdirSync(join(copy.folder, 'build')).length;
+    const before = builds();
     const again = new Running('npm', ['start'], copy.folder, { PORT: '0' });
     try {
-      await again.prints(/> /);
+      await until('it is being built', () => builds() > before, 30_000);
       await fetch(`${url}/kill/A`, { method: 'POST' });
       await cluster.prints(/Instance A has ended/);
       await until('instance A is back', async () => (await instanceAt(url)) === 'A', 30_000);

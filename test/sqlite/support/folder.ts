@@ -8,7 +8,8 @@ import { join } from 'node:path';
 export function temporaryPaths(): (name?: string) => string {
   const folders: string[] = [];
   afterEach(async () => {
-    for (const folder of folders.splice(0)) await rm(folder, { recursive: true, force: true });
+    for (const folder of folders.splice(0))
+      await rm(folder, { recursive: true, force: true, maxRetries: 5 });
   });
   return (name = 'events.db') => {
     const folder = mkdtempSync(join(tmpdir(), 'sqlite-'));
