@@ -72,7 +72,7 @@ export class Chromium {
     const closed = once(this.#process, 'close');
     this.#process.kill();
     await closed;
-    rmSync(this.#profile, { recursive: true, force: true, maxRetries: 5 });
+    rmSync(this.#profile, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
   }
 
   #take(answer: Answer): void {
