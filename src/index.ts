@@ -1,7 +1,14 @@
 export { EventBus, EventBus as SseEventBus } from './bus/event-bus.js';
 export { matching, type TopicMatcher } from './log/matching.js';
 export type { SnapshotReason, StreamOptions } from './reader/stream-options.js';
-export type { ConnectionInfo, EndReason, LateError } from './delivery/connection-info.js';
+export type {
+  ConnectionInfo,
+  EndedConnection,
+  EndReason,
+  LateError,
+} from './delivery/connection-info.js';
+export type { Identity } from './delivery/identity.js';
+export type { ConnectionTarget } from './delivery/orders.js';
 export { SseConnections } from './delivery/sse-connections.js';
 export { SseError, type SseErrorCode } from './errors.js';
 export {
@@ -25,6 +32,8 @@ export type { Cursor } from './log/cursor.js';
 export type { EventRecord } from './log/entry.js';
 export type { AnyEvents, GapData, GapReason, NewEvent, SseEvent } from './log/event.js';
 export { MemoryBackplane } from './backplane/memory.backplane.js';
+export type { Identify } from './nest/identification.js';
+export { SseConnection } from './nest/sse-connection.js';
 export type { SseModuleOptions } from './nest/options.js';
 export { SseModule, type SseOptionsFactory } from './nest/sse.module.js';
 export { isSseRoute } from './nest/http-context.js';

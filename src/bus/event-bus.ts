@@ -3,6 +3,7 @@ import { Observable, type Subscriber } from 'rxjs';
 import { renderError } from '../errors.js';
 import type { Backplane, PublishOptions } from '../backplane/backplane.js';
 import type { Cursor } from '../log/cursor.js';
+import type { EventRecord } from '../log/entry.js';
 import type { AnyEvents, NewEvent, SseEvent } from '../log/event.js';
 import type { Concealment } from '../log/json-faults.js';
 import type { Log } from '../log/log.js';
@@ -138,6 +139,21 @@ export class EventBus<Events extends object = object> {
     return stream as Observable<SseEvent<Events>>;
   }
 
+  /** @internal Puts an entry of this package itself into the log, for every instance. */
+  async publishInternal(topic: string, data: object): Promise<Cursor> {
+    return this.#order(toRecord([topic], { data }));
+  }
+
+  /** @internal The entries of this package itself under one topic, from now on; a gap is an event of type `gap`. */
+  follow(topic: string): Observable<SseEvent> {
+    const selection = { topics: [topic], plan: planStream({}) };
+    return new Observable((subscriber) => {
+      const stream = new StreamSubscription(this.#context, this.#turn, selection, subscriber);
+      stream.openAlone();
+      return () => stream.close();
+    });
+  }
+
   /** @internal Resolves when the publishes that are under way have come to their end, whichever. */
   async settled(): Promise<void> {
     await Promise.allSettled(this.#underWay);
@@ -216,6 +232,10 @@ export class EventBus<Events extends object = object> {
       conceals: this.#context.conceals,
     });
     if (options !== undefined) checkPublishOptions(options);
+    return this.#order(record, options);
+  }
+
+  #order(record: EventRecord, options?: PublishOptions): Promise<Cursor> {
     const publication = this.#backplane.publish(record, options);
     this.#underWay.add(publication);
     const forget = () => this.#underWay.delete(publication);

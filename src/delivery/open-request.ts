@@ -1,3 +1,4 @@
+import type { StreamPosition } from '../log/cursor.js';
 import type { HttpResponse } from './http.js';
 
 /** One open response, as who opens it describes it. */
@@ -11,6 +12,8 @@ export interface OpenRequest {
   readonly path: string;
   readonly remoteAddress: string;
   readonly lastEventId: string | undefined;
+  /** Where the log was before the first guard was asked: it was let in by what was known then. */
+  readonly arrival: StreamPosition;
   /** Whether nobody further out waits for what the handler's Observable does. */
   readonly isOutermost: boolean;
 }
