@@ -1,3 +1,4 @@
+export type { EventOptions } from './bus/event-bus.js';
 export { EventBus, EventBus as SseEventBus } from './bus/event-bus.js';
 export { matching, type TopicMatcher } from './log/matching.js';
 export type { SnapshotReason, StreamOptions } from './reader/stream-options.js';
@@ -29,7 +30,7 @@ export {
 } from './backplane/archive.js';
 export type { CaughtUpData, ReadyData } from './reader/announcements.js';
 export type { Cursor } from './log/cursor.js';
-export type { EventRecord } from './log/entry.js';
+export type { EventRecord, ExceptedClients } from './log/entry.js';
 export type { AnyEvents, GapData, GapReason, NewEvent, SseEvent } from './log/event.js';
 export { MemoryBackplane } from './backplane/memory.backplane.js';
 export type { Identify } from './nest/identification.js';

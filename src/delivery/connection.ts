@@ -1,5 +1,6 @@
 import type { Reader } from '../reader/reader.js';
 import type { Outlet, Output, ConnectionPort } from '../reader/sink.js';
+import type { ExceptedClients } from '../log/entry.js';
 import type { SseEvent } from '../log/event.js';
 import type { Task } from '../log/turn-scheduler.js';
 import { encodeFrame } from '../wire/frame.js';
@@ -120,6 +121,11 @@ export class Connection implements ConnectionPort, Task {
     if (this.#identity?.isExpiredAt(Date.now()) === true) this.end('expired');
     else this.#endIfOrdered();
     return !this.isEnded;
+  }
+
+  isExcepted({ connection, owner }: ExceptedClients): boolean {
+    if (owner !== undefined && this.#identity?.owner === owner) return true;
+    return connection !== undefined && connection === this.id;
   }
 
   /** Ends it if an order means it, and it was opened before. */

@@ -76,6 +76,18 @@ describeWith(REDIS_SERVER, 'what instances that share a Redis tell each other', 
     },
   );
 
+  it('leaves out the sender of an event on both', async () => {
+    const [one, two] = [await start(), await start()];
+    const ada = [await connect(one, 'a', 'ada'), await connect(two, 'a', 'ada')];
+    const grace = [await connect(one, 'a', 'grace'), await connect(two, 'a', 'grace')];
+    await one.get(EventBus).publish('a', { data: 'hers' }, { except: { owner: 'ada' } });
+    await one.get(EventBus).publish('a', { data: 'all' });
+    for (const client of ada) expect((await client.next()).data).toBe('all');
+    for (const client of grace) {
+      expect((await client.take(2)).map(({ data }) => data)).toEqual(['hers', 'all']);
+    }
+  });
+
   it('ends one connection by the id that it has on another instance', async () => {
     const [one, two] = [await start(), await start()];
     const [first, second] = [await connect(one, 'a', 'ada'), await connect(two, 'a', 'ada')];
