@@ -16,7 +16,7 @@ class Routes {
 
   @Sse('mapped')
   mapped(): Observable<MessageEvent> {
-    return this.bus.stream('room').pipe(map((event) => ({ ...event, data: `${event.data}` })));
+    return this.bus.stream('room').pipe(map((event) => ({ ...event })));
   }
 }
 
