@@ -22,6 +22,7 @@ import {
   SseConnection,
   SseConnections,
 } from 'nestjs-event-stream';
+import { turns } from '../reader/recording-connection.js';
 import { eachAdapter } from '../support/each-adapter.js';
 import { until } from '../support/until.js';
 
@@ -256,6 +257,7 @@ eachAdapter((bench) => {
     await until('its handler was asked', () => asked.length === 1);
     await connections.closeEverywhere({ topic: 'a' });
     await connections.closeEverywhere({ topic: 'b' });
+    await turns();
     handler.release();
     await (
       await connecting
