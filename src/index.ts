@@ -1,7 +1,15 @@
+export type { EventOptions } from './bus/event-bus.js';
 export { EventBus, EventBus as SseEventBus } from './bus/event-bus.js';
 export { matching, type TopicMatcher } from './log/matching.js';
 export type { SnapshotReason, StreamOptions } from './reader/stream-options.js';
-export type { ConnectionInfo, EndReason, LateError } from './delivery/connection-info.js';
+export type {
+  ConnectionInfo,
+  EndedConnection,
+  EndReason,
+  LateError,
+} from './delivery/connection-info.js';
+export type { Identity } from './delivery/identity.js';
+export type { ConnectionTarget } from './delivery/orders.js';
 export { SseConnections } from './delivery/sse-connections.js';
 export { SseError, type SseErrorCode } from './errors.js';
 export {
@@ -23,11 +31,13 @@ export {
 } from './backplane/archive.js';
 export type { CaughtUpData, ReadyData } from './reader/announcements.js';
 export type { Cursor } from './log/cursor.js';
-export type { EventRecord } from './log/entry.js';
+export type { EventRecord, ExceptedClients } from './log/entry.js';
 export type { AnyEvents, GapData, GapReason, NewEvent, SseEvent } from './log/event.js';
 export type { Jsonify } from './log/json.js';
 export type { EventSchemas, StandardSchema } from './log/standard-schema.js';
 export { MemoryBackplane } from './backplane/memory.backplane.js';
+export type { Identify } from './nest/identification.js';
+export { SseConnection } from './nest/sse-connection.js';
 export type { SseModuleOptions, SseRouteOptions } from './nest/options.js';
 export { NativeSse, SseOptions } from './nest/route.decorators.js';
 export { SseEvents, type EventShape, type EventShapes } from './nest/sse-events.decorator.js';

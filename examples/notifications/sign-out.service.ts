@@ -5,7 +5,7 @@ import { SseConnections } from 'nestjs-event-stream';
 export class SignOut {
   constructor(private readonly connections: SseConnections) {}
 
-  closeStreamsOf(userId: string): number {
-    return this.connections.close(({ topics }) => topics.includes(`user.${userId}`));
+  closeStreamsOf(userId: string): Promise<void> {
+    return this.connections.closeEverywhere({ owner: userId });
   }
 }

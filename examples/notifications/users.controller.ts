@@ -16,7 +16,7 @@ export class UsersController {
   }
 
   @Post('sign-out')
-  leave(@Param('id') id: string): { closed: number } {
-    return { closed: this.signOut.closeStreamsOf(id) };
+  async leave(@Param('id') id: string): Promise<void> {
+    await this.signOut.closeStreamsOf(id);
   }
 }

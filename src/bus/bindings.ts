@@ -7,6 +7,11 @@ export type ChainOf = (subscriber: object) => Iterable<object>;
 /** One for all buses of the process: Node never lets go of a storage that was used. */
 const current = new AsyncLocalStorage<Binding>();
 
+/** The connection that the caller works for, of whichever application. */
+export function currentConnection(): ConnectionPort | undefined {
+  return current.getStore()?.connection;
+}
+
 /** A connection, as what a handler does for it finds it. */
 export class Binding {
   readonly connection: ConnectionPort;

@@ -3,6 +3,7 @@ import { Observable, type Subscriber } from 'rxjs';
 import { renderError } from '../errors.js';
 import type { Backplane, PublishOptions } from '../backplane/backplane.js';
 import type { Cursor } from '../log/cursor.js';
+import type { EventRecord, ExceptedClients } from '../log/entry.js';
 import type { AnyEvents, NewEvent, SseEvent } from '../log/event.js';
 import type { Concealment } from '../log/json-faults.js';
 import type { Log } from '../log/log.js';
@@ -11,10 +12,10 @@ import { JoinedFramesCache } from '../wire/joined-frames.js';
 import { checkTopics, MAX_EVENT_BYTES, toRecord } from '../log/event-record.js';
 import { type EventSchemas, validated } from '../log/standard-schema.js';
 import { TopicMatcher } from '../log/matching.js';
+import { GivenOptions } from '../options.js';
 import { RetentionRules } from '../log/retention.js';
 import { type Binding, Bindings, type ChainOf } from './bindings.js';
 import { Publication } from './publication.js';
-import { checkPublishOptions } from './publish-options.js';
 import { returningRoute } from './returned-streams.js';
 import { type Selection, StreamSubscription } from './stream-subscription.js';
 import type { ReaderContext } from '../reader/reader-context.js';
@@ -35,6 +36,15 @@ interface EventBusOptions {
   /** What class-transformer would keep back of what is published. */
   readonly conceals?: Concealment | undefined;
   readonly schemas?: EventSchemas | undefined;
+}
+
+/** Beside what the backplane is told: who does not get the event. */
+export interface EventOptions extends PublishOptions {
+  /**
+   * Everybody but these: the connections of an owner, or one connection, on whichever instance they are. Their cursors
+   * move on all the same. It is for clients of `@Sse()` handlers; a subscriber of your own gets it.
+   */
+  readonly except?: ExceptedClients | undefined;
 }
 
 /**
@@ -114,7 +124,7 @@ export class EventBus<Events extends object = object> {
   publish(
     topics: string | readonly string[],
     event: NewEvent<Published<Events>>,
-    options?: PublishOptions,
+    options?: EventOptions,
   ): Promise<Cursor> {
     return new Publication(this.#publish(topics, event, options), (error) =>
       this.#logger.error('A publish that nobody awaited failed', renderError(error)),
@@ -141,6 +151,21 @@ export class EventBus<Events extends object = object> {
       this.#open(selection, subscriber, madeFor),
     );
     return stream as Observable<SseEvent<Events>>;
+  }
+
+  /** @internal Puts an entry of this package itself into the log, for every instance. */
+  async publishInternal(topic: string, data: object): Promise<Cursor> {
+    return this.#order(toRecord([topic], { data }));
+  }
+
+  /** @internal The entries of this package itself under one topic, from now on; a gap is an event of type `gap`. */
+  follow(topic: string): Observable<SseEvent> {
+    const selection = { topics: [topic], plan: planStream({}) };
+    return new Observable((subscriber) => {
+      const stream = new StreamSubscription(this.#context, this.#turn, selection, subscriber);
+      stream.openAlone();
+      return () => stream.close();
+    });
   }
 
   /** @internal Resolves when the publishes that are under way have come to their end, whichever. */
@@ -215,12 +240,17 @@ export class EventBus<Events extends object = object> {
     return new KeptHistory(archive, pages, rules);
   }
 
-  async #publish(topics: unknown, event: unknown, options?: PublishOptions): Promise<Cursor> {
+  async #publish(topics: unknown, event: unknown, options?: EventOptions): Promise<Cursor> {
     const record = toRecord(checkTopics(topics), validated(this.#schemas, event), {
       maxBytes: this.#maxEventBytes,
       conceals: this.#context.conceals,
     });
-    checkPublishOptions('bus.publish()', options);
+    if (options === undefined) return this.#order(record);
+    const except = exceptedBy(options);
+    return this.#order(except === undefined ? record : { ...record, except }, options);
+  }
+
+  #order(record: EventRecord, options?: PublishOptions): Promise<Cursor> {
     const publication = this.#backplane.publish(record, options);
     this.#underWay.add(publication);
     const forget = () => this.#underWay.delete(publication);
@@ -235,6 +265,24 @@ export class EventBus<Events extends object = object> {
 }
 
 /** @throws SseError `BAD_OPTION` */
+function exceptedBy(options: EventOptions): ExceptedClients | undefined {
+  const known = ['idempotencyKey', 'except'];
+  const given = new GivenOptions('bus.publish()', 'options', options, known);
+  const key = given.get('idempotencyKey');
+  if (key !== undefined && typeof key !== 'string') throw given.bad('idempotencyKey', 'a string');
+  if (!given.has('except')) return undefined;
+  const except = given.nested('except', ['connection', 'owner']);
+  const names = ['connection', 'owner'].filter((name) => except.has(name));
+  if (names.length === 0) throw given.bad('except', '{ connection } or { owner }');
+  return Object.freeze(Object.fromEntries(names.map((name) => [name, nameIn(except, name)])));
+}
+
+function nameIn(except: GivenOptions, name: string): string {
+  const value = except.get(name);
+  if (typeof value === 'string' && value !== '') return value;
+  throw except.bad(name, 'a non-empty string');
+}
+
 /** Whether streams may join that only their async context ties to this connection. */
 function mayHost({ isEnded, reader }: ConnectionPort): boolean {
   return !isEnded && reader?.isHost !== false;

@@ -1,3 +1,4 @@
+import type { ClientIdentity } from './identity.js';
 import type { OpenRequest } from './open-request.js';
 
 /** Why a connection ended: see {@link EndReason}. */
@@ -8,6 +9,7 @@ export const END_REASONS = [
   'stalled',
   'overflow',
   'lifetime',
+  'expired',
   'drain',
   'closed',
   'refused',
@@ -20,16 +22,20 @@ export const END_REASONS = [
  * - `stalled`: the client was behind and took nothing for `stallTimeout`;
  * - `overflow`: more than `maxBuffered` waited from an Observable that cannot be paused;
  * - `lifetime`: `maxLifetime` was over;
+ * - `expired`: `expiresAt` had come, or `SseConnections.reauthorize()` was called;
  * - `drain`: the application is shutting down;
- * - `closed`: `SseConnections.close()` was called;
+ * - `closed`: `SseConnections.close()` or `closeEverywhere()` was called;
  * - `refused`: there were `maxConnections`, or the application was shutting down.
  */
 export type EndReason = (typeof END_REASONS)[number];
 
 /** One open connection. */
 export interface ConnectionInfo {
-  /** Counted from 1 in each process. */
-  readonly id: number;
+  /** No other connection of any instance has it: the instance's own part, and a number that counts from 1. */
+  readonly id: string;
+  /** Whose it is, as `identify` said. */
+  readonly owner: string | undefined;
+  readonly tags: readonly string[];
   /** Method and pattern of the route, prefix and version included: `GET /jobs/:id`. */
   readonly route: string;
   /** The path as requested, without the query: `/jobs/7`. */
@@ -53,9 +59,24 @@ export interface LateError {
   readonly connection: ConnectionInfo;
 }
 
+/** A connection that has ended. */
+export interface EndedConnection {
+  readonly connection: ConnectionInfo;
+  readonly reason: EndReason;
+  /** Milliseconds since the request was let in. */
+  readonly duration: number;
+  /** Bytes of `text/event-stream` written, without HTTP's framing. */
+  readonly bytes: number;
+  /** Whether `opened$` told of it: not if it was refused, or answered with an error. */
+  readonly wasOpened: boolean;
+}
+
+const NO_TAGS: readonly string[] = Object.freeze([]);
+
 /** @param since on the monotonic clock */
 export function infoOf(
-  id: number,
+  id: string,
+  identity: ClientIdentity | undefined,
   { method, pattern, path, remoteAddress }: OpenRequest,
   since: number,
   reader: { readonly topics: readonly string[] } | undefined,
@@ -63,6 +84,8 @@ export function infoOf(
 ): ConnectionInfo {
   return {
     id,
+    owner: identity?.owner,
+    tags: identity?.tags ?? NO_TAGS,
     route: `${method} ${pattern}`,
     path,
     remoteAddress,

@@ -1,5 +1,6 @@
 import type { Reader } from '../reader/reader.js';
 import type { Outlet, Output, ConnectionPort } from '../reader/sink.js';
+import type { ExceptedClients } from '../log/entry.js';
 import type { SseEvent } from '../log/event.js';
 import type { Task } from '../log/turn-scheduler.js';
 import { encodeFrame } from '../wire/frame.js';
@@ -7,8 +8,10 @@ import { type ConnectionInfo, type EndReason, infoOf } from './connection-info.j
 import type { Connections } from './connections.js';
 import { destroy, type HttpResponse, isGone, tellHeartbeat } from './http.js';
 import { HandlerObserver } from './handler-observer.js';
+import { ClientIdentity } from './identity.js';
 import type { NestObserver, OpenRequest } from './open-request.js';
 import type { ConnectionOptions } from './options.js';
+import { isMeant, type PlacedOrder, precedes } from './orders.js';
 import { Outbox } from './outbox.js';
 
 const HEARTBEAT = encodeFrame({ comment: '' });
@@ -25,6 +28,7 @@ export class Connection implements ConnectionPort, Task {
   #isOpen = false;
   #isBeatDue = false;
   #isRunning = false;
+  #wasOpened = false;
   /** Whether it ends as soon as it has read what is there. */
   #isLeaving = false;
   readonly #outbox: Outbox;
@@ -34,15 +38,16 @@ export class Connection implements ConnectionPort, Task {
   #lastWriteAt: number;
   /** Bytes that had been written then. */
   #sentBefore = 0;
-  readonly id: number;
+  readonly #number: number;
+  #identity: ClientIdentity | undefined;
   readonly handler: HandlerObserver;
   readonly #request: OpenRequest;
   readonly #since: number;
   readonly #endsAt: number | undefined;
   #nest: NestObserver | undefined;
 
-  constructor(id: number, opening: OpenRequest, delivery: Connections) {
-    this.id = id;
+  constructor(number: number, opening: OpenRequest, delivery: Connections) {
+    this.#number = number;
     this.#request = opening;
     this.#connections = delivery;
     this.handler = new HandlerObserver(this, delivery);
@@ -82,7 +87,63 @@ export class Connection implements ConnectionPort, Task {
   }
 
   get info(): ConnectionInfo {
-    return infoOf(this.id, this.#request, this.#since, this.reader, this.#outbox);
+    return infoOf(this.id, this.#identity, this.#request, this.#since, this.reader, this.#outbox);
+  }
+
+  /** See `ConnectionInfo.id`; made when it is asked for, as most are never. */
+  get id(): string {
+    return `${this.#connections.instance}-${this.#number}`;
+  }
+
+  /** Milliseconds since it began. */
+  get age(): number {
+    return performance.now() - this.#since;
+  }
+
+  /** Whether it was said whose it is. */
+  get isIdentified(): boolean {
+    return this.#identity !== undefined;
+  }
+
+  /** Whether the client was told that its stream is open. */
+  get wasOpened(): boolean {
+    return this.#wasOpened;
+  }
+
+  /**
+   * Says who is at the other end, as far as it was not said before; what was ordered for them meanwhile is done.
+   *
+   * @param source who said it, for messages
+   * @throws SseError `BAD_OPTION`
+   */
+  identify(identity: unknown, source: string): void {
+    (this.#identity ??= new ClientIdentity()).add(identity, source);
+    this.#endIfOrdered();
+  }
+
+  /** Whether the handler is to be asked: not for a client that left, was closed meanwhile, or has expired. */
+  admit(): boolean {
+    if (this.#identity?.isExpiredAt(Date.now()) === true) this.end('expired');
+    else this.#endIfOrdered();
+    return !this.isEnded;
+  }
+
+  isExcepted({ connection, owner }: ExceptedClients): boolean {
+    if (owner !== undefined && this.#identity?.owner === owner) return true;
+    return connection !== undefined && connection === this.id;
+  }
+
+  /** Ends it if an order means it, and it was opened before. */
+  obey(order: PlacedOrder): void {
+    if (precedes(this.#request.arrival, order) && isMeant(order, this.info)) this.end(order.reason);
+  }
+
+  /** It may have come after an order that was given after its guards had let it in. */
+  #endIfOrdered(): void {
+    if (this.isEnded) return;
+    const { orders } = this.#connections;
+    const reason = orders.reasonToEnd(this.#request.arrival, () => this.info);
+    if (reason !== undefined) this.end(reason);
   }
 
   attach(completion: NestObserver): void {
@@ -98,6 +159,8 @@ export class Connection implements ConnectionPort, Task {
   }
 
   run(): void {
+    // Of what it streams nothing was known before.
+    if (!this.#isOpen) this.#endIfOrdered();
     if (this.isEnded) return;
     this.#isRunning = true;
     this.reader?.read();
@@ -202,8 +265,12 @@ export class Connection implements ConnectionPort, Task {
     return this.options.heartbeatInterval;
   }
 
-  /** Looks at the clock, which may come too late to see whether anybody took anything meanwhile. */
-  tick(now: number, isLate: boolean): void {
+  /**
+   * Looks at the clock, which may come too late to see whether anybody took anything meanwhile.
+   *
+   * @param time in milliseconds since the Unix epoch
+   */
+  tick(now: number, isLate: boolean, time: number): void {
     const { openTimeout, stallTimeout, heartbeatInterval } = this.options;
     const { sent } = this.#outbox;
     if (sent !== this.#sentBefore) this.#lastWriteAt = now;
@@ -211,6 +278,8 @@ export class Connection implements ConnectionPort, Task {
     const quiet = now - this.#lastWriteAt;
     if (this.#endsAt !== undefined && now >= this.#endsAt) {
       this.end('lifetime');
+    } else if (this.#identity?.isExpiredAt(time) === true) {
+      this.end('expired');
     } else if (!this.#isOpen) {
       if (quiet >= openTimeout) this.#open(undefined);
       this.#flush();
@@ -237,6 +306,10 @@ export class Connection implements ConnectionPort, Task {
       return;
     }
     this.#isOpen = true;
+    if (ending === undefined) {
+      this.#wasOpened = true;
+      this.#connections.onOpen(this);
+    }
     const retry = this.#connections.drawRetry(this.options, ending);
     if (retry !== undefined || id !== undefined) this.#outbox.pushFirst(encodeFrame({ retry, id }));
   }

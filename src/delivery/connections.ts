@@ -2,16 +2,25 @@ import type { Http2Session } from 'node:http2';
 import { Logger } from '@nestjs/common';
 import { Subject } from 'rxjs';
 import { renderError } from '../errors.js';
+import { randomDigits } from '../log/epoch.js';
+import type { Log } from '../log/log.js';
 import { STRAY_EVENT } from '../log/stray-streams.js';
 import type { TurnScheduler } from '../log/turn-scheduler.js';
 import { JoinedFramesCache } from '../wire/joined-frames.js';
 import { Connection } from './connection.js';
-import { END_REASONS, type EndReason, type LateError } from './connection-info.js';
+import {
+  type ConnectionInfo,
+  END_REASONS,
+  type EndedConnection,
+  type EndReason,
+  type LateError,
+} from './connection-info.js';
 import { exceptionFrame } from './exception.js';
 import { destroy, type HttpResponse, isGone, onceReset, sessionOf } from './http.js';
 import { Deadline } from './deadline.js';
 import type { HandlerChain, NestPort, OpenRequest } from './open-request.js';
 import type { ConnectionOptions, DeliveryOptions } from './options.js';
+import { Orders, type PlacedOrder } from './orders.js';
 
 /** Milliseconds told to a client that is refused, before random doubling, where `retry` is off. */
 const LONG_RETRY = 30_000;
@@ -42,15 +51,21 @@ export class Connections {
   /** Open ones of HTTP/2 clients, to be closed at the end of the drain. */
   readonly #sessions = new Set<Http2Session>();
   readonly errors = new Subject<LateError>();
+  readonly openings = new Subject<ConnectionInfo>();
+  readonly ends = new Subject<EndedConnection>();
+  /** What the ids of this instance's connections begin with. */
+  readonly instance = randomDigits() + randomDigits();
+  readonly orders: Orders;
   #onEmpty: (() => void) | undefined;
 
   constructor(
     readonly options: DeliveryOptions,
     readonly turn: TurnScheduler,
     /** Whose places are the ids of events. */
-    readonly log: { readonly epoch: string },
+    readonly log: Log,
     nest: NestPort,
   ) {
+    this.orders = new Orders(log);
     this.chain = nest.chain;
     this.takesOver = nest.holdsResponses;
     this.ended = Object.fromEntries(END_REASONS.map((reason) => [reason, 0])) as typeof this.ended;
@@ -84,8 +99,24 @@ export class Connections {
     return connection;
   }
 
+  onOpen(connection: Connection): void {
+    if (this.openings.observed) this.openings.next(connection.info);
+  }
+
+  /** Ends what an order means. */
+  obey(order: PlacedOrder): void {
+    for (const connection of this.#connections) connection.obey(order);
+  }
+
+  /** Orders may have been lost: those that could have been meant by whose they are pass the guards anew. */
+  onOrdersLost(): void {
+    for (const connection of this.#connections)
+      if (connection.isIdentified) connection.end('expired');
+  }
+
   onEnd(connection: Connection, reason: EndReason): void {
     this.ended[reason]++;
+    if (this.ends.observed) this.ends.next(endOf(connection, reason));
     this.#connections.delete(connection);
     if (!isGone(connection.response)) this.#leaving.set(connection, this.#now);
     this.#logger.verbose(`Connection ${describe(connection)} ended: ${reason}`);
@@ -218,8 +249,9 @@ export class Connections {
   #tick(): void {
     const before = this.#now;
     this.#now = wholeMilliseconds();
+    const time = Date.now();
     const isLate = this.#now - before > this.#interval * 2;
-    for (const connection of this.#connections) connection.tick(this.#now, isLate);
+    for (const connection of this.#connections) connection.tick(this.#now, isLate, time);
     for (const [connection, endedAt] of this.#leaving) {
       const { response } = connection;
       const { stallTimeout } = connection.options;
@@ -241,6 +273,11 @@ function intervalFor(options: ConnectionOptions): number {
   const times = [heartbeatInterval, stallTimeout, openTimeout, maxLifetime];
   const shortest = Math.min(...times.filter((time) => time !== false));
   return Math.min(Math.max(shortest / 4, 5), 1_000);
+}
+
+function endOf(connection: Connection, reason: EndReason): EndedConnection {
+  const { info, age, wasOpened } = connection;
+  return { connection: info, reason, duration: age, bytes: info.bytes, wasOpened };
 }
 
 function describe(connection: Connection): string {

@@ -1,3 +1,4 @@
+import type { StreamPosition } from '../log/cursor.js';
 import type { HttpResponse } from './http.js';
 import type { ConnectionOptions } from './options.js';
 
@@ -14,6 +15,8 @@ export interface OpenRequest {
   readonly lastEventId: string | undefined;
   /** Of its route. */
   readonly options: ConnectionOptions;
+  /** Where the log was before the first guard was asked: it was let in by what was known then. */
+  readonly arrival: StreamPosition;
   /** Whether nobody further out waits for what the handler's Observable does. */
   readonly isOutermost: boolean;
 }

@@ -1,4 +1,5 @@
 import type { ServerResponse } from 'node:http';
+import type { ExceptedClients } from '../log/entry.js';
 import type { Outlet } from '../reader/sink.js';
 import type { JoinedFrames, JoinedFramesCache } from '../wire/joined-frames.js';
 import { leastProgressOf, mayWriteToSocket, takenOf, type Target } from './body-writer.js';
@@ -14,6 +15,7 @@ export interface OutboxLimits {
 export interface OutboxOwner {
   /** The client was behind, and has taken what it was behind with. */
   schedule(): void;
+  isExcepted(except: ExceptedClients): boolean;
   /** Somebody has ended the response. */
   end(reason: 'complete'): void;
 }
@@ -74,6 +76,10 @@ export class Outbox implements Outlet {
       this.#target !== undefined &&
       !this.#isClosed
     );
+  }
+
+  isExcepted(except: ExceptedClients): boolean {
+    return this.#owner.isExcepted(except);
   }
 
   /** Whether the client has yet to take what crossed the high-water mark. */

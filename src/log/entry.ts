@@ -5,6 +5,14 @@ import type { FrameSlab } from './frame-slab.js';
 import { bytesOf, ownCopy } from './own-copy.js';
 import type { Parsed, RecentData } from './recent-data.js';
 
+/** Clients that an event is not for, on whichever instance they are: those of an owner, or one connection. */
+export interface ExceptedClients {
+  /** A `ConnectionInfo.id`; a client that comes back has another one. */
+  readonly connection?: string | undefined;
+  /** As `identify` names it. */
+  readonly owner?: string | undefined;
+}
+
 /** An event as publishers hand it to the backplane and as the backplane hands it to the log. */
 export interface EventRecord {
   readonly topics: readonly string[];
@@ -14,6 +22,8 @@ export interface EventRecord {
   /** Whether `text` is JSON; otherwise it is the published string itself. */
   readonly isJson: boolean;
   readonly key?: string | undefined;
+  /** Who does not get it. */
+  readonly except?: ExceptedClients | undefined;
   /** When it was published, in milliseconds since the Unix epoch; undefined: just now. */
   readonly at?: number | undefined;
 }
@@ -32,6 +42,7 @@ export class Entry implements Parsed {
   readonly key: string | undefined;
   readonly frame: Buffer;
   readonly isJson: boolean;
+  readonly except: ExceptedClients | undefined;
   /** Undefined where the frame gives it back: not what has carriage returns, which go out as line feeds. */
   readonly #text: string | undefined;
   readonly #recent: RecentData;
@@ -45,7 +56,7 @@ export class Entry implements Parsed {
   constructor(
     readonly epoch: string,
     readonly offset: number,
-    { topics, type, text, isJson, key, at }: EventRecord,
+    { topics, type, text, isJson, key, except, at }: EventRecord,
     slab: FrameSlab,
     recent: RecentData,
   ) {
@@ -55,6 +66,7 @@ export class Entry implements Parsed {
     this.key = key;
     this.frame = slab.encode(frameText({ id, type, data: text }));
     this.isJson = isJson;
+    this.except = except;
     this.#text = !isJson && text.includes('\r') ? ownCopy(text) : undefined;
     this.#recent = recent;
     this.#published = Math.round((at ?? Date.now()) - performance.timeOrigin);

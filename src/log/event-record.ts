@@ -1,5 +1,6 @@
 import { isA, isThenable, messageOf, received, SseError } from '../errors.js';
 import type { EventRecord } from './entry.js';
+import { INTERNAL_RULE, isInternal } from './internal-topics.js';
 import { type Concealment, unfaithful } from './json-faults.js';
 
 /**
@@ -39,6 +40,13 @@ export function checkTopics(topics: unknown): readonly string[] {
     throw new SseError(
       'BAD_TOPIC',
       `A topic is a non-empty, well-formed string of at most ${MAX_NAME_LENGTH} characters: received ${received(bad)}`,
+    );
+  }
+  const internal = checked.find(isInternal);
+  if (internal !== undefined) {
+    throw new SseError(
+      'BAD_TOPIC',
+      `A topic is refused: ${INTERNAL_RULE}; received ${received(internal)}`,
     );
   }
   return Object.freeze([...new Set(checked)]);

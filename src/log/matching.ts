@@ -1,5 +1,6 @@
 import { SseError, received } from '../errors.js';
 import { MAX_NAME_LENGTH } from './event-record.js';
+import { INTERNAL_RULE, isInternal } from './internal-topics.js';
 import type { TopicRule } from './topics.js';
 
 /** A rule that selects topics; made by {@link matching}. */
@@ -29,7 +30,9 @@ export class TopicMatcher implements TopicRule {
       }
       return segment.replace(/[\\^$.*+?()[\]{}|/-]/g, '\\$&');
     });
-    this.#expression = new RegExp(`^${source.join('\\.')}$`, 's');
+    // A wildcard selects no topic of this package itself.
+    const bound = pattern.startsWith('*') ? '^(?!\\$)' : '^';
+    this.#expression = new RegExp(`${bound}${source.join('\\.')}$`, 's');
   }
 
   matches(topic: string): boolean {
@@ -42,8 +45,11 @@ export class TopicMatcher implements TopicRule {
  * at least one. `matching('orders.*')` selects `orders.7` but not `orders.7.items`. Do not put what a
  * user sent into a pattern: a plain topic string is always literal, a pattern is not.
  *
- * @throws SseError `BAD_TOPIC` for `orders*`, `a.**.b` or an empty segment
+ * @throws SseError `BAD_TOPIC` for `orders*`, `a.**.b`, an empty segment or what begins with `$`
  */
 export function matching(pattern: string): TopicMatcher {
+  if (typeof (pattern as unknown) === 'string' && isInternal(pattern)) {
+    throw new SseError('BAD_TOPIC', `matching(): ${INTERNAL_RULE}; received ${received(pattern)}`);
+  }
   return new TopicMatcher(pattern);
 }

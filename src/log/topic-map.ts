@@ -1,3 +1,4 @@
+import { isInternal } from './internal-topics.js';
 import { SegmentTree } from './segment-tree.js';
 
 /** Values by topic, found by its name or by a pattern that selects it. */
@@ -6,7 +7,7 @@ export class TopicMap<Value> extends Map<string, Value> {
   #tree: SegmentTree<Value> | undefined;
 
   override set(topic: string, value: Value): this {
-    this.#tree?.set(topic, value);
+    if (!isInternal(topic)) this.#tree?.set(topic, value);
     return super.set(topic, value);
   }
 
@@ -24,7 +25,7 @@ export class TopicMap<Value> extends Map<string, Value> {
   selectedBy(pattern: string): Value[] {
     if (this.#tree === undefined) {
       this.#tree = new SegmentTree();
-      for (const [topic, value] of this) this.#tree.set(topic, value);
+      for (const [topic, value] of this) if (!isInternal(topic)) this.#tree.set(topic, value);
     }
     return this.#tree.selectedBy(pattern);
   }

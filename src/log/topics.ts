@@ -1,4 +1,5 @@
 import type { Entry, EventRecord } from './entry.js';
+import { isInternal } from './internal-topics.js';
 import { LostTopics } from './lost-topics.js';
 import { ownCopy } from './own-copy.js';
 import { SegmentTree } from './segment-tree.js';
@@ -171,7 +172,7 @@ export class Topics {
 
   #matchersOf({ topics }: Entry): readonly TopicIndex[] {
     if (this.#byPattern.size === 0) return [];
-    return topics.flatMap((topic) => this.#patterns.selecting(topic));
+    return topics.flatMap((topic) => (isInternal(topic) ? [] : this.#patterns.selecting(topic)));
   }
 
   /** An event of several topics that a matcher selects is one event. */

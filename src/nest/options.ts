@@ -7,6 +7,7 @@ import { DEFAULT_HISTORY, type History } from '../log/log-sink.js';
 import { checkSchemas, type EventSchemas } from '../log/standard-schema.js';
 import { MemoryBackplane } from '../backplane/memory.backplane.js';
 import type { ConnectionOptions, DeliveryOptions } from '../delivery/options.js';
+import type { Identify } from './identification.js';
 
 /** Options of the connections of a route: times in milliseconds, sizes in bytes, `false` switches a thing off. */
 export interface SseRouteOptions {
@@ -88,6 +89,15 @@ export interface SseModuleOptions extends SseRouteOptions {
    */
   readonly drain?: { readonly timeout?: number | undefined } | undefined;
   /**
+   * Says who is connected, from the request: `{ owner?, expiresAt?, tags? }`, or a promise of it. Asked for each
+   * `@Sse()` request after its guards and before its handler; what it throws answers the request. By it connections
+   * are found on every instance (`closeEverywhere({ owner })`), end when they expire, and are left out
+   * (`publish(…, { except: { owner } })`).
+   *
+   * @example identify: (context) => ({ owner: context.switchToHttp().getRequest().user.id })
+   */
+  readonly identify?: Identify | undefined;
+  /**
    * What orders the events, for one instance or for several.
    *
    * @defaultValue a new `MemoryBackplane`, for a single instance
@@ -109,6 +119,7 @@ export interface ResolvedOptions extends DeliveryOptions {
   readonly maxEventBytes: number;
   readonly backplane: Backplane;
   readonly events?: EventSchemas;
+  readonly identify: Identify | undefined;
 }
 
 const DEFAULTS: ConnectionOptions = {
@@ -135,6 +146,7 @@ export function resolveOptions(options: SseModuleOptions = {}): ResolvedOptions 
     ...ROUTE_OPTIONS,
     'maxConnections',
     'drain',
+    'identify',
     'backplane',
     'events',
   ]);
@@ -145,6 +157,7 @@ export function resolveOptions(options: SseModuleOptions = {}): ResolvedOptions 
     ...routeOptionsOf(given, DEFAULTS),
     maxConnections: given.number('maxConnections', false, { least: 0, mayBeOff: true }),
     drain: drainOf(given),
+    identify: given.function('identify') as Identify | undefined,
     backplane: backplaneOf(given),
     ...(events && { events }),
   });

@@ -23,6 +23,8 @@ import {
   responseOf,
 } from './http-context.js';
 import { HEAD_CONNECTION } from './head-connection.js';
+import { Arrivals } from './arrivals.js';
+import { Identification } from './identification.js';
 import { HeaderGate } from './internals/header-gate.js';
 import { withRouteOptions } from './options.js';
 import { routeOptionsOf } from './route.decorators.js';
@@ -40,6 +42,8 @@ export class SseInterceptor implements NestInterceptor {
     private readonly bus: EventBus,
     private readonly connections: Connections,
     private readonly application: ApplicationConfig,
+    private readonly arrivals: Arrivals,
+    private readonly identification: Identification,
   ) {}
 
   intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
@@ -61,12 +65,14 @@ export class SseInterceptor implements NestInterceptor {
       remoteAddress: remoteAddressOf(context),
       lastEventId: lastEventIdOf(request),
       options: this.#optionsOf(context),
+      arrival: this.arrivals.claim(response),
       isOutermost: this.application.getGlobalInterceptors()[0] === this,
     });
     return new Observable<never>((observer) => {
       connection.attach(observer);
+      const begin = () => connection.handler.subscribeTo(this.#runFor(connection, next));
       if (isRefused) connection.end('refused');
-      else connection.handler.subscribeTo(this.#runFor(connection, next));
+      else this.identification.admit(context, connection, begin);
       return connection.handler;
     });
   }

@@ -12,6 +12,7 @@ import {
 } from '@nestjs/common';
 import { ApplicationConfig, HttpAdapterHost, ModulesContainer } from '@nestjs/core';
 import { EventBus } from '../bus/event-bus.js';
+import { Control } from '../control/control.js';
 import { Connections } from '../delivery/connections.js';
 import { SseConnections } from '../delivery/sse-connections.js';
 import { SseError } from '../errors.js';
@@ -19,6 +20,8 @@ import { Backplane } from '../backplane/backplane.js';
 import { RetentionRules } from '../log/retention.js';
 import { Log } from '../log/log.js';
 import { TurnScheduler } from '../log/turn-scheduler.js';
+import { Arrivals } from './arrivals.js';
+import { Identification } from './identification.js';
 import { classTransformerConcealment } from './internals/class-transformer.js';
 import { NestInternals } from './internals/nest-internals.js';
 import { type ResolvedOptions, resolveOptions, type SseModuleOptions } from './options.js';
@@ -105,8 +108,21 @@ export interface SseOptionsFactory {
     },
     {
       provide: SseConnections,
-      inject: [Connections],
-      useFactory: (connections: Connections) => new SseConnections(connections),
+      inject: [Connections, Control],
+      useFactory: (connections: Connections, control: Control) =>
+        new SseConnections(connections, control),
+    },
+    {
+      provide: Control,
+      inject: [EventBus, TurnScheduler, Connections],
+      useFactory: (bus: EventBus, turn: TurnScheduler, connections: Connections) =>
+        new Control(bus, turn, connections),
+    },
+    { provide: Arrivals, inject: [Log], useFactory: (log: Log) => new Arrivals(log) },
+    {
+      provide: Identification,
+      inject: [RESOLVED_OPTIONS],
+      useFactory: ({ identify }: ResolvedOptions) => new Identification(identify),
     },
     SseGuard,
     SseInterceptor,
@@ -124,6 +140,7 @@ export class SseModule
     private readonly backplane: Backplane,
     private readonly log: Log,
     private readonly bus: EventBus,
+    private readonly control: Control,
     private readonly host: HttpAdapterHost,
     modules: ModulesContainer,
     application: ApplicationConfig,
@@ -176,6 +193,7 @@ export class SseModule
   }
 
   async onApplicationShutdown(): Promise<void> {
+    this.control.close();
     this.bus.close();
     this.log.close();
     await this.backplane.close();

@@ -4,12 +4,12 @@ import type { Outlet } from './sink.js';
 
 /**
  * Sends all that a selection has after an offset, as it is, for as long as there is room; what is read
- * together goes out together.
+ * together goes out together. What is not for this client is left to its reader.
  *
  * @returns the offset that was reached
  */
 export function readThrough(
-  selection: { after(offset: number): Entry | undefined },
+  selection: { after(offset: number): Entry | undefined; retreat(): void },
   outlet: Outlet,
   cache: JoinedFramesCache,
   after: number,
@@ -21,6 +21,11 @@ export function readThrough(
     while (frames === undefined ? room > 0 : frames.length < room) {
       const entry = selection.after(reached);
       if (entry === undefined) break;
+      if (entry.except !== undefined && outlet.isExcepted?.(entry.except) === true) {
+        if (frames !== undefined) outlet.send(frames);
+        selection.retreat();
+        return reached;
+      }
       reached = entry.offset;
       frames = cache.join(frames, entry.frame);
     }

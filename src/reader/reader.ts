@@ -290,12 +290,14 @@ export class Reader {
     this.#offset = entry.offset;
     this.#beginning = undefined;
     if (this.#announcements?.isPending === true) this.#announcements.onReplayed();
+    const { except } = entry;
+    const isExcepted = except !== undefined && this.#sink.isExcepted?.(except) === true;
     if (this.#unmodified === undefined) {
-      const takers = takersOf(this.streams, entry, before, this.#catchUpTo);
+      const takers = isExcepted ? [] : takersOf(this.streams, entry, before, this.#catchUpTo);
       const last = this.#mayEnd ? endingWith(this.streams, entry) : [];
       if (takers.length > 0) this.#throughOperators().pass(entry, takers);
       for (const stream of last) stream.complete();
-    } else {
+    } else if (!isExcepted) {
       this.#told = entry.offset;
       this.#sink.write(entry.frame);
     }

@@ -1,3 +1,4 @@
+import type { ExceptedClients } from '../log/entry.js';
 import type { SseEvent } from '../log/event.js';
 import type { Work } from '../log/turn-scheduler.js';
 import type { JoinedFrames } from '../wire/joined-frames.js';
@@ -7,6 +8,8 @@ import type { Reader } from './reader.js';
 export interface Outlet {
   /** Whether it may be used: nothing waits that has to go before, and there is room. */
   isClear(): boolean;
+  /** Whether it is one of the clients that an event is not for. */
+  isExcepted?(except: ExceptedClients): boolean;
   /** Bytes that may be read for it. */
   readonly room: number;
   /** Writes what was read while there was room, all of it. */
@@ -26,6 +29,8 @@ export interface Sink extends Work {
   write(frame: Buffer): void;
   /** What can be used in the place of the sink by who has nothing to say but frames. */
   readonly outlet?: Outlet | undefined;
+  /** Whether it is one of the clients that an event is not for. */
+  isExcepted?(except: ExceptedClients): boolean;
   /** Delivers what this package says itself, such as a gap, past the user's operators. */
   announce(event: SseEvent, frame: Buffer): void;
   /** Milliseconds of silence after which a client hears from us; undefined where there is no client. */

@@ -167,9 +167,15 @@ export class TopicCursor extends IndexCursor implements Work {
       this.#reader.run();
     } else {
       this.#reached = readThrough(this, outlet, frames, this.#reached);
+      if (this.#outlet === undefined) this.#reader.run();
       // What did not fit may be gone when there is room: that is for the reader to see.
-      if (!outlet.isClear()) this.#outlet = undefined;
+      else if (!outlet.isClear()) this.#outlet = undefined;
     }
+  }
+
+  /** What comes next is for its reader to see. */
+  retreat(): void {
+    this.#outlet = undefined;
   }
 
   /** How far it has read alone. */

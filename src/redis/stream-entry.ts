@@ -1,5 +1,5 @@
 import { parseCursor } from '../log/cursor.js';
-import type { EventRecord } from '../log/entry.js';
+import type { EventRecord, ExceptedClients } from '../log/entry.js';
 import type { RedisPosition } from './position.js';
 
 /** An event as it lies in the stream. */
@@ -10,17 +10,25 @@ export interface StreamEntry extends RedisPosition {
   readonly record: EventRecord | string;
 }
 
-/** What of an event is not its data: topics, type, key, and whether the data is a plain string. */
+/** What of an event is not its data: topics, type, key, who does not get it, and whether the data is a plain string. */
 interface Header {
   readonly t: string[];
   readonly y?: string | undefined;
   readonly k?: string | undefined;
   readonly s?: 1 | undefined;
+  readonly x?: ExceptedClients | undefined;
 }
 
 /** The fields `h` and `d` of an entry. */
-export function toFields({ topics, type, key, text, isJson }: EventRecord): [string, string] {
-  const head: Header = { t: [...topics], y: type, k: key, s: isJson ? undefined : 1 };
+export function toFields({
+  topics,
+  type,
+  key,
+  text,
+  isJson,
+  except,
+}: EventRecord): [string, string] {
+  const head: Header = { t: [...topics], y: type, k: key, s: isJson ? undefined : 1, x: except };
   return [JSON.stringify(head), text];
 }
 
@@ -52,13 +60,20 @@ export function recordOf(
   at: number,
 ): EventRecord | string {
   if (header === undefined || text === undefined) return 'a field is missing';
-  const { t: topics, y: type, k: key, s } = (parseJson(header) ?? {}) as Record<string, unknown>;
+  const {
+    t: topics,
+    y: type,
+    k: key,
+    s,
+    x: except,
+  } = (parseJson(header) ?? {}) as Record<string, unknown>;
   if (!isTopics(topics)) return 'its topics are not those of an event';
   if (!isText(type) || /[\r\n]/.test(type ?? '')) return 'its type is not that of an event';
   if (!isText(key)) return 'its key is not that of an event';
+  if (!isExcept(except)) return 'who does not get it is not said as an event says it';
   const isJson = s !== 1;
   if (isJson && parseJson(text) === undefined) return 'its data is not JSON';
-  return { topics, type, key, text, isJson, at };
+  return { topics, type, key, text, isJson, except, at };
 }
 
 /** The entries of an XREAD reply for one stream, raw. */
@@ -79,6 +94,13 @@ function isTopics(topics: unknown): topics is string[] {
     topics.length > 0 &&
     topics.every((topic) => typeof topic === 'string' && topic !== '')
   );
+}
+
+function isExcept(value: unknown): value is ExceptedClients | undefined {
+  if (value === undefined) return true;
+  if (typeof value !== 'object' || value === null) return false;
+  const { connection, owner } = value as Record<string, unknown>;
+  return isText(connection) && isText(owner);
 }
 
 function isText(value: unknown): value is string | undefined {

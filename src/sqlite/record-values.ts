@@ -1,4 +1,4 @@
-import type { EventRecord } from '../log/entry.js';
+import type { EventRecord, ExceptedClients } from '../log/entry.js';
 import type { Value } from './driver.js';
 
 /** Values of one record, in this order: topics as JSON, type, key, form, text. */
@@ -6,17 +6,22 @@ export const VALUES_PER_RECORD = 5;
 /** Values of one event that is read: its offset, when it was published, then those of its record. */
 export const VALUES_PER_EVENT = VALUES_PER_RECORD + 2;
 
-/** Bits of the form: the text is JSON; type, key and text are written as JSON strings. */
+/**
+ * Bits of the form: the text is JSON; type, key and text are written as JSON strings; the text follows a line that
+ * says, as JSON, who does not get it.
+ */
 const IS_JSON = 1;
 const IS_ESCAPED = 2;
+const HAS_EXCEPT = 4;
 
 /** Adds the values of a record, as they go to the thread and into the file. */
 export function pushValues(
   values: Value[],
-  { topics, type, key, text, isJson }: EventRecord,
+  { topics, type, key, text: data, isJson, except }: EventRecord,
 ): void {
   const names = JSON.stringify(topics);
-  const form = isJson ? IS_JSON : 0;
+  const form = (isJson ? IS_JSON : 0) | (except === undefined ? 0 : HAS_EXCEPT);
+  const text = except === undefined ? data : `${JSON.stringify(except)}\n${data}`;
   // node:sqlite reads a text up to its first NUL.
   if (hasNul(text) || hasNul(type) || hasNul(key)) {
     values.push(names, escape(type), escape(key), form | IS_ESCAPED, escape(text));
@@ -45,12 +50,15 @@ export function eventsOf(values: readonly Value[]): ReadEvent[] {
 export function recordAt(values: readonly Value[], start: number, at?: number): EventRecord {
   const form = Number(values[start + 3]);
   const read = (form & IS_ESCAPED) === 0 ? asIs : unescape;
+  const text = read(values[start + 4]) ?? '';
+  const end = (form & HAS_EXCEPT) === 0 ? -1 : text.indexOf('\n');
   return {
     topics: JSON.parse(String(values[start])) as EventRecord['topics'],
     type: read(values[start + 1]),
     key: read(values[start + 2]),
     isJson: (form & IS_JSON) !== 0,
-    text: read(values[start + 4]) ?? '',
+    text: text.slice(end + 1),
+    except: end < 0 ? undefined : (JSON.parse(text.slice(0, end)) as ExceptedClients),
     at,
   };
 }

@@ -46,6 +46,10 @@ export const ARCHIVE_CHECKS: readonly Check[] = [
       const all = numbers(30).map(String);
       assert.deepEqual(textsOf((await read(['all.1'])).events), all, 'without a bound');
       assert.deepEqual(textsOf((await read(['few.1'])).events), all.slice(-3), 'keepEvents: 3');
+      const except = { owner: 'ada', connection: 'one' };
+      await kept.publish('not for ada', undefined, { topics: ['all.9'], except });
+      const [excepting] = (await read(['all.9'])).events;
+      assert.deepEqual({ ...excepting?.record.except }, except, 'who does not get it');
       const first = await add('short', 'first');
       await bench.within(
         'removing what keepFor does not allow',
@@ -60,7 +64,7 @@ export const ARCHIVE_CHECKS: readonly Check[] = [
   ),
   check(
     '2. `read` gives the events of the topics in their order, each once, after one offset and up to another, and how ' +
-      'far the page is complete.',
+      'far the page is complete: always further than it was asked for, also past what cannot be read.',
     async (kept) => {
       const { add, archive } = kept;
       const offsets: number[] = [];

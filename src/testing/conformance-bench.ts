@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import type { Backplane, PublishOptions } from '../backplane/backplane.js';
+import type { EventRecord } from '../log/entry.js';
 import type { History } from '../log/log-sink.js';
 import { type Cursor, parseCursor, type StreamPosition } from '../log/cursor.js';
 import type { BackplaneUnderTest } from './conformance.js';
@@ -20,7 +21,11 @@ export interface Check {
 export interface Instance {
   readonly backplane: Backplane;
   readonly sink: RecordingSink;
-  readonly publish: (text: string, options?: PublishOptions) => Promise<Cursor>;
+  readonly publish: (
+    text: string,
+    options?: PublishOptions,
+    more?: Partial<EventRecord>,
+  ) => Promise<Cursor>;
 }
 
 const HISTORY: History = { maxEvents: 1_000, maxBytes: 10_000_000, maxAge: false };
@@ -55,8 +60,11 @@ export class ConformanceBench {
     const backplane = this.make();
     const sink = new RecordingSink(this.timeout);
     await this.within('open', backplane.open(sink, { ...HISTORY, ...history }));
-    const publish = (text: string, options?: PublishOptions) =>
-      this.within('publish', backplane.publish({ topics: ['t'], text, isJson: false }, options));
+    const publish: Instance['publish'] = (text, options, more) =>
+      this.within(
+        'publish',
+        backplane.publish({ topics: ['t'], text, isJson: false, ...more }, options),
+      );
     return { backplane, sink, publish };
   }
 

@@ -68,8 +68,9 @@ export const SINK_CHECKS: readonly Check[] = [
     name: '2. A published event comes back through the sink, on the instance that published it as well.',
     async check(bench) {
       const instances = await bench.openAll();
+      const except = { owner: 'ada', connection: 'one' };
       for (const { publish } of instances) {
-        const { offset } = placeOf(await publish('to everybody'));
+        const { offset } = placeOf(await publish('to everybody', undefined, { except }));
         await reach(instances, offset);
         for (const { sink } of instances) {
           const times = sink.calls.filter(
@@ -81,6 +82,7 @@ export const SINK_CHECKS: readonly Check[] = [
           assert.deepEqual([...call.record.topics], ['t'], 'its topics');
           assert.equal(call.record.text, 'to everybody', 'its data');
           assert.equal(call.record.isJson, false, 'that its data is a plain string');
+          assert.deepEqual({ ...call.record.except }, except, 'who does not get it');
         }
       }
     },

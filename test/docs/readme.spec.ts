@@ -91,8 +91,16 @@ describe('the documentation', () => {
   it('gives the defaults that the options have', () => {
     const rows = tableRows('docs/guide/options.md', /^\| `([\w.]+)` +\| `?([^`|]+)/gm);
     const told = Object.fromEntries(rows);
-    const { backplane: _backplane, history, drain, retry, ...options } = resolveOptions();
-    const { backplane, retry: toldRetry, ...others } = told;
+    const {
+      backplane: _backplane,
+      identify: _identify,
+      history,
+      drain,
+      retry,
+      ...options
+    } = resolveOptions();
+    const { backplane, identify, retry: toldRetry, ...others } = told;
+    expect(identify?.trim()).toBe('none');
     expect(backplane?.trim()).toBe('in memory');
     expect(toldRetry?.match(/[\d_]+/g)?.map(toNumber)).toEqual(retry && [retry.min, retry.max]);
     const values = Object.entries(others).map(([name, value]) => [name, literal(value ?? '')]);

@@ -48,13 +48,13 @@ process.on('disconnect', () => process.exit());
 report({ port: (app.getHttpServer() as { address(): AddressInfo }).address().port });
 
 /** Publishes no faster than one client reads that does; a thousand that do not must not change that. */
-async function paceOf(reader: number, published: number): Promise<void> {
+async function paceOf(reader: string, published: number): Promise<void> {
   do await sleep(1);
   while (connections.list().some(({ id, bytes }) => id === reader && bytes < published * 1_024));
 }
 
 async function publish(count: number): Promise<void> {
-  const reader = connections.list().at(-1)?.id ?? 0;
+  const reader = connections.list().at(-1)?.id ?? '';
   for (let published = 0; published < count; published++) {
     await bus.publish('slow', { data: DATA });
     if (published % 40 === 39) await paceOf(reader, published - 1_000);

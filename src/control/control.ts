@@ -1,0 +1,69 @@
+import { Logger } from '@nestjs/common';
+import type { Subscription } from 'rxjs';
+import type { EventBus } from '../bus/event-bus.js';
+import { Publication } from '../bus/publication.js';
+import type { Connections } from '../delivery/connections.js';
+import {
+  type Order,
+  type OrderPort,
+  ORDERS_TOPIC,
+  parseOrder,
+  type PlacedOrder,
+} from '../delivery/orders.js';
+import { renderError } from '../errors.js';
+import { parseCursor } from '../log/cursor.js';
+import type { SseEvent } from '../log/event.js';
+import type { TurnScheduler } from '../log/turn-scheduler.js';
+
+/** What instances tell each other through the log: each does it when it reads it, in the log's order. */
+export class Control implements OrderPort {
+  readonly #bus: EventBus;
+  readonly #connections: Connections;
+  readonly #logger = new Logger('SseConnections');
+  readonly #subscription: Subscription;
+  #pending: PlacedOrder[] = [];
+
+  constructor(bus: EventBus, turn: TurnScheduler, connections: Connections) {
+    this.#bus = bus;
+    this.#connections = connections;
+    // At the end of the round: what was published before an order goes out before it.
+    turn.onEnd(() => this.#obeyPending());
+    this.#subscription = bus.follow(ORDERS_TOPIC).subscribe((event) => this.#read(event));
+  }
+
+  publish(order: Order): Promise<void> {
+    const ordered = this.#bus.publishInternal(ORDERS_TOPIC, order).then(() => {});
+    return new Publication(ordered, (error) =>
+      this.#logger.error('An order that nobody awaited failed', renderError(error)),
+    );
+  }
+
+  close(): void {
+    this.#subscription.unsubscribe();
+  }
+
+  #read({ id, type, data }: SseEvent): void {
+    if (type === 'gap') {
+      this.#logger.warn(
+        'Orders to close connections may have been lost with a part of the log: connections whose owner is ' +
+          'known end, and their clients pass the guards anew',
+      );
+      this.#connections.onOrdersLost();
+      return;
+    }
+    const place = parseCursor(id ?? '');
+    const order = parseOrder(data);
+    if (order === undefined || place === undefined) {
+      this.#logger.warn(
+        'An order of another version of nestjs-event-stream is not known, and not obeyed',
+      );
+    } else {
+      this.#pending.push({ ...order, place });
+    }
+  }
+
+  #obeyPending(): void {
+    if (this.#pending.length === 0) return;
+    for (const order of this.#pending.splice(0)) this.#connections.obey(order);
+  }
+}

@@ -1,0 +1,80 @@
+import { afterEach, describe, expect, it } from '@jest/globals';
+import { Controller, type MessageEvent, Query, Sse } from '@nestjs/common';
+import type { Observable } from 'rxjs';
+import { EventBus, matching, SseConnections, SseModule } from 'nestjs-event-stream';
+import { MemoryBackplane } from '../../src/backplane/memory.backplane.js';
+import { onExpress } from '../support/each-adapter.js';
+import { Desk } from '../reader/recording-connection.js';
+
+@Controller()
+class Routes {
+  constructor(private readonly bus: EventBus) {}
+
+  @Sse('matched')
+  matched(@Query('pattern') pattern: string): Observable<MessageEvent> {
+    return this.bus.stream(matching(pattern));
+  }
+}
+
+describe("topics that begin with '$'", () => {
+  const bench = onExpress();
+  let desk: Desk | undefined;
+
+  afterEach(() => desk?.log.close());
+
+  it.each(['$', '$connections', '$a.b'])(
+    'cannot be published to or streamed: %s',
+    async (topic) => {
+      const bus = (await bench.start(Routes)).get(EventBus);
+      const refusal = { code: 'BAD_TOPIC', message: expect.stringContaining("begin with '$'") };
+      await expect(bus.publish(topic, { data: 1 })).rejects.toMatchObject(refusal);
+      await expect(bus.publish(['news', topic], { data: 1 })).rejects.toMatchObject(refusal);
+      expect(() => bus.stream(['news', topic])).toThrow(expect.objectContaining(refusal));
+    },
+  );
+
+  it.each(['$', '$connections', '$a.*', '$.**'])('cannot be matched by name: %s', (pattern) => {
+    const refusal = { code: 'BAD_TOPIC', message: expect.stringContaining("begin with '$'") };
+    expect(() => matching(pattern)).toThrow(expect.objectContaining(refusal));
+  });
+
+  it('cannot be named by a rule of retention', async () => {
+    const module = SseModule.forRoot({ history: { topics: [{ match: '$connections' }] } });
+    await expect(bench.start({ sse: module })).rejects.toMatchObject({ code: 'BAD_TOPIC' });
+  });
+
+  it('may have it anywhere else', async () => {
+    const bus = (await bench.start(Routes)).get(EventBus);
+    await expect(bus.publish('price.$', { data: 1 })).resolves.toMatch(/\.1$/);
+    expect(matching('price.$.*').matches('price.$.x')).toBe(true);
+  });
+
+  it.each(['*', '**', '*.x', '*.**'])('are not selected by a wildcard: %s', async (pattern) => {
+    const app = await bench.start(Routes);
+    const client = await bench.connect(app, `/matched?pattern=${pattern}`);
+    await app.get(SseConnections).closeEverywhere({ owner: 'nobody' });
+    await app.get(EventBus).publish(['a', 'a.x', 'a.x.y'], { data: 'visible' });
+    expect((await client.next()).data).toBe('visible');
+    const late = await bench.connect(app, `/matched?pattern=${pattern}`, {
+      lastEventId: app.get(EventBus).head.replace(/\d+$/, '0'),
+    });
+    expect((await late.next()).data).toBe('visible');
+  });
+
+  it.each(['*', '*.x', '**'])(
+    'are no match, and no gap, for a matcher that comes later: %s',
+    async (pattern) => {
+      const backplane = new MemoryBackplane();
+      desk = await Desk.open({ maxEvents: 2 }, backplane);
+      const begin = desk.bus.head;
+      for (const topic of ['$x', '$a.x', '$b.x', '$c.x', '$d.x'])
+        await backplane.publish({ topics: [topic], text: '1', isJson: true });
+      await desk.turn.nextRound();
+      const seat = desk.seat((bus) => bus.stream(matching(pattern)), begin);
+      await desk.turn.nextRound();
+      await desk.turn.nextRound();
+      expect(seat.frames.join('')).not.toMatch(/^(data|event)/m);
+      expect(matching(pattern).matches('$a.x')).toBe(false);
+    },
+  );
+});

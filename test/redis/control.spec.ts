@@ -1,0 +1,118 @@
+import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from '@jest/globals';
+import { type ExecutionContext, type INestApplication, Logger } from '@nestjs/common';
+import { EventBus, SseConnections, type SseModuleOptions } from 'nestjs-event-stream';
+import { connectSse, type SseTestClient } from 'nestjs-event-stream/testing';
+import { LogLines } from '../support/log-lines.js';
+import { describeWith, REDIS_SERVER } from '../support/programs.js';
+import { until } from '../support/until.js';
+import { startInstance } from './support/instance.js';
+import { RedisServer } from './support/redis-server.js';
+
+const identify = (context: ExecutionContext) => ({
+  owner: context.switchToHttp().getRequest<{ headers: Record<string, string> }>().headers['x-user'],
+});
+
+describeWith(REDIS_SERVER, 'what instances that share a Redis tell each other', (path) => {
+  let redis: RedisServer;
+  let logs = 0;
+  let apps: INestApplication[];
+  let clients: SseTestClient[];
+  let lines: LogLines;
+
+  beforeAll(async () => {
+    redis = await RedisServer.start(path);
+  });
+
+  afterAll(() => redis.stop());
+
+  beforeEach(() => {
+    logs++;
+    apps = [];
+    clients = [];
+    lines = new LogLines();
+    Logger.overrideLogger(lines);
+  });
+
+  afterEach(async () => {
+    redis.resume();
+    for (const client of clients) client.close();
+    await Promise.all(apps.map((app) => app.close()));
+    Logger.overrideLogger(false);
+  });
+
+  async function start(options: SseModuleOptions = {}): Promise<INestApplication> {
+    const backplane = { url: redis.url, key: `log-${logs}`, checkInterval: 100 };
+    const app = await startInstance(backplane, { identify, ...options });
+    apps.push(app);
+    // The test module has put its own in the place of it.
+    Logger.overrideLogger(lines);
+    return app;
+  }
+
+  async function connect(app: INestApplication, topic: string, user: string) {
+    const client = await connectSse(app, `/topics/${topic}`, { headers: { 'x-user': user } });
+    clients.push(client);
+    await until('it reads', () => client.lastEventId !== '');
+    return client;
+  }
+
+  it.each([{ owner: 'ada' }, { topic: 'a' }] as const)(
+    'ends the connections that are meant on both, and only such as were there before: %j',
+    async (target) => {
+      const [one, two] = [await start(), await start()];
+      const meant = [await connect(one, 'a', 'ada'), await connect(two, 'a', 'ada')];
+      const others = [await connect(one, 'b', 'grace'), await connect(two, 'b', 'grace')];
+      void one.get(EventBus).publish('a', { data: 'last' });
+      await one.get(SseConnections).closeEverywhere(target);
+      for (const client of meant) {
+        expect((await client.next()).data).toBe('last');
+        await client.closed;
+      }
+      const again = [await connect(one, 'a', 'ada'), await connect(two, 'a', 'ada')];
+      await two.get(EventBus).publish(['a', 'b'], { data: 'still' });
+      for (const client of [...again, ...others]) expect((await client.next()).data).toBe('still');
+      const ended = [one, two].map((app) => app.get(SseConnections).ended);
+      expect(ended).toMatchObject([{ closed: 1 }, { closed: 1 }]);
+    },
+  );
+
+  it('leaves out the sender of an event on both', async () => {
+    const [one, two] = [await start(), await start()];
+    const ada = [await connect(one, 'a', 'ada'), await connect(two, 'a', 'ada')];
+    const grace = [await connect(one, 'a', 'grace'), await connect(two, 'a', 'grace')];
+    await one.get(EventBus).publish('a', { data: 'hers' }, { except: { owner: 'ada' } });
+    await one.get(EventBus).publish('a', { data: 'all' });
+    for (const client of ada) expect((await client.next()).data).toBe('all');
+    for (const client of grace) {
+      expect((await client.take(2)).map(({ data }) => data)).toEqual(['hers', 'all']);
+    }
+  });
+
+  it('ends one connection by the id that it has on another instance', async () => {
+    const [one, two] = [await start(), await start()];
+    const [first, second] = [await connect(one, 'a', 'ada'), await connect(two, 'a', 'ada')];
+    const [{ id } = { id: '' }] = two.get(SseConnections).list();
+    await one.get(SseConnections).closeEverywhere({ id });
+    await second.closed;
+    await two.get(EventBus).publish('a', { data: 'still' });
+    expect((await first.next()).data).toBe('still');
+  });
+
+  it('has the guards asked anew about an owner on both', async () => {
+    const [one, two] = [await start(), await start()];
+    const both = [await connect(one, 'a', 'ada'), await connect(two, 'a', 'ada')];
+    await two.get(SseConnections).reauthorize('ada');
+    for (const client of both) await client.closed;
+    expect(one.get(SseConnections).ended.expired).toBe(1);
+  });
+
+  it('has the guards asked anew about every owner when an order may be lost, and says so', async () => {
+    const app = await start();
+    const client = await connect(app, 'a', 'ada');
+    await app.get(EventBus).publish('a', { data: 'before' });
+    await redis.control.flushall();
+    await client.closed;
+    expect(app.get(SseConnections).ended.expired).toBe(1);
+    expect(lines.find('warn', 'Orders to close connections may have been lost')).toHaveLength(1);
+  });
+});
