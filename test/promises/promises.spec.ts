@@ -1,3 +1,6 @@
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { get, type IncomingMessage } from 'node:http';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { Controller, type INestApplication, Inject, type MessageEvent, Sse } from '@nestjs/common';
 import { ExpressAdapter } from '@nestjs/platform-express';
@@ -9,6 +12,8 @@ import {
   EventBus,
   type EventRecord,
   type LogSink,
+  matching,
+  SseConnections,
   SseModule,
   type SseModuleOptions,
 } from 'nestjs-event-stream';
@@ -53,7 +58,8 @@ class ManualBackplane extends Backplane {
     return `E.${this.published.push(record)}`;
   }
 
-  override catchUp(): Promise<void> {
+  override catchUp({ atOnce = false } = {}): Promise<void> {
+    if (atOnce) return Promise.resolve();
     return new Promise((resolve) => (this.onCaughtUp = resolve));
   }
 
@@ -68,7 +74,7 @@ class ManualBackplane extends Backplane {
 describe.each([
   ['Express', () => new ExpressAdapter()],
   ['Fastify', () => new FastifyAdapter()],
-])('The rules that make it correct, on %s', (_, adapter) => {
+])('What is promised, on %s', (_, adapter) => {
   let app: INestApplication;
   const clients: SseTestClient[] = [];
 
@@ -111,7 +117,7 @@ describe.each([
     expect((await client.take(2)).map(({ data }) => data)).toEqual(['theirs', 'ours']);
   });
 
-  it('2. Cursors only grow, and an event of several topics arrives once', async () => {
+  it('3. Each event once: cursors only grow, and an event of several topics arrives once', async () => {
     const bus = await serve(() => merge(bus.stream(['a', 'b']), bus.stream('b')));
     const client = await connect();
     await bus.publish(['a', 'b'], { data: 1 });
@@ -126,7 +132,7 @@ describe.each([
     expect(offsets).toEqual([...new Set(offsets)].sort((one, other) => one - other));
   });
 
-  it('2. Cursors only grow: only streams that were mapped differently send two messages', async () => {
+  it('3. Each event once: only streams that were mapped differently send two messages', async () => {
     const bus = await serve(() =>
       merge(
         bus.stream('a').pipe(map(({ data }) => ({ data: { first: data } }))),
@@ -141,7 +147,7 @@ describe.each([
     await reaches(client, id);
   });
 
-  it('3. Several streams on one connection share one reader: log order across all of them, one cursor', async () => {
+  it('1. Order: several streams on one connection share one reader, log order across all of them, one cursor', async () => {
     const late = new Subject<void>();
     const bus = await serve(() => {
       const joining = bus.stream('c');
@@ -162,7 +168,7 @@ describe.each([
     expect(client.lastEventId).toBe(last);
   });
 
-  it('4. The first frame carries retry and the cursor that this connection reads from, and dispatches nothing', async () => {
+  it('2. No silent hole: the first frame carries retry and the cursor that this connection reads from, and dispatches nothing', async () => {
     const bus = await serve(() => bus.stream('a'));
     const cursor = await bus.publish('a', { data: 1 });
     const head = await bus.publish('b', { data: 2 });
@@ -174,7 +180,7 @@ describe.each([
     expect(back.text.trimStart()).toMatch(new RegExp(`^retry: 7\nid: ${cursor}\n\n`));
   });
 
-  it('4. The first frame has no id without a bus stream', async () => {
+  it('2. No silent hole: the first frame has no id without a bus stream', async () => {
     await serve(() => interval(5).pipe(map((data) => ({ data }))));
     const client = await connect();
     await client.take(2);
@@ -182,7 +188,7 @@ describe.each([
     expect(client.text).not.toContain('id:');
   });
 
-  it('4. Heartbeats carry the cursor up to which everything was delivered or was not for this client', async () => {
+  it('2. No silent hole: heartbeats carry the cursor up to which everything was delivered or was not for this client', async () => {
     const bus = await serve(() => bus.stream('a', { where: ({ data }) => data !== 'no' }), {
       heartbeatInterval: 10,
     });
@@ -225,7 +231,7 @@ describe.each([
     expect((await back.next()).data).toBe('again');
   });
 
-  it('6. Gap: trimmed, then the oldest that the log has; only for topics that lost something', async () => {
+  it('4. A gap is about your topics: trimmed, then the oldest that the log has; only for topics that lost something', async () => {
     const bus = await serve(() => bus.stream('a'), { history: { maxEvents: 2 } });
     const start = bus.head;
     await bus.publish('a', { data: 1 });
@@ -243,7 +249,7 @@ describe.each([
     expect((await covered.next()).data).toBe('3');
   });
 
-  it('6. Gap: another epoch, then the oldest that the log has', async () => {
+  it('2. No silent hole: a gap of another epoch, then the oldest that the log has', async () => {
     const bus = await serve(() => bus.stream('a'));
     await bus.publish('a', { data: 1 });
     const client = await connect('another-log.7');
@@ -258,7 +264,7 @@ describe.each([
     ['malformed', 'nonsense'],
     ['huge', `${'9'.repeat(20)}.${'9'.repeat(400)}`],
     ['never issued', 'E.99'],
-  ])('6. Gap: unknown (%s), then as a new client', async (_, cursor) => {
+  ])('2. No silent hole: a gap, unknown (%s), then as a new client', async (_, cursor) => {
     const bus = await serve(() => bus.stream('a'));
     const head = await bus.publish('a', { data: 'before' });
     const requested = cursor.replace('E', head.split('.')[0] ?? '');
@@ -273,7 +279,7 @@ describe.each([
     expect((await client.next()).data).toBe('after');
   });
 
-  it('6. Gap: a cursor ahead of this instance is no gap: wait', async () => {
+  it('2. No silent hole: a cursor ahead of this instance is no gap: wait', async () => {
     const backplane = new ManualBackplane();
     await serve((bus) => bus.stream('a'), { backplane });
     const client = await connect('E.2');
@@ -282,7 +288,7 @@ describe.each([
     expect(await client.next()).toMatchObject({ type: 'message', data: '3', lastEventId: 'E.3' });
   });
 
-  it('6. Gap: unknown, when a cursor ahead of this instance cannot come any more', async () => {
+  it('2. No silent hole: a gap, unknown, when a cursor ahead of this instance cannot come any more', async () => {
     const backplane = new ManualBackplane();
     await serve((bus) => bus.stream('a'), { backplane, heartbeatInterval: 10 });
     const client = await connect('F.2');
@@ -294,7 +300,7 @@ describe.each([
     expect((await client.next()).json()).toEqual(gap);
   });
 
-  it('7. Snapshot then live, without a race: what is published meanwhile follows', async () => {
+  it('9. Snapshot and live events join without a window: what is published meanwhile follows', async () => {
     const asked: string[] = [];
     const gate = new Subject<void>();
     const bus = await serve(() =>
@@ -318,7 +324,7 @@ describe.each([
     expect(asked).toEqual(['new']);
   });
 
-  it('7. Snapshot then live: a client with a gap gets the snapshot, and no id before its last event', async () => {
+  it('9. Snapshot and live events: a client with a gap gets the snapshot, and no id before its last event', async () => {
     const asked: string[] = [];
     const bus = await serve(() =>
       bus.stream('a', {
@@ -336,7 +342,7 @@ describe.each([
     expect(asked).toEqual(['gap']);
   });
 
-  it('8. Replay costs what is replayed: what is not of its topics is not even looked at', async () => {
+  it('7. Slow clients cost nobody anything: what is not of its topics is not even looked at', async () => {
     let looks = 0;
     const bus = await serve(() =>
       bus.stream('mine', {
@@ -356,7 +362,7 @@ describe.each([
     expect(looks).toBe(4);
   });
 
-  it('9. Nothing the user gives can break a neighbour or loop: a where that throws drops that event for that stream', async () => {
+  it('7. Slow clients cost nobody anything, and broken ones too: a where that throws drops that event for that stream', async () => {
     const bus = await serve(() =>
       merge(
         bus
@@ -380,6 +386,83 @@ describe.each([
       ['second', 'good'],
     ]);
   });
+
+  it('6. A cursor resumes any stream: other topics, patterns, several streams', async () => {
+    const bus = await serve(() => merge(bus.stream(matching('b.*')), bus.stream('c')));
+    await bus.publish('b.1', { data: 'before' });
+    const cursor = await bus.publish('a', { data: 'a' });
+    await bus.publish('b.2', { data: 'b' });
+    await bus.publish('a', { data: 'not theirs' });
+    const last = await bus.publish('c', { data: 'c' });
+    const client = await connect(cursor);
+    expect((await client.take(2)).map(({ data }) => data)).toEqual(['b', 'c']);
+    expect(client.lastEventId).toBe(last);
+  });
+
+  it('7. Slow clients cost nobody anything: nothing is queued for one, and it reads on from its cursor', async () => {
+    const bus = await serve(() => bus.stream('a'), { stallTimeout: false });
+    const request = get(`${await app.getUrl()}/stream`);
+    const [slow] = (await once(request, 'response')) as [IncomingMessage];
+    slow.pause();
+    const quick = await connect();
+    const large = 'x'.repeat(500_000);
+    for (let n = 0; n < 40; n++) {
+      await bus.publish('a', { type: `n${n}`, data: large });
+      expect((await quick.next()).type).toBe(`n${n}`);
+    }
+    const [first] = app.get(SseConnections).list();
+    expect(first).toMatchObject({ isBehind: true });
+    expect(first?.bytes).toBeLessThan(35 * large.length);
+    const types: string[] = [];
+    for await (const piece of slow.setEncoding('latin1')) {
+      const found = String(piece).matchAll(/n(\d+)\n/g);
+      for (const [, n] of found) types.push(n ?? '');
+      if (types.includes('39')) break;
+    }
+    expect(types).toEqual(Array.from({ length: 40 }, (_, n) => `${n}`));
+  });
+
+  it('8. publish resolves when the log has the event, with its cursor; it rejects otherwise, and never throws', async () => {
+    const bus = await serve(() => bus.stream('a', { from: 'earliest' }));
+    const cursor = await bus.publish('a', { data: 1 });
+    expect(bus.head).toBe(cursor);
+    await expect(bus.publish('a', { data: 1n })).rejects.toMatchObject({ code: 'BAD_EVENT' });
+    await expect(bus.publish('', { data: 1 })).rejects.toMatchObject({ code: 'BAD_TOPIC' });
+    expect(bus.head).toBe(cursor);
+    const client = await connect();
+    expect(await client.next()).toMatchObject({ lastEventId: cursor, data: '1' });
+  });
+
+  it("10. Nothing that is published can break the stream's format", async () => {
+    const bus = await serve(() => bus.stream('a'));
+    const client = await connect();
+    const cursor = await bus.publish('a', { data: 'one\nid: 7\r\n\revent: gap\n\n' });
+    expect(await client.next()).toMatchObject({
+      lastEventId: cursor,
+      type: 'message',
+      data: 'one\nid: 7\n\nevent: gap\n\n',
+    });
+    for (const type of ['a\nb', 'a\rb', 'gap']) {
+      const publication = bus.publish('a', { type, data: 1 });
+      await expect(publication).rejects.toMatchObject({ code: 'BAD_EVENT' });
+    }
+  });
+});
+
+it('Each promise of docs/delivery.md has a test that is named after it', () => {
+  const page = readFileSync('docs/delivery.md', 'utf8');
+  const [, promised = ''] = /## What is promised\n([\s\S]*?)\n## /.exec(page) ?? [];
+  const promises = [...promised.matchAll(/^(\d+)\. \*\*(.+?)\*\*/gm)];
+  expect(promises.map(([, number]) => Number(number))).toEqual(promises.map((_, at) => at + 1));
+  const names = readFileSync('test/promises/promises.spec.ts', 'utf8');
+  const beginnings = promises.map(([, number, words = '']) => {
+    const [, beginning = ''] = /^((?:\S+ ?){1,3})/.exec(words.replaceAll('`', '')) ?? [];
+    return `${number}. ${beginning.replace(/[.:, ]+$/, '')}`;
+  });
+  expect(beginnings).toHaveLength(10);
+  expect(beginnings.filter((beginning) => !names.includes(beginning))).toEqual([]);
+  const numbers = [...names.matchAll(/^ +(?:it\(|\]\)\()['"](\d+)\. /gm)].map(([, n]) => Number(n));
+  expect([...new Set(numbers)].sort((a, b) => a - b)).toEqual(promises.map((_, at) => at + 1));
 });
 
 /** Waits for what a client takes in silence, and for nothing longer than five seconds. */
