@@ -148,7 +148,7 @@ export class ArchivePages {
     if (found !== undefined && epoch === this.#epoch) this.#keep(name, shelf, found.answer);
     shelf.requests = shelf.requests.filter((each) => each !== request);
     this.#forgetIfEmpty(name, shelf);
-    for (const reader of readers) reader.schedule();
+    for (const reader of readers) if (!reader.isEnded) reader.schedule();
   }
 
   #keep(name: string, shelf: Shelf, page: Page): void {
