@@ -187,7 +187,13 @@ export class SseModule
 
   /** Late: clients reconnect at once, and until here the other modules may publish their goodbyes. */
   async beforeApplicationShutdown(): Promise<void> {
-    const caughtUp = this.bus.settled().then(() => this.backplane.catchUp({ atOnce: true }));
+    // Without clients nobody waits for what was published, and a broker that is away holds up nothing.
+    const isAwaited = this.connections.connections.size > 0;
+    const catchUp = async () => {
+      await this.bus.settled();
+      await this.backplane.catchUp({ atOnce: true });
+    };
+    const caughtUp = isAwaited ? catchUp() : Promise.resolve();
     await this.connections.drain(caughtUp);
     this.#spareSockets?.destroy();
   }
