@@ -23,6 +23,7 @@ export async function withMutant<T>(
   try {
     for (const part of [
       'errors.ts',
+      'options.ts',
       'wire',
       'log',
       'backplane',

@@ -51,8 +51,8 @@ const IN_THE_READER: Record<string, Mutation> = {
   },
   'a gap for everybody, whatever was lost': {
     file: 'reader/reader.ts',
-    from: 'if (haveLost(this.streams, this.#offset)) return this.#cross(',
-    to: 'if (this.#log.lost > this.#offset) return this.#cross(',
+    from: 'if (haveLost(this.streams, this.#offset)) return this.#lookBack();',
+    to: "if (this.#log.lost > this.#offset) return this.#cross('trimmed', this.#log.lost);",
   },
   'a hole that is crossed in silence': {
     file: 'reader/reader.ts',
@@ -61,7 +61,7 @@ const IN_THE_READER: Record<string, Mutation> = {
   },
   'another epoch that passes for the same': {
     file: 'reader/start.ts',
-    from: "if (isGone) return { offset: log.lost, gap: 'epoch' };",
+    from: "if (isGone) return { offset: oldestOf(streams, log), gap: 'epoch' };",
     to: '',
   },
   'a place that may yet come, taken for one of a log that is gone': {
@@ -74,9 +74,14 @@ const IN_THE_READER: Record<string, Mutation> = {
     from: '    this.#sink.schedule();\n',
     to: '',
   },
+  'a client that comes back, to whom what was lost meanwhile is settled': {
+    file: 'reader/reader-stream.ts',
+    from: '    this.isLenient = false;\n    this.topics.forgetLost();\n',
+    to: '',
+  },
   'another epoch that is not noticed in mid-stream': {
     file: 'reader/reader.ts',
-    from: "if (this.#epoch !== this.#log.epoch) return this.#cross('epoch', this.#log.lost);",
+    from: "if (this.#epoch !== this.#log.epoch)\n      return this.#cross('epoch', oldestOf(this.streams, this.#log));",
     to: '',
   },
   'a place that was trimmed and is never left': {
