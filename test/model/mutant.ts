@@ -30,6 +30,7 @@ export async function withMutant<T>(
       'reader',
       'bus',
       'delivery',
+      'control',
       'nest',
     ]) {
       cpSync(join('src', part), join(root, part), { recursive: true });
