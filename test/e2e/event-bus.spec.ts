@@ -85,8 +85,14 @@ describe('refuses in stream', () => {
 
   it.each([
     [{ since: 1 }, "received 'since'"],
-    [{ from: 5 }, "from has to be 'now', 'earliest' or a cursor; received 5"],
-    [{ from: 'latest' }, "from has to be 'now', 'earliest' or a cursor; received \"latest\""],
+    [
+      { from: 5 },
+      "from has to be 'now', 'earliest', 'start', a cursor, { last: n } or a Date; received 5",
+    ],
+    [
+      { from: 'latest' },
+      "from has to be 'now', 'earliest', 'start', a cursor, { last: n } or a Date; received \"latest\"",
+    ],
     [{ from: '' }, 'from has to be'],
     [{ notBefore: 'now' }, 'notBefore has to be a cursor'],
     [{ notBefore: 7 }, 'notBefore has to be a cursor'],
