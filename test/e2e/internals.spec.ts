@@ -40,7 +40,12 @@ import {
 } from 'rxjs';
 import { askNestChain } from '../../src/nest/internals/nest-chain.js';
 import { NestInternals } from '../../src/nest/internals/nest-internals.js';
-import { ABORT_CONTROLLER, askNestStream, isKey } from '../../src/nest/internals/nest-stream.js';
+import {
+  ABORT_CONTROLLER,
+  askNestStream,
+  isKey,
+  missingForSignals,
+} from '../../src/nest/internals/nest-stream.js';
 import { canFollow, layersBetween } from '../../src/nest/internals/rxjs-chain.js';
 import { onExpress } from '../support/each-adapter.js';
 
@@ -96,6 +101,13 @@ describe('Of the inside of Nest and RxJS that is leaned on,', () => {
 
   it('Nest still has SSE_ABORT_CONTROLLER, with which it tells a handler that a request is over', () => {
     expect(isKey(ABORT_CONTROLLER)).toBe(true);
+  });
+
+  it('a Nest that hands out signals needs it; one that has none, before 11.2, lacks nothing', () => {
+    const SseSignal = () => undefined;
+    expect(missingForSignals({ SseSignal })).toEqual(['SSE_ABORT_CONTROLLER']);
+    expect(missingForSignals({ SseSignal, SSE_ABORT_CONTROLLER: Symbol('signal') })).toEqual([]);
+    expect(missingForSignals({})).toEqual([]);
   });
 
   it('interceptors are still chained by subscribers that hand on', async () => {

@@ -26,13 +26,25 @@ export function takesStatusEarly(stream: NestStream): boolean {
 /** Of a request: what holds the controller that tells its handler when it is over. */
 export const ABORT_CONTROLLER = (common as Record<string, unknown>)['SSE_ABORT_CONTROLLER'];
 
+/** What of Nest's names hands that controller's signal to a handler; Nest before 11.2 has neither. */
+const SIGNAL = 'SseSignal';
+
 /** What is missing in the stream of this Nest, and beside it, by name. */
 export async function askNestStream(): Promise<readonly string[]> {
   const module = await import('@nestjs/core/router/sse-stream.js').catch(() => undefined);
   const { prototype } = (module?.SseStream ?? {}) as { readonly prototype?: unknown };
   const isTold = 'headersCommitted' in Object(prototype);
-  const missing = [...missingIn(prototype), ...(isTold ? [] : ['headersCommitted'])];
-  return isKey(ABORT_CONTROLLER) ? missing : [...missing, 'SSE_ABORT_CONTROLLER'];
+  return [
+    ...missingIn(prototype),
+    ...(isTold ? [] : ['headersCommitted']),
+    ...missingForSignals(common),
+  ];
+}
+
+/** A Nest that hands out no signal has nothing to abort it with either, and lacks nothing. */
+export function missingForSignals(nest: object): readonly string[] {
+  const names = nest as Record<string, unknown>;
+  return SIGNAL in names && !isKey(names['SSE_ABORT_CONTROLLER']) ? ['SSE_ABORT_CONTROLLER'] : [];
 }
 
 export function isKey(value: unknown): value is string | symbol {
