@@ -9,7 +9,7 @@ import type { ReaderContext } from './reader-context.js';
 import type { TopicCursor } from './topic-cursor.js';
 import type { Output, Sink } from './sink.js';
 import { readSnapshot } from './snapshot.js';
-import type { StreamPlan } from './stream-options.js';
+import type { Span, StreamPlan } from './stream-options.js';
 
 /** One stream that a reader serves. */
 export class ReaderStream {
@@ -28,6 +28,7 @@ export class ReaderStream {
   /** Where the place stands that has to be found first. */
   #start: 'asked' | 'found' | undefined;
   #isOver: boolean | 'asked' | undefined;
+  #span: Span | 'gone' | undefined;
   readonly #output: Output;
   #hasReported = false;
 
@@ -69,7 +70,7 @@ export class ReaderStream {
 
   /** The place up to which nothing is for this stream. In memory, every log but this one is gone for good. */
   boundaryIn({ log, isLocal }: Pick<ReaderContext, 'log' | 'isLocal'>): StreamPosition | undefined {
-    const { notBefore } = this.plan;
+    const notBefore = this.#begin ?? this.plan.notBefore;
     return isLocal && notBefore?.epoch !== log.epoch ? undefined : notBefore;
   }
 
@@ -184,9 +185,38 @@ export class ReaderStream {
     return false;
   }
 
-  /** Whether `until` has ended it at or before an offset, for good. Undefined while the archive is asked. */
-  isOverAt(offset: number, context: ReaderContext, reader: PageReader): boolean | undefined {
-    if (this.plan.until === undefined) return false;
+  get #begin(): StreamPosition | undefined {
+    return this.#span === 'gone' ? undefined : this.#span?.begin;
+  }
+
+  /** Finds out which part of its topic it is, if it is only a part. False while that is not known. */
+  findSpan(context: ReaderContext, reader: PageReader): boolean {
+    const { span } = this.plan;
+    if (span === undefined || this.#span !== undefined) return true;
+    const found = span.find(() => reader.schedule());
+    if (found === undefined) return false;
+    if (found instanceof Error) {
+      this.error(found);
+      return false;
+    }
+    this.#span = found;
+    if (found === 'gone') this.#isOver = true;
+    else this.startAfter(0, context);
+    return true;
+  }
+
+  /**
+   * Whether it has ended at or before an offset, for good. Undefined while the archive is asked.
+   *
+   * @param offset undefined for a client that has no place in this log
+   */
+  isOverAt(
+    offset: number | undefined,
+    context: ReaderContext,
+    reader: PageReader,
+  ): boolean | undefined {
+    if (this.#span !== undefined) return (this.#isOver = this.#hasEndedAt(offset, context.log));
+    if (offset === undefined || this.plan.until === undefined) return false;
     if (this.#isOver !== undefined) return this.#isOver === 'asked' ? undefined : this.#isOver;
     const latest = this.topics.latestUpTo(offset);
     const { kept } = this.topics;
@@ -204,6 +234,12 @@ export class ReaderStream {
       },
     );
     return undefined;
+  }
+
+  #hasEndedAt(offset: number | undefined, { epoch }: Log): boolean {
+    if (this.#span === 'gone') return true;
+    const end = this.#span?.end;
+    return end?.epoch === epoch && offset !== undefined && offset >= end.offset;
   }
 
   /** Whether it was found to have ended before its client came back. */

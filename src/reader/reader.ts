@@ -188,7 +188,8 @@ export class Reader {
     this.#announceReady(isResumed);
     if (gap !== undefined) this.#cross(gap, offset, start.requested);
     if (this.streams.areBounded(this.#offset)) this.#throughOperators();
-    if (isResumed) for (const stream of this.streams.all) if (stream.isOver) stream.complete();
+    for (const stream of this.streams.all)
+      if (stream.isOver && (isResumed || stream.plan.span !== undefined)) stream.complete();
     return true;
   }
 

@@ -122,12 +122,14 @@ export class PublishQueue {
   }
 
   #keptOf({ topics, key }: EventRecord): string {
-    if (this.#rules.isEmpty) return '';
+    if (!this.#rules.mayKeep(topics)) return '';
     const kept = topics.flatMap((topic) => {
       const rule = this.#rules.of(topic);
       if (rule === undefined) return [];
-      const { keepFor, keepEvents, keepLatestPerKey } = rule;
-      return [[topic, keepFor || 0, keepEvents || 0, keepLatestPerKey ? 1 : 0, key ?? false]];
+      const { keepFor, keepEvents, keepLatestPerKey, isWhole, isExempt } = rule;
+      const bounds = [keepFor || 0, keepEvents || 0, keepLatestPerKey ? 1 : 0, key ?? false];
+      // Said for few topics only.
+      return [[topic, ...bounds, ...(isExempt ? [isWhole ? 2 : 1] : [])]];
     });
     return kept.length === 0 ? '' : JSON.stringify(kept);
   }

@@ -116,8 +116,7 @@ export class SqliteBackplane extends Backplane {
       },
     );
     const follower = new Follower(sink, thread, queue, availability);
-    const isKeeping = history.topics !== undefined && history.topics.length > 0;
-    const archive = isKeeping ? new SqliteArchive(thread, path, publishTimeout) : undefined;
+    const archive = new SqliteArchive(thread, path, publishTimeout);
     return { thread, queue, follower, availability, archive };
   }
 }
