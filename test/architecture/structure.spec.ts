@@ -79,6 +79,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   redis: ['backplane', 'log', 'wire', 'options.ts', 'errors.ts'],
   sqlite: ['backplane', 'log', 'wire', 'options.ts', 'errors.ts'],
   publisher: ['bus', 'backplane', 'log', 'options.ts', 'errors.ts'],
+  runs: ['bus', 'delivery', 'reader', 'log', 'options.ts', 'errors.ts'],
   swagger: [],
   testing: ['backplane', 'wire', 'log', 'errors.ts'],
   client: [],
@@ -102,6 +103,7 @@ const PACKAGES: Readonly<Record<string, RegExp>> = {
   redis: /^(ioredis|rxjs|node:.*)$/,
   sqlite: /^(node:.*|@nestjs\/common)$/,
   publisher: /^$/,
+  runs: /^(rxjs|node:(crypto|timers\/promises)|@nestjs\/common)$/,
   swagger: /^$/,
   client: /^(react|rxjs)$/,
   testing: /^(eventsource-parser|rxjs|node:.*|@nestjs\/common|@jest\/globals)$/,
@@ -274,7 +276,7 @@ describe('the sources', () => {
       if (/@ts-|eslint-disable|\bTODO\b|\bFIXME\b/.test(text)) wrong.push(`${path}: suppressed`);
       if (
         path.endsWith('/index.ts') &&
-        !/^(testing|redis|sqlite|publisher|swagger|client(\/\w+)?)\/index/.test(path)
+        !/^(testing|redis|sqlite|runs|publisher|swagger|client(\/\w+)?)\/index/.test(path)
       ) {
         wrong.push(`${path}: barrel`);
       }
