@@ -4,6 +4,7 @@ import type { Entry } from '../log/entry.js';
 import type { GapReason } from '../log/event.js';
 import type { Log } from '../log/log.js';
 import { OUTLIVED } from '../log/stray-streams.js';
+import { encodeFrame } from '../wire/frame.js';
 import { Announcements } from './announcements.js';
 import { makeGap } from './gap.js';
 import { Operators } from './operators.js';
@@ -25,6 +26,8 @@ import { oldestOf } from './oldest.js';
 import { beginningOf, findStart, isNewTo, mayCome, placeByCode, placeWithin } from './start.js';
 import { Wait } from './waiting-room.js';
 
+const NONE: readonly ReaderStream[] = [];
+
 /**
  * Walks the log for one connection and all of its streams. It owns a cursor and nothing else: replay,
  * catching up and live are the loop in {@link read}, and a client that is behind is only a cursor that is.
@@ -44,6 +47,8 @@ export class Reader {
   /** Copied when it changes: most readers have one stream, and grow no array for it. */
   streams: readonly ReaderStream[] = [];
   #isBehind = false;
+  /** Streams that have joined late, of which the archive was asked whether they have ended. */
+  #unsure: readonly ReaderStream[] = NONE;
   /** Whether a stream has an `until`. */
   #mayEnd = false;
   #announcements: Announcements | undefined;
@@ -96,11 +101,32 @@ export class Reader {
     }
     if (this.#hasBegun) {
       this.#advance();
-      stream.goOn('new', this.#offset, this.#context, this.#sink);
+      this.#joinLate(stream);
     } else {
       stream.joinBefore(this.#offset, this.#context);
     }
     this.#sink.schedule();
+  }
+
+  #joinLate(stream: ReaderStream): void {
+    const hasEnded = stream.hasEndedAt(this.#offset, this.#context, this.#sink);
+    if (hasEnded === true) {
+      stream.complete();
+      return;
+    }
+    if (hasEnded === undefined) this.#unsure = [...this.#unsure, stream];
+    stream.goOn('new', this.#offset, this.#context, this.#sink);
+  }
+
+  /** The archive may have answered whether streams that have joined late have anything to read. */
+  #completeEnded(): void {
+    const asked = this.#unsure;
+    this.#unsure = [];
+    for (const stream of asked) {
+      const hasEnded = stream.hasEndedAt(stream.after, this.#context, this.#sink);
+      if (hasEnded === true) stream.complete();
+      if (hasEnded === undefined) this.#unsure = [...this.#unsure, stream];
+    }
   }
 
   leave(stream: ReaderStream): void {
@@ -153,6 +179,7 @@ export class Reader {
 
   #readOn(): void {
     if (this.streams.length === 0 || (!this.#hasBegun && !this.#begin())) return;
+    if (this.#unsure.length > 0) this.#completeEnded();
     if (this.#isBehind && this.#sink.room > 0) {
       this.#isBehind = false;
       this.#catchUpTo = this.#log.head;
@@ -221,23 +248,18 @@ export class Reader {
     this.#announceReady(asked !== undefined && gap === undefined);
     if (gap !== undefined) this.#cross(gap, offset, asked);
     if (areBounded(this.streams, this.#offset)) this.#throughOperators();
-    if (requested !== undefined && gap === undefined) {
-      for (const stream of this.streams) if (stream.isOver) stream.complete();
-    }
+    if (gap === undefined) for (const stream of this.streams) if (stream.isOver) stream.complete();
     return true;
   }
 
   /** False while the archive is asked where to begin, or whether there is anything left to read. */
   #isStartKnown(requested: Cursor | undefined): boolean {
-    if (requested === undefined) {
-      return this.streams
-        .map((stream) => stream.findStart(this.#context, this.#sink))
-        .every(Boolean);
-    }
-    const place = parseCursor(requested);
-    if (place?.epoch !== this.#log.epoch) return true;
+    const place = requested === undefined ? undefined : parseCursor(requested);
+    if (requested !== undefined && place?.epoch !== this.#log.epoch) return true;
     const verdicts = this.streams.map((stream) =>
-      stream.isOverAt(place.offset, this.#context, this.#sink),
+      place === undefined
+        ? stream.isOverFromStart(this.#context, this.#sink)
+        : stream.isOverAt(place.offset, this.#context, this.#sink),
     );
     if (verdicts.includes(undefined)) return false;
     if (!verdicts.every(Boolean)) return true;
@@ -289,6 +311,10 @@ export class Reader {
     const before = this.#offset;
     this.#offset = entry.offset;
     this.#beginning = undefined;
+    if (entry.isEnd) {
+      this.#endTopics(entry);
+      return;
+    }
     if (this.#announcements?.isPending === true) this.#announcements.onReplayed();
     const { except } = entry;
     const isExcepted = except !== undefined && this.#sink.isExcepted?.(except) === true;
@@ -301,6 +327,15 @@ export class Reader {
       this.#told = entry.offset;
       this.#sink.write(entry.frame);
     }
+  }
+
+  /** A client whose streams end is told the place of that, so that it has nothing left to come back for. */
+  #endTopics(entry: Entry): void {
+    const ended = this.streams.filter((stream) => stream.isEndedWith(entry, this.#log));
+    if (ended.length === 0) return;
+    const id = this.isProven ? this.#tell(entry.offset) : undefined;
+    if (id !== undefined) this.#sink.write(encodeFrame({ id }));
+    for (const stream of ended) stream.complete();
   }
 
   /** Announces a gap and goes on at `offset`, or at the head if snapshots are the way on. */
