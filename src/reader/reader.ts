@@ -1,5 +1,5 @@
 import { AsyncResource } from 'node:async_hooks';
-import { type Cursor, formatCursor, parseCursor } from '../log/cursor.js';
+import { type Cursor, formatCursor } from '../log/cursor.js';
 import type { Entry } from '../log/entry.js';
 import type { GapReason } from '../log/event.js';
 import type { Log } from '../log/log.js';
@@ -9,24 +9,11 @@ import { Announcements } from './announcements.js';
 import { makeGap } from './gap.js';
 import { Operators } from './operators.js';
 import type { ReaderContext } from './reader-context.js';
-import {
-  areBounded,
-  areOwed,
-  endingWith,
-  haveLost,
-  haveNothingAfter,
-  lookBack,
-  nextAfter,
-  type ReaderStream,
-  takersOf,
-} from './reader-stream.js';
+import type { ReaderStream } from './reader-stream.js';
+import { ReaderStreams } from './reader-streams.js';
 import type { TopicCursor } from './topic-cursor.js';
 import type { Sink } from './sink.js';
-import { oldestOf } from './oldest.js';
-import { beginningOf, findStart, isNewTo, mayCome, placeByCode, placeWithin } from './start.js';
-import { Wait } from './waiting-room.js';
-
-const NONE: readonly ReaderStream[] = [];
+import { Start } from './start.js';
 
 /**
  * Walks the log for one connection and all of its streams. It owns a cursor and nothing else: replay,
@@ -43,12 +30,10 @@ export class Reader {
   /** Without operators, the offset that the client knows; -1 when it knows none. */
   #told = -1;
   readonly #sink: Sink;
-  #hasBegun = false;
-  /** Copied when it changes: most readers have one stream, and grow no array for it. */
-  streams: readonly ReaderStream[] = [];
+  readonly streams = new ReaderStreams();
+  /** Undefined when reading has begun. */
+  #start: Start | undefined;
   #isBehind = false;
-  /** Streams that have joined late, of which the archive was asked whether they have ended. */
-  #unsure: readonly ReaderStream[] = NONE;
   /** Whether a stream has an `until`. */
   #mayEnd = false;
   #announcements: Announcements | undefined;
@@ -59,27 +44,19 @@ export class Reader {
   #operators: Operators | undefined;
   /** Of whoever opened the stream, not of who publishes: operators look there for their connection. */
   #scope: AsyncResource | undefined;
-  #joined = 0;
-  /** What the client, or else the code, asks to go on from; and the wait for it, if it had to come first. */
-  #requested: string | undefined;
-  #wait: Wait | undefined;
-  /** Whether guests are welcome: there was no stream whose events are known to go to the client. */
-  isHost = true;
-  /** Whether there was one, or a guest's events have come out where the client's messages do. */
-  isProven = false;
 
   constructor(context: ReaderContext, sink: Sink, lastEventId: string | undefined) {
     this.#context = context;
     this.#log = context.log;
     this.#sink = sink;
-    this.#requested = lastEventId;
+    this.#start = new Start(context, this.streams, sink, lastEventId);
     this.#epoch = context.log.epoch;
     this.#offset = context.log.head;
   }
 
   /** What the streams select: topics, and the patterns of matchers. */
   get topics(): string[] {
-    return [...new Set(this.streams.flatMap(({ topics }) => topics.names))];
+    return this.streams.names;
   }
 
   /** Where it has come to; undefined until it knows where to begin. */
@@ -88,12 +65,9 @@ export class Reader {
   }
 
   join(stream: ReaderStream): void {
-    this.isHost &&= stream.isGuest;
-    this.isProven ||= !stream.isGuest;
-    stream.joinedAs = ++this.#joined;
+    this.streams.add(stream);
     if (stream.plan.until !== undefined) this.#mayEnd = true;
-    this.streams = [...this.streams, stream];
-    if (this.#joined === 1 && stream.isUnmodified) {
+    if (this.streams.joined === 1 && stream.isUnmodified) {
       this.#unmodified = stream.topics;
     } else {
       this.#throughOperators();
@@ -114,31 +88,30 @@ export class Reader {
       stream.complete();
       return;
     }
-    if (hasEnded === undefined) this.#unsure = [...this.#unsure, stream];
+    if (hasEnded === undefined) this.streams.unsure = [...this.streams.unsure, stream];
     stream.goOn('new', this.#offset, this.#context, this.#sink);
   }
 
-  /** The archive may have answered whether streams that have joined late have anything to read. */
+  /** The archive may have answered whether streams that have joined late have ended. */
   #completeEnded(): void {
-    const asked = this.#unsure;
-    this.#unsure = [];
-    for (const stream of asked) {
-      const hasEnded = stream.hasEndedAt(stream.after, this.#context, this.#sink);
-      if (hasEnded === true) stream.complete();
-      if (hasEnded === undefined) this.#unsure = [...this.#unsure, stream];
-    }
+    const verdicts = this.streams.unsure.map((stream) => ({
+      stream,
+      hasEnded: stream.hasEndedAt(stream.after, this.#context, this.#sink),
+    }));
+    this.streams.unsure = verdicts
+      .filter(({ hasEnded }) => hasEnded === undefined)
+      .map(({ stream }) => stream);
+    for (const { stream, hasEnded } of verdicts) if (hasEnded === true) stream.complete();
   }
 
   leave(stream: ReaderStream): void {
     stream.topics.release();
-    if (!this.streams.includes(stream)) return;
-    this.streams = this.streams.filter((other) => other !== stream);
+    if (!this.streams.remove(stream)) return;
     this.#follow();
     this.#unmodified = undefined;
-    stream.leftAs = this.#joined;
     this.#operators?.depart(stream);
     if (stream.isOwed) this.#sink.schedule();
-    if (this.streams.length === 0) this.#context.waitingRoom.leave(this.#wait);
+    if (this.streams.isEmpty) this.#start?.leave();
   }
 
   /** Reads on while there is something to read and room for it. Called in a turn of its own. */
@@ -152,8 +125,8 @@ export class Reader {
   }
 
   #announceReady(isResumed: boolean): void {
-    if (!this.streams.some(({ plan }) => plan.announce)) return;
-    const cursor = areOwed(this.streams) ? {} : { cursor: this.#log.cursorAt(this.#offset) };
+    if (!this.streams.all.some(({ plan }) => plan.announce)) return;
+    const cursor = this.streams.areOwed ? {} : { cursor: this.#log.cursorAt(this.#offset) };
     this.#announcements = new Announcements(this.#sink, this.#log.head, {
       ...cursor,
       resumed: isResumed,
@@ -161,11 +134,8 @@ export class Reader {
   }
 
   #announceCaughtUp(): void {
-    if (this.#sink.room <= 0 || areOwed(this.streams)) return;
-    const mayHold = this.#unmodified === undefined;
-    for (const { held, snapshot } of mayHold ? this.streams : []) {
-      if (snapshot !== undefined || held.value !== Infinity) return;
-    }
+    if (this.#sink.room <= 0 || this.streams.areOwed) return;
+    if (this.#unmodified === undefined && this.streams.arePending) return;
     this.#advance();
     const cursor = this.#log.cursorAt(this.#offset);
     this.#announcements?.onReached(this.#offset, cursor, () => this.#tell(this.#offset));
@@ -178,13 +148,13 @@ export class Reader {
   }
 
   #readOn(): void {
-    if (this.streams.length === 0 || (!this.#hasBegun && !this.#begin())) return;
-    if (this.#unsure.length > 0) this.#completeEnded();
+    if (this.streams.isEmpty || (this.#start !== undefined && !this.#begin(this.#start))) return;
+    if (this.streams.unsure.length > 0) this.#completeEnded();
     if (this.#isBehind && this.#sink.room > 0) {
       this.#isBehind = false;
       this.#catchUpTo = this.#log.head;
     }
-    while (this.streams.length > 0 && !areOwed(this.streams)) {
+    while (this.streams.all.length > 0 && !this.streams.areOwed) {
       if (this.#sink.room <= 0) {
         this.#isBehind = true;
         return;
@@ -195,7 +165,7 @@ export class Reader {
 
   /** The id to tell the client in silence, if that is news, and the place is known to be the client's own. */
   heartbeat(): string | undefined {
-    if (!this.#hasBegun || !this.isProven || this.streams.length === 0) return undefined;
+    if (!this.#hasBegun || !this.streams.isProven || this.streams.isEmpty) return undefined;
     this.#follow();
     this.#advance();
     return this.#tell(this.#offset);
@@ -215,71 +185,55 @@ export class Reader {
 
   /** The connection is gone: streams that somebody kept end, for nothing would ever be read for them. */
   close(): void {
-    if (this.streams.length > 0) this.#context.warnOnce(OUTLIVED);
-    for (const stream of this.streams) stream.complete();
+    if (!this.streams.isEmpty) this.#context.warnOnce(OUTLIVED);
+    for (const stream of this.streams.all) stream.complete();
   }
 
-  /** False while the place to begin at may yet come: until then the client is told of no other. */
-  #begin(): boolean {
-    const asked = (this.#requested ??= placeByCode(this.streams));
-    const requested = placeWithin(this.#context, this.streams, asked);
-    if (
-      requested !== undefined &&
-      this.#wait?.isOver !== true &&
-      mayCome(this.#context, requested)
-    ) {
-      this.#wait ??= new Wait(this.#sink, this.#joined, requested);
-      this.#context.waitingRoom.enter(this.#wait);
-      return false;
-    }
-    if (!this.#isStartKnown(requested)) return false;
-    const isReplaced = this.#epoch !== this.#log.epoch;
-    const { offset, gap } = findStart(this.#context, this.streams, requested, isReplaced);
-    this.#hasBegun = true;
+  /** Whether it knows where it is. */
+  get #hasBegun(): boolean {
+    return this.#start === undefined;
+  }
+
+  /** False while it is not known where. */
+  #begin(start: Start): boolean {
+    const place = start.find(this.#epoch !== this.#log.epoch);
+    if (place === undefined) return false;
+    start.leave();
+    this.#start = undefined;
+    const { offset, gap } = place;
     this.#epoch = this.#log.epoch;
     this.#catchUpTo = this.#log.head;
     this.#offset = offset;
-    for (const stream of gap === undefined ? this.streams : [])
-      if (isNewTo(this.#context, stream, asked, this.#wait))
-        stream.askForSnapshot('new', this.#context, this.#sink);
+    if (gap === undefined) start.askForSnapshots();
     const id = gap === undefined ? this.#tell(offset) : undefined;
-    if (this.#wait === undefined) this.#sink.begin(id);
-    this.#beginning = asked === undefined ? beginningOf(this.streams) : undefined;
-    this.#announceReady(asked !== undefined && gap === undefined);
-    if (gap !== undefined) this.#cross(gap, offset, asked);
-    if (areBounded(this.streams, this.#offset)) this.#throughOperators();
-    if (gap === undefined) for (const stream of this.streams) if (stream.isOver) stream.complete();
+    if (!start.hasWaited) this.#sink.begin(id);
+    this.#beginning = start.beginning;
+    const isResumed = start.requested !== undefined && gap === undefined;
+    this.#announceReady(isResumed);
+    if (gap !== undefined) this.#cross(gap, offset, start.requested);
+    if (this.streams.areBounded(this.#offset)) this.#throughOperators();
+    if (gap === undefined) this.#completeOver();
     return true;
   }
 
-  /** False while the archive is asked where to begin, or whether there is anything left to read. */
-  #isStartKnown(requested: Cursor | undefined): boolean {
-    const place = requested === undefined ? undefined : parseCursor(requested);
-    if (requested !== undefined && place?.epoch !== this.#log.epoch) return true;
-    const verdicts = this.streams.map((stream) =>
-      place === undefined
-        ? stream.isOverFromStart(this.#context, this.#sink)
-        : stream.isOverAt(place.offset, this.#context, this.#sink),
-    );
-    if (verdicts.includes(undefined)) return false;
-    if (!verdicts.every(Boolean)) return true;
-    this.#sink.endForGood();
-    return false;
+  /** Those that were over before reading began. */
+  #completeOver(): void {
+    for (const stream of this.streams.all) if (stream.isOver) stream.complete();
   }
 
   /** Crosses a gap or hands out one event, of a snapshot or of the log; false if there is nothing. */
   #readOne(): boolean {
     if (this.#epoch !== this.#log.epoch)
-      return this.#cross('epoch', oldestOf(this.streams, this.#log));
-    const answered = this.streams.find(({ snapshot }) => snapshot !== undefined);
+      return this.#cross('epoch', this.streams.oldestIn(this.#log));
+    const { answered } = this.streams;
     if (answered !== undefined) {
       if (answered.snapshot?.length !== 0) this.#announcements?.onReplayed();
       this.#throughOperators().passSnapshot(answered, this.#offset);
       return true;
     }
     if (this.#offset >= this.#log.head) return false;
-    if (haveLost(this.streams, this.#offset)) return this.#lookBack();
-    const entry = nextAfter(this.streams, this.#offset);
+    if (this.streams.haveLost(this.#offset)) return this.#lookBack();
+    const entry = this.streams.nextAfter(this.#offset);
     const hole = this.#log.holeAfter(this.#offset);
     if (hole !== undefined && (entry === undefined || entry.offset > hole.after)) {
       return this.#cross('trimmed', hole.upTo);
@@ -291,12 +245,12 @@ export class Reader {
 
   /** Hands out what the archive has, until the tail reaches back to where the reader is. */
   #lookBack(): boolean {
-    const found = lookBack(this.streams, this.#offset, this.#sink);
+    const found = this.streams.lookBack(this.#offset, this.#sink);
     switch (found.kind) {
       case 'reading':
         return false;
       case 'lost':
-        for (const { topics } of this.streams) topics.tellAllLost();
+        for (const { topics } of this.streams.all) topics.tellAllLost();
         return this.#cross('trimmed', Math.max(found.upTo, this.#offset), this.#beginning);
       case 'entry':
         this.#handOut(found.entry);
@@ -319,8 +273,8 @@ export class Reader {
     const { except } = entry;
     const isExcepted = except !== undefined && this.#sink.isExcepted?.(except) === true;
     if (this.#unmodified === undefined) {
-      const takers = isExcepted ? [] : takersOf(this.streams, entry, before, this.#catchUpTo);
-      const last = this.#mayEnd ? endingWith(this.streams, entry) : [];
+      const takers = isExcepted ? [] : this.streams.takersOf(entry, before, this.#catchUpTo);
+      const last = this.#mayEnd ? this.streams.endingWith(entry) : [];
       if (takers.length > 0) this.#throughOperators().pass(entry, takers);
       for (const stream of last) stream.complete();
     } else if (!isExcepted) {
@@ -331,9 +285,9 @@ export class Reader {
 
   /** A client whose streams end is told the place of that, so that it has nothing left to come back for. */
   #endTopics(entry: Entry): void {
-    const ended = this.streams.filter((stream) => stream.isEndedWith(entry, this.#log));
+    const ended = this.streams.all.filter((stream) => stream.isEndedWith(entry, this.#log));
     if (ended.length === 0) return;
-    const id = this.isProven ? this.#tell(entry.offset) : undefined;
+    const id = this.streams.isProven ? this.#tell(entry.offset) : undefined;
     if (id !== undefined) this.#sink.write(encodeFrame({ id }));
     for (const stream of ended) stream.complete();
   }
@@ -341,14 +295,15 @@ export class Reader {
   /** Announces a gap and goes on at `offset`, or at the head if snapshots are the way on. */
   #cross(reason: GapReason, offset: number, from = `${this.#epoch}.${this.#offset}`): true {
     this.#beginning = undefined;
-    const isCoveredBySnapshots = this.streams.every(({ plan }) => plan.snapshot !== undefined);
+    const isCoveredBySnapshots = this.streams.all.every(({ plan }) => plan.snapshot !== undefined);
     this.#epoch = this.#log.epoch;
     this.#offset = isCoveredBySnapshots ? this.#log.head : offset;
     this.#catchUpTo = this.#log.head;
     this.#told = -1;
     this.#operators?.reset();
-    for (const stream of this.streams) stream.goOn(reason, this.#offset, this.#context, this.#sink);
-    if (areBounded(this.streams, this.#offset)) this.#throughOperators();
+    for (const stream of this.streams.all)
+      stream.goOn(reason, this.#offset, this.#context, this.#sink);
+    if (this.streams.areBounded(this.#offset)) this.#throughOperators();
     const resumedAt = this.#log.cursorAt(this.#offset);
     const { event, frame } = makeGap(reason, from, resumedAt, this.#tell(this.#offset));
     this.#sink.announce(event, frame);
@@ -368,12 +323,12 @@ export class Reader {
     this.#follow();
     this.#unmodified?.readAlone(this.#offset, undefined);
     this.#unmodified = undefined;
-    return (this.#operators ??= new Operators(this.#context, this.#sink, this, this.#told));
+    return (this.#operators ??= new Operators(this.#context, this.#sink, this.streams, this.#told));
   }
 
   /** A reader that has read everything there is stands at the head. */
   #advance(): void {
     if (this.#epoch !== this.#log.epoch || this.#offset >= this.#log.head) return;
-    if (haveNothingAfter(this.streams, this.#offset, this.#log)) this.#offset = this.#log.head;
+    if (this.streams.haveNothingAfter(this.#offset, this.#log)) this.#offset = this.#log.head;
   }
 }
