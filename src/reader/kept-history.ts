@@ -31,7 +31,12 @@ export class KeptHistory {
    *
    * @param reader told when the answer is there
    */
-  endOf(topic: string, epoch: string, lost: number, reader: PageReader): number | undefined | 'asked' {
+  endOf(
+    topic: string,
+    epoch: string,
+    lost: number,
+    reader: PageReader,
+  ): number | undefined | 'asked' {
     const known = this.#ends.get(topic);
     if (known?.epoch === epoch && known.lost === lost) return known.end;
     this.ask(

@@ -37,7 +37,9 @@ export class TopicEnds {
   add({ topics, offset }: Entry, log: Log): boolean {
     const ended = this.#topics.filter((topic) => topics.includes(topic));
     for (const topic of ended) this.#ends.set(topic, offset);
-    return ended.length > 0 && this.#topics.every((topic) => this.#isEndedUntil(offset, topic, log));
+    return (
+      ended.length > 0 && this.#topics.every((topic) => this.#isEndedUntil(offset, topic, log))
+    );
   }
 
   /** Whether a topic has ended, and was not used again up to an offset. */
