@@ -8,6 +8,7 @@ import type { PageReader } from './archive-pages.js';
 import type { ReaderContext } from './reader-context.js';
 import type { TopicCursor } from './topic-cursor.js';
 import type { Output, Sink } from './sink.js';
+import { mayHaveEnded, TopicEnds } from './topic-ends.js';
 import { readSnapshot } from './snapshot.js';
 import type { Span, StreamPlan } from './stream-options.js';
 
@@ -29,6 +30,8 @@ export class ReaderStream {
   #start: 'asked' | 'found' | undefined;
   #isOver: boolean | 'asked' | undefined;
   #span: Span | 'gone' | undefined;
+  #ends: TopicEnds | undefined;
+  #hasEnded = false;
   readonly #output: Output;
   #hasReported = false;
 
@@ -200,23 +203,55 @@ export class ReaderStream {
       return false;
     }
     this.#span = found;
-    if (found === 'gone') this.#isOver = true;
-    else this.startAfter(0, context);
+    if (found !== 'gone') this.startAfter(0, context);
     return true;
   }
 
-  /**
-   * Whether it has ended at or before an offset, for good. Undefined while the archive is asked.
-   *
-   * @param offset undefined for a client that has no place in this log
-   */
-  isOverAt(
-    offset: number | undefined,
-    context: ReaderContext,
-    reader: PageReader,
-  ): boolean | undefined {
-    if (this.#span !== undefined) return (this.#isOver = this.#hasEndedAt(offset, context.log));
-    if (offset === undefined || this.plan.until === undefined) return false;
+  /** Whether the part of its topic that it is for is not there, or no longer. */
+  get isGone(): boolean {
+    return this.#span === 'gone';
+  }
+
+  #isSpanOverAt(span: Span | 'gone', offset: number, { epoch }: Log): boolean {
+    if (span === 'gone') return true;
+    return span.end?.epoch === epoch && offset >= span.end.offset;
+  }
+
+  /** Whether there is nothing for a new client, and will be nothing. Undefined while the archive is asked. */
+  isOverFromStart(context: ReaderContext, reader: PageReader): boolean | undefined {
+    if (this.#span !== undefined) return this.isGone;
+    if (!this.findStart(context, reader)) return undefined;
+    return this.hasEndedAt(this.after, context, reader);
+  }
+
+  /** Whether its topics have all ended, and nothing of them is left after an offset. Undefined while the archive is asked. */
+  hasEndedAt(offset: number, context: ReaderContext, reader: PageReader): boolean | undefined {
+    const { named } = this.topics;
+    if (!named.some((topic) => mayHaveEnded(topic, context))) return false;
+    this.#ends ??= new TopicEnds(named);
+    const verdict = this.#ends.areAllAt(offset, context, reader);
+    this.#hasEnded = verdict === true;
+    return verdict;
+  }
+
+  /** Whether an entry that is an end ends the last of its topics. */
+  isEndedWith(entry: Entry, log: Log): boolean {
+    const { named } = this.topics;
+    if (entry.offset <= this.after || named.length === 0) return false;
+    return (this.#ends ??= new TopicEnds(named)).add(entry, log);
+  }
+
+  /** Whether it has ended at or before an offset, for good. Undefined while the archive is asked. */
+  isOverAt(offset: number, context: ReaderContext, reader: PageReader): boolean | undefined {
+    if (this.#span !== undefined) {
+      return (this.#hasEnded = this.#isSpanOverAt(this.#span, offset, context.log));
+    }
+    const hasEnded = this.hasEndedAt(offset, context, reader);
+    return hasEnded === false ? this.#isUntilOverAt(offset, context, reader) : hasEnded;
+  }
+
+  #isUntilOverAt(offset: number, context: ReaderContext, reader: PageReader): boolean | undefined {
+    if (this.plan.until === undefined) return false;
     if (this.#isOver !== undefined) return this.#isOver === 'asked' ? undefined : this.#isOver;
     const latest = this.topics.latestUpTo(offset);
     const { kept } = this.topics;
@@ -236,15 +271,9 @@ export class ReaderStream {
     return undefined;
   }
 
-  #hasEndedAt(offset: number | undefined, { epoch }: Log): boolean {
-    if (this.#span === 'gone') return true;
-    const end = this.#span?.end;
-    return end?.epoch === epoch && offset !== undefined && offset >= end.offset;
-  }
-
   /** Whether it was found to have ended before its client came back. */
   get isOver(): boolean {
-    return this.#isOver === true;
+    return this.#isOver === true || this.#hasEnded || this.isGone;
   }
 
   selects(entry: Entry): boolean {

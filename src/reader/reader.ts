@@ -4,9 +4,11 @@ import type { Entry } from '../log/entry.js';
 import type { GapReason } from '../log/event.js';
 import type { Log } from '../log/log.js';
 import { OUTLIVED } from '../log/stray-streams.js';
+import { encodeFrame } from '../wire/frame.js';
 import { Announcements } from './announcements.js';
 import { makeGap } from './gap.js';
 import { Operators } from './operators.js';
+import type { ReadPosition } from './read-position.js';
 import type { ReaderContext } from './reader-context.js';
 import type { ReaderStream } from './reader-stream.js';
 import { ReaderStreams } from './reader-streams.js';
@@ -21,13 +23,10 @@ import { Start } from './start.js';
 export class Reader {
   /** What the only stream selects, while it is unmodified: that reads alone where it can, past the operators. */
   #unmodified: TopicCursor | undefined;
+  #position: ReadPosition;
   readonly #context: ReaderContext;
   readonly #log: Log;
   #epoch: string;
-  /** Until reading begins, the place of a client that comes now. */
-  #offset: number;
-  /** Without operators, the offset that the client knows; -1 when it knows none. */
-  #told = -1;
   readonly #sink: Sink;
   readonly streams = new ReaderStreams();
   /** Undefined when reading has begun. */
@@ -50,7 +49,8 @@ export class Reader {
     this.#sink = sink;
     this.#start = new Start(context, this.streams, sink, lastEventId);
     this.#epoch = context.log.epoch;
-    this.#offset = context.log.head;
+    // Until reading begins, the place of a client that comes now.
+    this.#position = { offset: context.log.head, told: -1 };
   }
 
   /** What the streams select: topics, and the patterns of matchers. */
@@ -68,24 +68,46 @@ export class Reader {
     if (stream.plan.until !== undefined) this.#mayEnd = true;
     if (this.streams.joined === 1 && stream.isUnmodified) {
       this.#unmodified = stream.topics;
+      this.#keepPositionIn(stream.topics);
     } else {
       this.#throughOperators();
       this.#scope ??= new AsyncResource('SseReader');
     }
     if (this.#hasBegun) {
       this.#advance();
-      stream.goOn('new', this.#offset, this.#context, this.#sink);
+      this.#joinLate(stream);
     } else {
       stream.joinBefore(this.#offset, this.#context);
     }
     this.#sink.schedule();
   }
 
+  #joinLate(stream: ReaderStream): void {
+    const hasEnded = stream.hasEndedAt(this.#offset, this.#context, this.#sink);
+    if (hasEnded === true) {
+      stream.complete();
+      return;
+    }
+    if (hasEnded === undefined) this.streams.unsure = [...this.streams.unsure, stream];
+    stream.goOn('new', this.#offset, this.#context, this.#sink);
+  }
+
+  /** The archive may have answered whether streams that have joined late have ended. */
+  #completeEnded(): void {
+    const verdicts = this.streams.unsure.map((stream) => ({
+      stream,
+      hasEnded: stream.hasEndedAt(stream.after, this.#context, this.#sink),
+    }));
+    this.streams.unsure = verdicts
+      .filter(({ hasEnded }) => hasEnded === undefined)
+      .map(({ stream }) => stream);
+    for (const { stream, hasEnded } of verdicts) if (hasEnded === true) stream.complete();
+  }
+
   leave(stream: ReaderStream): void {
     stream.topics.release();
     if (!this.streams.remove(stream)) return;
-    this.#follow();
-    this.#unmodified = undefined;
+    this.#endReadingAlone();
     this.#operators?.depart(stream);
     if (stream.isOwed) this.#sink.schedule();
     if (this.streams.isEmpty) this.#start?.leave();
@@ -93,11 +115,10 @@ export class Reader {
 
   /** Reads on while there is something to read and room for it. Called in a turn of its own. */
   read(): void {
-    this.#follow();
     if (this.#scope === undefined) this.#readOn();
     else this.#scope.runInAsyncScope(this.#readOn, this);
     const hasReadAll = this.#hasBegun && this.#sink.room > 0;
-    this.#unmodified?.readAlone(this.#offset, hasReadAll ? this.#sink.outlet : undefined);
+    this.#unmodified?.readAlone(hasReadAll ? this.#sink.outlet : undefined);
     if (this.#announcements?.isPending === true) this.#announceCaughtUp();
   }
 
@@ -118,14 +139,9 @@ export class Reader {
     this.#announcements?.onReached(this.#offset, cursor, () => this.#tell(this.#offset));
   }
 
-  /** Is where an unmodified stream has come to alone. */
-  #follow(): void {
-    const reached = this.#unmodified?.reached ?? -1;
-    if (reached > this.#offset) this.#offset = this.#told = reached;
-  }
-
   #readOn(): void {
     if (this.streams.isEmpty || (this.#start !== undefined && !this.#begin(this.#start))) return;
+    if (this.streams.unsure.length > 0) this.#completeEnded();
     if (this.#isBehind && this.#sink.room > 0) {
       this.#isBehind = false;
       this.#catchUpTo = this.#log.head;
@@ -142,7 +158,6 @@ export class Reader {
   /** The id to tell the client in silence, if that is news, and the place is known to be the client's own. */
   heartbeat(): string | undefined {
     if (!this.#hasBegun || !this.streams.isProven || this.streams.isEmpty) return undefined;
-    this.#follow();
     this.#advance();
     return this.#tell(this.#offset);
   }
@@ -163,6 +178,14 @@ export class Reader {
   close(): void {
     if (!this.streams.isEmpty) this.#context.warnOnce(OUTLIVED);
     for (const stream of this.streams.all) stream.complete();
+  }
+
+  get #offset(): number {
+    return this.#position.offset;
+  }
+
+  set #offset(offset: number) {
+    this.#position.offset = offset;
   }
 
   /** Whether it knows where it is. */
@@ -188,9 +211,14 @@ export class Reader {
     this.#announceReady(isResumed);
     if (gap !== undefined) this.#cross(gap, offset, start.requested);
     if (this.streams.areBounded(this.#offset)) this.#throughOperators();
-    for (const stream of this.streams.all)
-      if (stream.isOver && (isResumed || stream.plan.span !== undefined)) stream.complete();
+    this.#completeOver(gap !== undefined);
     return true;
+  }
+
+  /** Those that were over before reading began. */
+  #completeOver(hasGap: boolean): void {
+    for (const stream of this.streams.all)
+      if (hasGap ? stream.isGone : stream.isOver) stream.complete();
   }
 
   /** Crosses a gap or hands out one event, of a snapshot or of the log; false if there is nothing. */
@@ -237,6 +265,10 @@ export class Reader {
     const before = this.#offset;
     this.#offset = entry.offset;
     this.#beginning = undefined;
+    if (entry.isEnd) {
+      this.#endTopics(entry);
+      return;
+    }
     if (this.#announcements?.isPending === true) this.#announcements.onReplayed();
     const { except } = entry;
     const isExcepted = except !== undefined && this.#sink.isExcepted?.(except) === true;
@@ -246,9 +278,18 @@ export class Reader {
       if (takers.length > 0) this.#throughOperators().pass(entry, takers);
       for (const stream of last) stream.complete();
     } else if (!isExcepted) {
-      this.#told = entry.offset;
+      this.#position.told = entry.offset;
       this.#sink.write(entry.frame);
     }
+  }
+
+  /** A client whose streams end is told the place of that, so that it has nothing left to come back for. */
+  #endTopics(entry: Entry): void {
+    const ended = this.streams.all.filter((stream) => stream.isEndedWith(entry, this.#log));
+    if (ended.length === 0) return;
+    const id = this.streams.isProven ? this.#tell(entry.offset) : undefined;
+    if (id !== undefined) this.#sink.write(encodeFrame({ id }));
+    for (const stream of ended) stream.complete();
   }
 
   /** Announces a gap and goes on at `offset`, or at the head if snapshots are the way on. */
@@ -258,7 +299,7 @@ export class Reader {
     this.#epoch = this.#log.epoch;
     this.#offset = isCoveredBySnapshots ? this.#log.head : offset;
     this.#catchUpTo = this.#log.head;
-    this.#told = -1;
+    this.#position.told = -1;
     this.#operators?.reset();
     for (const stream of this.streams.all)
       stream.goOn(reason, this.#offset, this.#context, this.#sink);
@@ -272,17 +313,29 @@ export class Reader {
   /** The cursor to tell the client for having reached `offset`; undefined if that is nothing new or not safe. */
   #tell(offset: number): string | undefined {
     if (this.#operators !== undefined) return this.#operators.tell(offset);
-    if (offset <= this.#told) return undefined;
-    this.#told = offset;
+    if (offset <= this.#position.told) return undefined;
+    this.#position.told = offset;
     return this.#log.cursorAt(offset);
   }
 
   /** From now on operators may hold what they are handed. */
   #throughOperators(): Operators {
-    this.#follow();
-    this.#unmodified?.readAlone(this.#offset, undefined);
+    this.#endReadingAlone();
+    const { told } = this.#position;
+    return (this.#operators ??= new Operators(this.#context, this.#sink, this.streams, told));
+  }
+
+  #endReadingAlone(): void {
+    if (this.#unmodified === undefined) return;
+    this.#unmodified.readAlone(undefined);
     this.#unmodified = undefined;
-    return (this.#operators ??= new Operators(this.#context, this.#sink, this.streams, this.#told));
+    this.#keepPositionIn({ offset: 0, told: 0 });
+  }
+
+  #keepPositionIn(position: ReadPosition): void {
+    position.offset = this.#position.offset;
+    position.told = this.#position.told;
+    this.#position = position;
   }
 
   /** A reader that has read everything there is stands at the head. */

@@ -120,17 +120,18 @@ export class Start {
 
   /** False while the archive is asked where to begin, or whether there is anything left to read. */
   #isKnown(requested: Cursor | undefined): boolean {
-    const { all } = this.#streams;
     const place = requested === undefined ? undefined : parseCursor(requested);
-    const offset = place?.epoch === this.#context.log.epoch ? place.offset : undefined;
-    const verdicts = all.map((stream) => stream.isOverAt(offset, this.#context, this.#sink));
+    const isElsewhere = requested !== undefined && place?.epoch !== this.#context.log.epoch;
+    const verdicts = this.#streams.all.map((stream) => {
+      if (isElsewhere) return stream.isGone;
+      return place === undefined
+        ? stream.isOverFromStart(this.#context, this.#sink)
+        : stream.isOverAt(place.offset, this.#context, this.#sink);
+    });
     if (verdicts.includes(undefined)) return false;
-    if (verdicts.every(Boolean)) {
-      this.#sink.endForGood();
-      return false;
-    }
-    if (requested !== undefined) return true;
-    return all.map((stream) => stream.findStart(this.#context, this.#sink)).every(Boolean);
+    if (!verdicts.every(Boolean)) return true;
+    this.#sink.endForGood();
+    return false;
   }
 
   /** False while it is not known which part of their topics some streams are. */

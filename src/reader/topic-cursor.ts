@@ -6,17 +6,19 @@ import { TopicMatcher } from '../log/matching.js';
 import type { ArchiveStart, ArchiveTopics } from '../backplane/archive.js';
 import { IndexCursor, type LookBack } from './index-cursor.js';
 import { type Lookup, nearer, NOTHING } from './lookup.js';
+import type { ReadPosition } from './read-position.js';
 import { readThrough } from './read-through.js';
 import type { ReaderContext } from './reader-context.js';
 import type { Outlet } from './sink.js';
 
 /** The topics that a stream selects, as places in their indexes: that of the first, and those of the others. */
-export class TopicCursor extends IndexCursor implements Work {
+export class TopicCursor extends IndexCursor implements Work, ReadPosition {
   // What each event touches comes first: of a thousand in turn, none is in the processor's cache.
-  /** While it reads alone: where that goes to, how far it is, and how often the log had broken off then. */
+  /** While it reads alone: where that goes to, and how often the log had broken off when it began to. */
   #outlet: Outlet | undefined;
-  #reached = -1;
   #breaks = 0;
+  offset = -1;
+  told = -1;
   readonly #context: ReaderContext;
   readonly #others: readonly IndexCursor[] | undefined;
   readonly #reader: Work;
@@ -42,12 +44,13 @@ export class TopicCursor extends IndexCursor implements Work {
   run(): void {
     const outlet = this.#outlet;
     const { log, frames } = this.#context;
-    const mayRead = outlet?.isClear() === true && this.lost <= this.#reached;
+    const mayRead = outlet?.isClear() === true && this.lost <= this.offset;
     if (!mayRead || log.breaks !== this.#breaks) {
       this.#outlet = undefined;
       this.#reader.run();
     } else {
-      this.#reached = readThrough(this, outlet, frames, this.#reached);
+      const reached = readThrough(this, outlet, frames, this.offset);
+      if (reached > this.offset) this.offset = this.told = reached;
       if (this.#outlet === undefined) this.#reader.run();
       // What did not fit may be gone when there is room: that is for the reader to see.
       else if (!outlet.isClear()) this.#outlet = undefined;
@@ -59,24 +62,23 @@ export class TopicCursor extends IndexCursor implements Work {
     this.#outlet = undefined;
   }
 
-  /** How far it has read alone. */
-  get reached(): number {
-    return this.#reached;
-  }
-
   /**
-   * Reads on without its reader, which has read everything up to an offset.
+   * Reads on from its position without its reader, which has read everything up to there.
    *
    * @param outlet undefined if it is the reader that has to read on
    */
-  readAlone(after: number, outlet: Outlet | undefined): void {
-    this.#reached = after;
+  readAlone(outlet: Outlet | undefined): void {
     this.#breaks = this.#context.log.breaks;
     this.#outlet = outlet;
   }
 
   get names(): readonly string[] {
     return this.#topics instanceof TopicMatcher ? [this.#topics.pattern] : this.#topics;
+  }
+
+  /** The topics that it names; none for a matcher, which may always select another one. */
+  get named(): readonly string[] {
+    return this.#topics instanceof TopicMatcher ? [] : this.#topics;
   }
 
   selectsAnyOf(topics: readonly string[]): boolean {

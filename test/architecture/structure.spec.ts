@@ -81,7 +81,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   publisher: ['bus', 'backplane', 'log', 'options.ts', 'errors.ts'],
   runs: ['bus', 'delivery', 'reader', 'log', 'options.ts', 'errors.ts'],
   swagger: [],
-  testing: ['backplane', 'wire', 'log', 'errors.ts'],
+  testing: ['client', 'delivery', 'bus', 'backplane', 'log', 'options.ts', 'errors.ts'],
   client: [],
 };
 
@@ -106,7 +106,7 @@ const PACKAGES: Readonly<Record<string, RegExp>> = {
   runs: /^(rxjs|node:(crypto|timers\/promises)|@nestjs\/common)$/,
   swagger: /^$/,
   client: /^(react|rxjs)$/,
-  testing: /^(eventsource-parser|rxjs|node:.*|@nestjs\/common|@jest\/globals)$/,
+  testing: /^(node:.*|@nestjs\/common)$/,
 };
 
 /** Lines that a function may have: it fits a screen. */

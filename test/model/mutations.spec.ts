@@ -114,22 +114,22 @@ const IN_THE_READER: Record<string, Mutation> = {
     from: 'return !this.topics.isReplaced(entry, (later) => this.#admits(later));',
     to: 'return !this.topics.isReplaced(entry, () => true);',
   },
-  'a plain stream that reads on alone though its reader has not read everything': {
+  'an unmodified stream that reads on alone though its reader has not read everything': {
     file: 'reader/reader.ts',
     from: 'this.#hasBegun && this.#sink.room > 0',
     to: 'this.#hasBegun',
   },
-  'a plain stream that does not notice that the log has broken off': {
+  'an unmodified stream that does not notice that the log has broken off': {
     file: 'reader/topic-cursor.ts',
     from: ' || log.breaks !== this.#breaks',
     to: '',
   },
-  'a reader that does not follow its plain stream': {
-    file: 'reader/reader.ts',
-    from: '    if (reached > this.#offset) this.#offset = this.#told = reached;\n',
-    to: '',
+  'an unmodified stream that reads on and does not move its reader': {
+    file: 'reader/topic-cursor.ts',
+    from: 'if (reached > this.offset) this.offset = this.told = reached;',
+    to: 'if (reached > this.offset) this.told = reached;',
   },
-  'a plain stream that skips what does not fit': {
+  'an unmodified stream that skips what does not fit': {
     file: 'reader/read-through.ts',
     from: 'if (entry === undefined) break;',
     to: 'if (entry === undefined || (frames !== undefined && entry.offset % 7 === 0)) break;',
