@@ -20,7 +20,7 @@ import {
   takersOf,
 } from './reader-stream.js';
 import type { TopicCursor } from './topic-cursor.js';
-import type { Sink } from './sink.js';
+import type { ResumeOutcome, Sink } from './sink.js';
 import { oldestOf } from './oldest.js';
 import { beginningOf, findStart, isNewTo, mayCome, placeByCode, placeWithin } from './start.js';
 import { Wait } from './waiting-room.js';
@@ -55,7 +55,10 @@ export class Reader {
   /** Of whoever opened the stream, not of who publishes: operators look there for their connection. */
   #scope: AsyncResource | undefined;
   #joined = 0;
-  /** What the client, or else the code, asks to go on from; and the wait for it, if it had to come first. */
+  /**
+   * What the client, or else the code, asks to go on from, until it is known whether it can; and the wait for it,
+   * if it had to come first.
+   */
   #requested: string | undefined;
   #wait: Wait | undefined;
   /** Whether guests are welcome: there was no stream whose events are known to go to the client. */
@@ -219,6 +222,8 @@ export class Reader {
     if (this.#wait === undefined) this.#sink.begin(id);
     this.#beginning = asked === undefined ? beginningOf(this.streams) : undefined;
     this.#announceReady(asked !== undefined && gap === undefined);
+    if (gap !== undefined) this.#onResumed('gap');
+    else if (!haveLost(this.streams, offset)) this.#onResumed('tail');
     if (gap !== undefined) this.#cross(gap, offset, asked);
     if (areBounded(this.streams, this.#offset)) this.#throughOperators();
     if (requested !== undefined && gap === undefined) {
@@ -267,6 +272,12 @@ export class Reader {
     return true;
   }
 
+  /** Told once, of what was asked for. */
+  #onResumed(outcome: ResumeOutcome): void {
+    if (this.#requested !== undefined) this.#sink.onResumed?.(outcome);
+    this.#requested = undefined;
+  }
+
   /** Hands out what the archive has, until the tail reaches back to where the reader is. */
   #lookBack(): boolean {
     const found = lookBack(this.streams, this.#offset, this.#sink);
@@ -274,12 +285,15 @@ export class Reader {
       case 'reading':
         return false;
       case 'lost':
+        this.#onResumed('gap');
         for (const { topics } of this.streams) topics.tellAllLost();
         return this.#cross('trimmed', Math.max(found.upTo, this.#offset), this.#beginning);
       case 'entry':
+        this.#onResumed('archive');
         this.#handOut(found.entry);
         return true;
       case 'nothing':
+        this.#onResumed('tail');
         this.#offset = this.#log.lost;
         return true;
     }

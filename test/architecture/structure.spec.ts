@@ -77,6 +77,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   sqlite: ['backplane', 'log', 'wire', 'options.ts', 'errors.ts'],
   publisher: ['bus', 'backplane', 'log', 'options.ts', 'errors.ts'],
   swagger: [],
+  metrics: ['nest', 'delivery', 'backplane', 'errors.ts'],
   testing: ['backplane', 'wire', 'log', 'errors.ts'],
   client: [],
 };
@@ -98,6 +99,7 @@ const PACKAGES: Readonly<Record<string, RegExp>> = {
   sqlite: /^(node:.*|@nestjs\/common)$/,
   publisher: /^$/,
   swagger: /^$/,
+  metrics: /^(@opentelemetry\/api|prom-client|rxjs|@nestjs\/common)$/,
   client: /^(react|rxjs)$/,
   testing: /^(eventsource-parser|rxjs|node:.*|@nestjs\/common|@jest\/globals)$/,
 };
@@ -245,7 +247,9 @@ describe('the sources', () => {
       if (/@ts-|eslint-disable|\bTODO\b|\bFIXME\b/.test(text)) wrong.push(`${path}: suppressed`);
       if (
         path.endsWith('/index.ts') &&
-        !/^(testing|redis|sqlite|publisher|swagger|client(\/\w+)?)\/index/.test(path)
+        !/^(testing|redis|sqlite|publisher|swagger|metrics(\/\w+)?|client(\/\w+)?)\/index/.test(
+          path,
+        )
       ) {
         wrong.push(`${path}: barrel`);
       }
