@@ -180,6 +180,11 @@ export class EventBus<Events extends object = object> {
     await Promise.allSettled(this.#underWay);
   }
 
+  /** @internal Frames that were joined in this turn, by readers and by connections. */
+  get frames(): JoinedFramesCache {
+    return this.#context.frames;
+  }
+
   /** @internal From now on there is nothing to stream. */
   close(): void {
     this.#isClosed = true;
@@ -299,5 +304,5 @@ function nameIn(except: GivenOptions, name: string): string {
 
 /** Whether streams may join that only their async context ties to this connection. */
 function mayHost({ isEnded, reader }: ConnectionPort): boolean {
-  return !isEnded && reader?.isHost !== false;
+  return !isEnded && reader?.streams.isHost !== false;
 }

@@ -96,6 +96,10 @@ export class Connection implements ConnectionPort, Task {
     return this.#outbox.isBehind;
   }
 
+  get taken(): number {
+    return this.#connections.nest.takenOf(this.response);
+  }
+
   get info(): ConnectionInfo {
     return infoOf(this.id, this.#identity, this.#request, this.#since, this.reader, this.#outbox);
   }

@@ -8,7 +8,7 @@ import type { Log } from '../log/log.js';
 import { STRAY_EVENT } from '../log/stray-streams.js';
 import type { TurnScheduler } from '../log/turn-scheduler.js';
 import type { ResumeOutcome } from '../reader/sink.js';
-import { JoinedFramesCache } from '../wire/joined-frames.js';
+import type { JoinedFramesCache } from '../wire/joined-frames.js';
 import { Connection } from './connection.js';
 import {
   type ConnectionInfo,
@@ -20,7 +20,7 @@ import {
 import { exceptionFrame } from './exception.js';
 import { destroy, type HttpResponse, isGone, onceReset, sessionOf } from './http.js';
 import { Deadline } from './deadline.js';
-import type { HandlerChain, NestPort, OpenRequest } from './open-request.js';
+import type { NestPort, OpenRequest } from './open-request.js';
 import type { ConnectionOptions, DeliveryOptions } from './options.js';
 import { Orders, type PlacedOrder } from './orders.js';
 
@@ -33,8 +33,6 @@ const LONG_RETRY_FACTOR = 5;
 
 /** All connections of the application, their one timer, and their end. */
 export class Connections {
-  readonly cache = new JoinedFramesCache();
-  readonly chain: HandlerChain | undefined;
   /** Whether Nest, when it finishes its part, lets the response live. */
   takesOver: boolean;
   readonly ended: Record<EndReason, number>;
@@ -71,13 +69,13 @@ export class Connections {
     readonly turn: TurnScheduler,
     /** Whose places are the ids of events. */
     readonly log: Log,
-    nest: NestPort,
+    readonly nest: NestPort,
+    /** Shared with the readers, of which many write what connections write too. */
+    readonly cache: JoinedFramesCache,
   ) {
     this.orders = new Orders(log);
-    this.chain = nest.chain;
     this.takesOver = nest.holdsResponses;
     this.ended = Object.fromEntries(END_REASONS.map((reason) => [reason, 0])) as typeof this.ended;
-    turn.onEnd(() => this.cache.clear());
   }
 
   /** Whole milliseconds, of the last tick: close enough for timeouts, and free. */

@@ -99,13 +99,14 @@ export interface SseOptionsFactory {
     },
     {
       provide: Connections,
-      inject: [RESOLVED_OPTIONS, TurnScheduler, Log, NestInternals],
+      inject: [RESOLVED_OPTIONS, TurnScheduler, Log, NestInternals, EventBus],
       useFactory: (
         options: ResolvedOptions,
         turn: TurnScheduler,
         log: Log,
         internals: NestInternals,
-      ) => new Connections(options, turn, log, internals),
+        { frames }: EventBus,
+      ) => new Connections(options, turn, log, internals, frames),
     },
     {
       provide: SseConnections,

@@ -6,13 +6,10 @@ import type { Log } from '../log/log.js';
 import { HeldOffsets } from './held-offsets.js';
 import type { PageReader } from './archive-pages.js';
 import type { ReaderContext } from './reader-context.js';
-import { type Lookup, nearer, type TopicCursor } from './topic-cursor.js';
+import type { TopicCursor } from './topic-cursor.js';
 import type { Output, Sink } from './sink.js';
-import { oldestOf } from './oldest.js';
 import { readSnapshot } from './snapshot.js';
 import type { StreamPlan } from './stream-options.js';
-
-const NONE: readonly ReaderStream[] = [];
 
 /** One stream that a reader serves. */
 export class ReaderStream {
@@ -138,8 +135,13 @@ export class ReaderStream {
 
   /** All that there is of its topics is new to it, and what there is not is no gap. */
   startAnew(context: ReaderContext): void {
-    this.startAfter(oldestOf([this], context.log), context);
+    this.startAfter(this.oldestIn(context.log), context);
     this.#beLenient();
+  }
+
+  /** The place before the oldest event that there may be for it, of this log. */
+  oldestIn(log: Log): number {
+    return this.topics.isKept ? 0 : log.lost;
   }
 
   /** Goes on where its client was: whatever is gone since then is a gap. */
@@ -277,84 +279,4 @@ export class ReaderStream {
 
 function idOf({ epoch, offset }: Entry): string {
   return formatCursor(epoch, offset);
-}
-
-/** Whether the tail lost events after `offset` that are for one of the streams, and that is not settled. */
-export function haveLost(streams: readonly ReaderStream[], offset: number): boolean {
-  for (const { topics, after } of streams) {
-    if (topics.hasLostAnyAfter(Math.max(offset, after))) return true;
-  }
-  return false;
-}
-
-/** What there is for the streams between `offset` and the tail, the nearest first. */
-export function lookBack(
-  streams: readonly ReaderStream[],
-  offset: number,
-  reader: PageReader,
-): Lookup {
-  let found: Lookup = { kind: 'nothing' };
-  for (const { topics, after, isLenient } of streams) {
-    const next = topics.lookBackAll(Math.max(offset, after), { reader, isLenient });
-    if (next.kind === 'reading') return next;
-    found = nearer(found, next);
-  }
-  return found;
-}
-
-/** The first entry after `offset` that one of the streams selects. */
-export function nextAfter(streams: readonly ReaderStream[], offset: number): Entry | undefined {
-  let next: Entry | undefined;
-  for (const { topics } of streams) {
-    const entry = topics.after(offset);
-    if (entry !== undefined && (next === undefined || entry.offset < next.offset)) next = entry;
-  }
-  return next;
-}
-
-/** Whether something after `offset` is not for one of the streams, whatever it selects. */
-export function areBounded(streams: readonly ReaderStream[], offset: number): boolean {
-  return streams.some(({ after }) => after > offset);
-}
-
-/** The streams that an entry is the last one of, as their `until` says. */
-export function endingWith(streams: readonly ReaderStream[], entry: Entry): ReaderStream[] {
-  return streams.filter((stream) => stream.selects(entry) && stream.isEndedBy(entry));
-}
-
-/** Whether one that has read up to `offset` has read all that there is, and has missed nothing. */
-export function haveNothingAfter(
-  streams: readonly ReaderStream[],
-  offset: number,
-  log: Log,
-): boolean {
-  if (areOwed(streams) || haveLost(streams, offset)) return false;
-  if (log.holeAfter(offset) !== undefined) return false;
-  return nextAfter(streams, offset) === undefined;
-}
-
-/** Whether one of the streams waits for its snapshot. */
-export function areOwed(streams: readonly ReaderStream[]): boolean {
-  for (const { isOwed } of streams) if (isOwed) return true;
-  return false;
-}
-
-/**
- * The streams that take an entry, the first one after `offset`.
- *
- * @param catchUpTo see {@link ReaderStream.wants}
- */
-export function takersOf(
-  streams: readonly ReaderStream[],
-  entry: Entry,
-  offset: number,
-  catchUpTo: number,
-): readonly ReaderStream[] {
-  const [only] = streams;
-  const isTaker = (stream: ReaderStream) =>
-    (stream.topics.after(offset) === entry || stream.topics.hasArchived(entry)) &&
-    stream.wants(entry, catchUpTo);
-  // Nothing is allocated for an event of a connection that has one stream.
-  if (streams.length === 1 && only !== undefined) return isTaker(only) ? streams : NONE;
-  return streams.filter(isTaker);
 }
