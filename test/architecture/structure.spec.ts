@@ -81,7 +81,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   publisher: ['bus', 'backplane', 'log', 'options.ts', 'errors.ts'],
   swagger: [],
   metrics: ['nest', 'delivery', 'backplane', 'errors.ts'],
-  testing: ['backplane', 'wire', 'log', 'errors.ts'],
+  testing: ['client', 'delivery', 'bus', 'backplane', 'log', 'options.ts', 'errors.ts'],
   client: [],
 };
 
@@ -106,7 +106,7 @@ const PACKAGES: Readonly<Record<string, RegExp>> = {
   swagger: /^$/,
   metrics: /^(@opentelemetry\/api|prom-client|rxjs|@nestjs\/common)$/,
   client: /^(react|rxjs)$/,
-  testing: /^(eventsource-parser|rxjs|node:.*|@nestjs\/common|@jest\/globals)$/,
+  testing: /^(node:.*|@nestjs\/common)$/,
 };
 
 /** Lines that a function may have: it fits a screen. */
