@@ -81,6 +81,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   publisher: ['bus', 'backplane', 'log', 'options.ts', 'errors.ts'],
   runs: ['bus', 'delivery', 'reader', 'log', 'options.ts', 'errors.ts'],
   swagger: [],
+  metrics: ['nest', 'delivery', 'backplane', 'errors.ts'],
   testing: ['client', 'delivery', 'bus', 'backplane', 'log', 'options.ts', 'errors.ts'],
   client: [],
 };
@@ -105,6 +106,7 @@ const PACKAGES: Readonly<Record<string, RegExp>> = {
   publisher: /^$/,
   runs: /^(rxjs|node:(crypto|timers\/promises)|@nestjs\/common)$/,
   swagger: /^$/,
+  metrics: /^(@opentelemetry\/api|prom-client|rxjs|@nestjs\/common)$/,
   client: /^(react|rxjs)$/,
   testing: /^(node:.*|@nestjs\/common)$/,
 };
@@ -276,7 +278,9 @@ describe('the sources', () => {
       if (/@ts-|eslint-disable|\bTODO\b|\bFIXME\b/.test(text)) wrong.push(`${path}: suppressed`);
       if (
         path.endsWith('/index.ts') &&
-        !/^(testing|redis|sqlite|runs|publisher|swagger|client(\/\w+)?)\/index/.test(path)
+        !/^(testing|redis|sqlite|runs|publisher|swagger|metrics(\/\w+)?|client(\/\w+)?)\/index/.test(
+          path,
+        )
       ) {
         wrong.push(`${path}: barrel`);
       }
