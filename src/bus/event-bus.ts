@@ -207,13 +207,17 @@ export class EventBus<Events extends object = object> {
   /**
    * @internal A stream of a topic of this package itself.
    *
-   * @param plan made for each subscription
+   * @param plan made for each subscription, and told what to do when that is over
    */
-  streamInternal(topic: string, plan: () => StreamPlan): Observable<SseEvent> {
+  streamInternal(
+    topic: string,
+    plan: (onClose: (work: () => void) => void) => StreamPlan,
+  ): Observable<SseEvent> {
     const madeFor = this.#bindings.current;
-    return new Observable((subscriber) =>
-      this.#open({ topics: [topic], plan: plan() }, subscriber, madeFor),
-    );
+    return new Observable((subscriber) => {
+      const selection = { topics: [topic], plan: plan((work) => subscriber.add(work)) };
+      return this.#open(selection, subscriber, madeFor);
+    });
   }
 
   /**

@@ -85,6 +85,7 @@ export class Reader {
   }
 
   #joinLate(stream: ReaderStream): void {
+    if (stream.plan.span !== undefined) queueMicrotask(() => this.#joinSpan(stream));
     const hasEnded = stream.hasEndedAt(this.#offset, this.#context, this.#sink);
     if (hasEnded === true) {
       stream.complete();
@@ -104,6 +105,16 @@ export class Reader {
       .filter(({ hasEnded }) => hasEnded === undefined)
       .map(({ stream }) => stream);
     for (const { stream, hasEnded } of verdicts) if (hasEnded === true) stream.complete();
+  }
+
+  /** It joined when reading had begun: of what was before it gets nothing, and it ends if there is nothing to come. */
+  #joinSpan(stream: ReaderStream): void {
+    if (!this.streams.all.includes(stream)) return;
+    const { isEnded } = this.#sink;
+    const reader = { isEnded, schedule: () => this.#joinSpan(stream) };
+    const isKnown = stream.findSpan(this.#context, reader);
+    if (isKnown && stream.isOverAt(this.#offset, this.#context, this.#sink) === true)
+      stream.complete();
   }
 
   leave(stream: ReaderStream): void {

@@ -1,22 +1,22 @@
-import { type Logger } from '@nestjs/common';
+import type { Logger } from '@nestjs/common';
+import { randomBytes } from 'node:crypto';
 import { setTimeout as elapse } from 'node:timers/promises';
 import type { EventBus } from '../bus/event-bus.js';
 import { clientMessageOf } from '../delivery/exception.js';
-import { isA, renderError, SseError } from '../errors.js';
-import { type Cursor, parseCursor } from '../log/cursor.js';
+import { isA, renderError, SseError, toError } from '../errors.js';
+import { parseCursor, type StreamPosition } from '../log/cursor.js';
+import { toRecord } from '../log/event-record.js';
+import { type Emission, Emissions, isPassing } from './emissions.js';
 import type { RunRegistry } from './registry.js';
 import type { Run, RunEndStatus } from './run.js';
-import { endRecord } from './run-entry.js';
+import { endRecord, type RunEntry } from './run-entry.js';
 import type { RunTopics } from './run-topics.js';
 import { checkSource, type RunFactory, type RunSource, SourceReader, toEvent } from './source.js';
 
-/** What is on its way to the log before a source is asked for more: events, and bytes. */
-const MAX_PENDING = 256;
-const MAX_PENDING_BYTES = 262_144;
 /** Milliseconds that a source has to finish when its run is stopped. */
 const GRACE = 1_000;
-/** Milliseconds between two attempts to say how a run ended. */
-const AGAIN = 250;
+/** Milliseconds between two attempts to publish. */
+const AGAIN = 100;
 
 /** What clients are told of a run with more than its `maxBytes`. */
 const TOO_LARGE = 'The run has more data than is kept of one';
@@ -37,6 +37,8 @@ export interface OwnRunContext {
   readonly registry: RunRegistry;
   /** The name of this instance. */
   readonly instance: string;
+  /** Milliseconds. */
+  readonly lease: number;
   readonly logger: Logger;
 }
 
@@ -48,62 +50,69 @@ export class OwnRun {
   readonly #maxBytes: number;
   readonly #controller = new AbortController();
   readonly #reader: SourceReader;
-  #pending = 0;
-  #pendingBytes = 0;
+  readonly #emissions: Emissions;
+  /** What its entries are known by; another one after it was not known what had become of some. */
+  #token: string;
+  /** The last offset that is known to be its own. */
+  #confirmed: number;
+  /** When it began not to reach the log; undefined if it does. */
+  #awaySince: number | undefined;
   /** Why it fails, if something that it emitted was not published. */
   #failure: { readonly error: unknown } | undefined;
   #isFinishing = false;
-  #onRoom: (() => void)[] = [];
 
   constructor(context: OwnRunContext, run: Run, maxBytes: number) {
     this.#context = context;
     this.run = run;
+    this.#token = run.claim.token;
+    this.#confirmed = run.claim.begin.offset;
     this.#topics = Object.freeze([context.topics.of(run.claim.id)]);
     this.#maxBytes = maxBytes;
+    this.#emissions = new Emissions(context.bus, this);
     this.#reader = new SourceReader({
       add: (value) => void this.emit(value).catch(() => {}),
-      room: () => this.#room(),
+      room: () =>
+        this.#failure === undefined
+          ? this.#emissions.room()
+          : Promise.reject(toError(this.#failure.error)),
     });
+  }
+
+  get token(): string {
+    return this.#token;
   }
 
   /** Reads the source to its end, and says how that was. Never rejects. */
   async live(source: RunSource | RunFactory): Promise<void> {
+    let error: unknown;
     try {
       await Promise.race([this.#givenUp(), this.#read(source)]);
-      await this.#settled();
-      await this.#finish(this.run.isStopping ? 'stopped' : 'done');
-    } catch (error) {
-      await this.#settled().catch(() => {});
-      if (this.run.isStopping) await this.#finish('stopped');
-      else await this.#fail(error);
+    } catch (thrown) {
+      error = thrown ?? new Error(`The source threw ${String(thrown)}`);
     }
+    await this.#emissions.settled();
+    error = this.#failure?.error ?? error;
+    if (this.run.isStopping) await this.#finish('stopped');
+    else if (error === undefined) await this.#finish('done');
+    else await this.#fail(error);
   }
 
   emit(value: unknown): Promise<void> {
     const refusal = this.#refusal();
     if (refusal !== undefined) return Promise.reject(refusal);
     const { bus } = this.#context;
-    let bytes: number;
-    let publication: Promise<Cursor>;
+    const { id } = this.run.claim;
     try {
       const record = bus.encode(this.#topics, toEvent(value));
-      const { id, token } = this.run.claim;
-      bytes = Buffer.byteLength(record.text);
+      const bytes = Buffer.byteLength(record.text);
       if (this.run.bytes + bytes > this.#maxBytes) throw new TooLargeError(id, this.#maxBytes);
-      const key = record.key === undefined ? token : `${token}.${record.key}`;
-      publication = bus.order({ ...record, key });
+      this.run.events++;
+      this.run.bytes += bytes;
+      return this.#emissions.add(record, bytes);
     } catch (error) {
-      this.#failure ??= { error };
-      this.#controller.abort(error);
-      return Promise.reject(error instanceof Error ? error : new Error(String(error)));
+      this.onFailure(error);
+      return Promise.reject(toError(error));
     }
-    this.run.events++;
-    this.run.bytes += bytes;
-    this.#pending++;
-    this.#pendingBytes += bytes;
-    const confirmed = this.#confirmed(publication, bytes);
-    confirmed.catch(() => {});
-    return confirmed;
   }
 
   /** Somebody has asked for its end: the source may finish, for a while. */
@@ -117,16 +126,95 @@ export class OwnRun {
   /** The log says that it has ended, whoever said so: nothing that it emits counts any more. */
   onEnd(): void {
     const error = this.#ended();
+    this.#emissions.close(error);
     this.#controller.abort(error);
     this.#reader.stop();
-    for (const resolve of this.#onRoom.splice(0)) resolve();
+  }
+
+  /** Something that it emitted is not in the log. */
+  onFailure(error: unknown): void {
+    if (this.run.end === undefined) this.#failure ??= { error };
+    this.#controller.abort(error);
+  }
+
+  async confirm(place: StreamPosition): Promise<void> {
+    this.#awaySince = undefined;
+    await this.#reached(place);
+    const { end, claim } = this.run;
+    const isLate = end !== undefined && place.offset > end.place.offset;
+    if (isLate || place.epoch !== claim.begin.epoch) throw this.#ended();
+    this.#confirmed = place.offset;
+  }
+
+  async recover(emissions: readonly Emission[], error: unknown): Promise<number> {
+    await this.#comeBack(error);
+    const isUnknown = isA(error, SseError) && error.code === 'PUBLISH_OUTCOME_UNKNOWN';
+    if (!isUnknown) return 0;
+    const next = randomBytes(12).toString('base64url');
+    const entry: RunEntry = { kind: 'token', token: this.run.claim.token, next };
+    const place = await this.#insist(entry, `$run-token.${next}`);
+    const known = this.#entriesBefore(place.offset);
+    const isPrefix = known?.every((text, index) => emissions[index]?.record.text === text);
+    if (known === undefined || isPrefix !== true) throw error;
+    this.#token = next;
+    this.#confirmed = place.offset;
+    return known.length;
+  }
+
+  /** The texts of its entries since the last one that it knows of; undefined if the tail has lost some. */
+  #entriesBefore(offset: number): string[] | undefined {
+    const { entries, lost } = this.#context.bus.log.indexOf(this.#topics[0] ?? '');
+    if (lost > this.#confirmed) return undefined;
+    const texts: string[] = [];
+    for (let position = entries.seek(this.#confirmed); ; position++) {
+      const entry = entries.at(position);
+      if (entry === undefined || entry.offset >= offset) return texts;
+      if (entry.key?.startsWith(this.#token) === true) texts.push(entry.text);
+    }
+  }
+
+  /** Publishes until it is known to be in the log, or has been tried for as long as a lease. */
+  async #insist(entry: RunEntry, idempotencyKey: string): Promise<StreamPosition> {
+    const { bus, topics } = this.#context;
+    const record = toRecord([topics.registry], { data: entry });
+    for (;;) {
+      try {
+        const place = parseCursor(await bus.order(record, { idempotencyKey }));
+        if (place === undefined) throw this.#ended();
+        await this.confirm(place);
+        return place;
+      } catch (error) {
+        if (!isPassing(error)) throw error;
+        await this.#comeBack(error);
+      }
+    }
+  }
+
+  /** Waits before something is published again; rejects when it is away for too long, or has ended. */
+  async #comeBack(error: unknown): Promise<void> {
+    const now = performance.now();
+    this.#awaySince ??= now;
+    if (this.run.end !== undefined) throw this.#ended();
+    if (now - this.#awaySince > this.#context.lease || this.#context.registry.isClosed) throw error;
+    await elapse(AGAIN);
+  }
+
+  async #reached({ offset }: StreamPosition): Promise<void> {
+    const { registry } = this.#context;
+    await registry.reached(offset);
+    registry.readOn();
   }
 
   async #read(source: RunSource | RunFactory): Promise<void> {
     const { id } = this.run.claim;
     const { signal } = this.#controller;
-    const context = { id, signal, emit: (value: unknown) => this.emit(value) };
-    const found = typeof source === 'function' ? await source(context) : source;
+    const emit = (value: unknown) => {
+      const emitted = this.emit(value);
+      // Nobody has to wait for it: the run fails by itself.
+      emitted.catch(() => {});
+      return emitted;
+    };
+    const found = typeof source === 'function' ? await source({ id, signal, emit }) : source;
     if (found !== undefined) await this.#reader.read(checkSource(found, `What '${id}' returned`));
   }
 
@@ -135,46 +223,14 @@ export class OwnRun {
     return new Promise((resolve, reject) => {
       const { signal } = this.#controller;
       signal.addEventListener('abort', () => {
-        if (this.#failure !== undefined) reject(toError(this.#failure.error));
-        else if (this.run.end !== undefined) resolve();
-        else setTimeout(resolve, GRACE).unref();
+        if (this.run.end !== undefined) resolve();
+        else if (this.#failure === undefined) setTimeout(resolve, GRACE).unref();
+        else {
+          reject(toError(this.#failure.error));
+          this.#reader.stop();
+        }
       });
     });
-  }
-
-  async #confirmed(publication: Promise<Cursor>, bytes: number): Promise<void> {
-    try {
-      const place = parseCursor(await publication);
-      if (place === undefined) return;
-      const { registry } = this.#context;
-      await registry.reached(place.offset);
-      registry.readOn();
-      const { end } = this.run;
-      const isLate = end !== undefined && place.offset > end.place.offset;
-      if (isLate || place.epoch !== this.run.claim.begin.epoch) throw this.#ended();
-    } catch (error) {
-      if (this.run.end === undefined) this.#failure ??= { error };
-      this.#controller.abort(error);
-      throw error;
-    } finally {
-      this.#pending--;
-      this.#pendingBytes -= bytes;
-      for (const resolve of this.#onRoom.splice(0)) resolve();
-    }
-  }
-
-  #room(): Promise<void> | undefined {
-    if (this.#failure !== undefined) return Promise.reject(toError(this.#failure.error));
-    if (this.#pending < MAX_PENDING && this.#pendingBytes < MAX_PENDING_BYTES) return undefined;
-    return new Promise<void>((resolve) => this.#onRoom.push(resolve)).then(() => this.#room());
-  }
-
-  /** Resolves when nothing is on its way; rejects if something was not published. */
-  async #settled(): Promise<void> {
-    while (this.#pending > 0 && this.run.end === undefined) {
-      await new Promise<void>((resolve) => this.#onRoom.push(resolve));
-    }
-    if (this.#failure !== undefined) throw toError(this.#failure.error);
   }
 
   #refusal(): SseError | undefined {
@@ -210,8 +266,7 @@ export class OwnRun {
     while (this.run.end === undefined && !registry.isClosed) {
       try {
         const place = parseCursor(await bus.order(record, { idempotencyKey: endKey(token) }));
-        await registry.reached(place?.offset ?? 0);
-        registry.readOn();
+        if (place !== undefined) await this.#reached(place);
         return;
       } catch {
         await elapse(AGAIN);
@@ -223,8 +278,4 @@ export class OwnRun {
 /** Of all who say how a run ended only the first is heard. */
 export function endKey(token: string): string {
   return `$run-end.${token}`;
-}
-
-function toError(error: unknown): Error {
-  return error instanceof Error ? error : new Error(String(error));
 }

@@ -5,7 +5,7 @@ import type { SseEvent } from '../log/event.js';
 import { endKey } from './own-run.js';
 import type { RunRegistry } from './registry.js';
 import type { Run } from './run.js';
-import { endRecord } from './run-entry.js';
+import { endRecord, type RunEntry } from './run-entry.js';
 import type { RunTopics } from './run-topics.js';
 
 /** Parts of a lease: between two looks, between two signs of life, and of silence after which a run is lost. */
@@ -42,6 +42,8 @@ export class OwnerWatch {
   readonly #heard = new Map<string, number>();
   readonly #timer: NodeJS.Timeout;
   readonly #subscription: Subscription;
+  /** When claims of this instance were said again. */
+  readonly #renewed = new WeakMap<Run, number>();
   #lookedAt = performance.now();
   #signedAt = -Infinity;
   #isChecking = false;
@@ -88,6 +90,7 @@ export class OwnerWatch {
     if (now - this.#lookedAt > lease * SIGN) this.#hearAll();
     this.#lookedAt = now;
     this.#sign(now);
+    this.#renew(now);
     registry.forgetExpired();
     const others = registry.all.filter(
       ({ end, claim }) => end === undefined && claim.owner !== instance,
@@ -110,6 +113,30 @@ export class OwnerWatch {
     void bus.order(toRecord([topics.owners], { data: sign })).catch(() => {
       this.#signedAt = -Infinity;
     });
+  }
+
+  /**
+   * Says claims again before they leave the log, which has them for twice as long as a run is kept; among the events of
+   * the run too, which are kept until so long after the last of them.
+   */
+  #renew(now: number): void {
+    const { bus, topics, own } = this.#options;
+    for (const run of own()) {
+      const { claim, tokens } = run;
+      const { epoch, offset } = claim.begin;
+      const before = this.#renewed.get(run);
+      if (before === undefined || now - before < topics.keepFor / 2) {
+        if (before === undefined) this.#renewed.set(run, now);
+        continue;
+      }
+      this.#renewed.set(run, now);
+      const { id, token, owner, keepFor, at } = claim;
+      const since = { epoch, offset, at, tokens };
+      const entry: RunEntry = { kind: 'claim', id, token, owner, keepFor, since };
+      void bus
+        .order(toRecord([topics.of(id), topics.registry], { data: entry }))
+        .catch(() => this.#renewed.set(run, -Infinity));
+    }
   }
 
   /** Reads whatever there is before it says that somebody is gone. */

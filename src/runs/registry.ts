@@ -1,5 +1,6 @@
 import type { Subscription } from 'rxjs';
 import type { EventBus } from '../bus/event-bus.js';
+import type { StreamPosition } from '../log/cursor.js';
 import { Entry } from '../log/entry.js';
 import type { SseEvent } from '../log/event.js';
 import type { TopicIndex } from '../log/topic-index.js';
@@ -189,24 +190,31 @@ export class RunRegistry {
     else {
       const found = parseRunEntry(entry);
       if (found?.kind === 'claim') this.#onClaim(found, entry);
+      else if (found?.kind === 'token') this.#onToken(found.token, found.next, entry.offset);
       else if (found !== undefined) this.#onStop(found.token);
     }
   }
 
   #onClaim(claim: Extract<RunEntry, { kind: 'claim' }>, entry: Entry): void {
-    const { id, token, owner, keepFor } = claim;
+    const { id, token, owner, keepFor, since } = claim;
     if (this.#byToken.has(token)) return;
-    const { epoch, offset, publishedAt: at } = entry;
+    const { epoch, offset, at } = since ?? { ...placeOf(entry), at: entry.publishedAt };
     const begin = { epoch, offset };
     const known = this.#byId.get(id) ?? [];
     if (known.some((run) => run.wasLiveAt(begin))) {
       this.#byToken.set(token, undefined);
       return;
     }
-    const run = new Run({ id, token, owner, keepFor, begin, at });
+    const run = new Run({ id, token, owner, keepFor, begin, at }, since?.tokens);
     this.#byToken.set(token, run);
     this.#byId.set(id, [...known, run]);
     this.#observer.onStart(run);
+  }
+
+  #onToken(token: string, next: string, offset: number): void {
+    const run = this.#byToken.get(token);
+    const isNew = run?.tokens.every((each) => each.token !== next) === true;
+    if (isNew && run.end === undefined) run.changeToken({ after: offset, token: next });
   }
 
   #onStop(token: string): void {
@@ -220,11 +228,10 @@ export class RunRegistry {
     const end = parseEnd(entry);
     const run = end === undefined ? undefined : this.#byToken.get(end.token);
     if (end === undefined || run === undefined || run.end !== undefined) return;
-    const { epoch, offset, publishedAt: at } = entry;
     const { token: _, events, bytes, ...rest } = end;
     run.events = Math.max(run.events, events);
     run.bytes = Math.max(run.bytes, bytes);
-    run.endWith({ ...rest, place: { epoch, offset }, at });
+    run.endWith({ ...rest, place: placeOf(entry), at: entry.publishedAt });
     this.#observer.onEnd(run);
   }
 
@@ -236,4 +243,8 @@ export class RunRegistry {
     this.#waiting = this.#waiting.filter(({ offset }) => offset > head);
     for (const { resolve } of due) resolve();
   }
+}
+
+function placeOf({ epoch, offset }: Entry): StreamPosition {
+  return { epoch, offset };
 }

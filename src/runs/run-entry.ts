@@ -12,8 +12,27 @@ export type RunEntry =
       readonly token: string;
       readonly owner: string;
       readonly keepFor: number;
+      /** Of one that is said again, before it would leave the log: the first time that it was. */
+      readonly since?: Since | undefined;
     }
+  /** From here on the entries of a run have another token: what is under way with the one before counts for nothing. */
+  | { readonly kind: 'token'; readonly token: string; readonly next: string }
   | { readonly kind: 'stop'; readonly token: string };
+
+/** What has become of a claim, for who has not read it. */
+export interface Since {
+  readonly epoch: string;
+  readonly offset: number;
+  /** When, in milliseconds since the Unix epoch. */
+  readonly at: number;
+  readonly tokens: readonly RunToken[];
+}
+
+/** What entries of a run have in their keys, from a place on. */
+export interface RunToken {
+  readonly after: number;
+  readonly token: string;
+}
 
 /** An end, as its entry says it, and what the run had emitted then. */
 export interface EndEntry extends RunEndData {
@@ -47,11 +66,13 @@ export function parseEnd({ key = '', text }: Entry): EndEntry | undefined {
 
 /** Reads an entry; undefined for what another version may have meant by it. */
 export function parseRunEntry({ text }: Entry): RunEntry | undefined {
-  const { kind, id, token, owner, keepFor } = parseObject(text);
+  const { kind, id, token, owner, keepFor, next, since } = parseObject(text);
   if (typeof token !== 'string') return undefined;
   if (kind === 'stop') return { kind, token };
+  if (kind === 'token') return typeof next === 'string' ? { kind, token, next } : undefined;
   if (kind !== 'claim' || typeof id !== 'string' || typeof owner !== 'string') return undefined;
-  return typeof keepFor === 'number' ? { kind, id, token, owner, keepFor } : undefined;
+  if (typeof keepFor !== 'number') return undefined;
+  return { kind, id, token, owner, keepFor, since: since as Since | undefined };
 }
 
 function parseObject(text: string): Readonly<Record<string, unknown>> {

@@ -14,7 +14,7 @@ export class RunTopics {
   readonly #prefix: string;
 
   /** @param keepFor milliseconds after its end that a run can be read, at most */
-  constructor(keepFor: number) {
+  constructor(readonly keepFor: number) {
     this.registry = `$runs.keep-${keepFor * REGISTRY_FACTOR}`;
     this.#prefix = `$run.whole-${keepFor}.`;
   }

@@ -1,5 +1,6 @@
 import type { StreamPosition } from '../log/cursor.js';
 import type { Entry } from '../log/entry.js';
+import type { RunToken } from './run-entry.js';
 
 /** How a run ended: by itself, with an error, because somebody stopped it, or because its process was gone. */
 export type RunEndStatus = 'done' | 'failed' | 'stopped' | 'lost';
@@ -56,12 +57,26 @@ export class Run {
   events = 0;
   bytes = 0;
   isStopping = false;
+  #tokens: readonly RunToken[];
   #end: RunEnd | undefined;
   #onEnd: (() => void) | undefined;
   readonly #ended: Promise<void>;
 
-  constructor(readonly claim: RunClaim) {
+  constructor(
+    readonly claim: RunClaim,
+    tokens: readonly RunToken[] = [{ after: claim.begin.offset, token: claim.token }],
+  ) {
+    this.#tokens = tokens;
     this.#ended = new Promise((resolve) => (this.#onEnd = resolve));
+  }
+
+  get tokens(): readonly RunToken[] {
+    return this.#tokens;
+  }
+
+  /** Its entries have another token from a place on. */
+  changeToken(next: RunToken): void {
+    this.#tokens = [...this.#tokens, next];
   }
 
   get end(): RunEnd | undefined {
@@ -81,12 +96,18 @@ export class Run {
 
   /** Whether an entry of its topic is part of it: not what came of somebody else, or after its end. */
   admits({ epoch, offset, key, type }: Entry): boolean {
-    const { begin, token } = this.claim;
+    const { begin } = this.claim;
     if (epoch !== begin.epoch || offset <= begin.offset) return false;
     const end = this.#end;
     if (type === 'run-end') return offset === end?.place.offset;
     if (end !== undefined && offset > end.place.offset) return false;
-    return key?.startsWith(token) === true;
+    return key?.startsWith(this.#tokenAt(offset)) === true;
+  }
+
+  #tokenAt(offset: number): string {
+    const [first] = this.#tokens;
+    if (this.#tokens.length === 1 && first !== undefined) return first.token;
+    return this.#tokens.findLast(({ after }) => after < offset)?.token ?? this.claim.token;
   }
 
   /** Whether it was live when something at that place was ordered. */

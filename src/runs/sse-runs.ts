@@ -89,7 +89,7 @@ export class SseRuns {
       onStart: (run) => this.#onStart(run),
       onStop: (run) => queueMicrotask(() => this.#own.get(run.claim.token)?.stop()),
       onEnd: (run) => this.#onEnd(run),
-      onLost: () => {},
+      onLost: (runs) => this.#onLogLost(runs),
     });
     const shared = {
       bus,
@@ -97,7 +97,7 @@ export class SseRuns {
       registry: this.#registry,
       instance: this.#instance,
     };
-    this.#context = { ...shared, logger: this.#logger };
+    this.#context = { ...shared, lease: options.lease, logger: this.#logger };
     this.#watch = new OwnerWatch({
       ...shared,
       lease: options.lease,
@@ -149,7 +149,7 @@ export class SseRuns {
    */
   stream(id: string): Observable<SseEvent> {
     checkRunId(id);
-    return this.#bus.streamInternal(this.#topics.of(id), () => this.#plan(id));
+    return this.#bus.streamInternal(this.#topics.of(id), (onClose) => this.#plan(id, onClose));
   }
 
   /**
@@ -270,6 +270,42 @@ export class SseRuns {
     });
   }
 
+  /** Nothing is left of what these had emitted: each has an end in the new log, so that its readers hear of it. */
+  #onLogLost(runs: readonly Run[]): void {
+    for (const run of runs) {
+      if (run.end !== undefined) continue;
+      const own = this.#own.get(run.claim.token);
+      run.endWith({
+        ...{ status: own === undefined ? 'lost' : 'failed', error: LOG_LOST, by: '' },
+        place: run.claim.begin,
+        at: Date.now(),
+      });
+      queueMicrotask(() => own?.onEnd());
+      // Who has it says so first; if that process is gone, it is as with any other run.
+      if (own === undefined) setTimeout(() => this.#conclude(run), this.#options.lease).unref();
+      else this.#conclude(run);
+    }
+  }
+
+  /** Claims a run of a log that has gone in the new one, and ends it there, unless somebody has claimed its id. */
+  #conclude(run: Run): void {
+    if (this.#registry.isClosed || this.#registry.get(run.claim.id) !== undefined) return;
+    const { id, keepFor } = run.claim;
+    const token = `again-${run.claim.token}`;
+    const { status = 'lost', error } = run.end ?? {};
+    const claim: RunEntry = { kind: 'claim', id, token, owner: this.#instance, keepFor };
+    const end = endRecord([this.#topics.of(id), this.#topics.registry], {
+      ...{ status, error, token, by: this.#instance, events: 0, bytes: 0 },
+    });
+    this.#claimed.add(token);
+    const again = () => {
+      setTimeout(() => this.#conclude(run), this.#options.lease).unref();
+    };
+    void this.#publish(claim, `$run-claim.${token}`)
+      .then(() => this.#bus.order(end, { idempotencyKey: endKey(token) }))
+      .catch(again);
+  }
+
   /** A claim that was given up has come after all: nobody will ever emit for it. */
   #abandon(run: Run): void {
     const own = new OwnRun(this.#context, run, 0);
@@ -278,13 +314,26 @@ export class SseRuns {
     });
   }
 
-  #plan(id: string): StreamPlan {
+  #plan(id: string, onClose: (work: () => void) => void): StreamPlan {
     let run: Run | undefined;
     let hasAsked = false;
+    const follow = (next: Run | undefined) => {
+      if (next === undefined || next === run) return;
+      if (run !== undefined) run.readers--;
+      run = next;
+      run.readers++;
+      const joined = run;
+      onClose(() => {
+        if (joined === run) joined.readers--;
+      });
+    };
     const admits = (event: SseEvent): Entry | undefined => {
       this.#registry.readOn();
       const entry = Entry.of(event);
-      return entry !== undefined && run?.admits(entry) === true ? entry : undefined;
+      if (entry === undefined) return undefined;
+      // The log has gone: what there is of the run now is in another one.
+      if (entry.epoch !== run?.claim.begin.epoch) follow(this.#registry.get(id));
+      return run?.admits(entry) === true ? entry : undefined;
     };
     return {
       from: 'start',
@@ -300,7 +349,7 @@ export class SseRuns {
             void this.#registry.whenLoaded().then(onKnown);
             return undefined;
           }
-          run = this.#registry.get(id);
+          follow(this.#registry.get(id));
           if (run !== undefined) return { begin: run.claim.begin, end: run.end?.place };
           if (hasAsked) return this.#options.unknown === 204 ? 'gone' : unknownError(id);
           hasAsked = true;
@@ -327,6 +376,9 @@ export class SseRuns {
     };
   }
 }
+
+/** What clients are told of a run whose log has gone. */
+const LOG_LOST = 'The history of the run was lost';
 
 /** Milliseconds that shutting down waits for runs that were stopped to say so. */
 const DRAINED = 1_500;

@@ -160,3 +160,23 @@ export function eachBackplane(suite: (bench: RunsBench) => void): void {
     suite(bench);
   });
 }
+
+/** Yields a text in each turn of the event loop. */
+export async function* texts(...values: readonly string[]): AsyncGenerator<string> {
+  for (const value of values) {
+    yield value;
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+}
+
+/** A promise, and what resolves it. */
+export function deferred<T = void>(): { promise: Promise<T>; resolve: (value: T) => void } {
+  let resolve: (value: T) => void = () => {};
+  const promise = new Promise<T>((settle) => (resolve = settle));
+  return { promise, resolve };
+}
+
+export function waitForAbort(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
+  return new Promise((resolve) => signal.addEventListener('abort', () => resolve()));
+}
