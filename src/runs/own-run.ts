@@ -86,7 +86,7 @@ export class OwnRun {
   async live(source: RunSource | RunFactory): Promise<void> {
     let error: unknown;
     try {
-      await Promise.race([this.#givenUp(), this.#read(source)]);
+      await Promise.race([this.#givenUp(), this.#consume(source)]);
     } catch (thrown) {
       error = thrown ?? new Error(`The source threw ${String(thrown)}`);
     }
@@ -138,12 +138,17 @@ export class OwnRun {
   }
 
   async confirm(place: StreamPosition): Promise<void> {
+    await this.#read(place);
+    this.#confirmed = place.offset;
+  }
+
+  /** Resolves when this instance has read up to a place; rejects if it lies behind the end. */
+  async #read(place: StreamPosition): Promise<void> {
     this.#awaySince = undefined;
     await this.#reached(place);
     const { end, claim } = this.run;
     const isLate = end !== undefined && place.offset > end.place.offset;
     if (isLate || place.epoch !== claim.begin.epoch) throw this.#ended();
-    this.#confirmed = place.offset;
   }
 
   async recover(emissions: readonly Emission[], error: unknown): Promise<number> {
@@ -181,7 +186,7 @@ export class OwnRun {
       try {
         const place = parseCursor(await bus.order(record, { idempotencyKey }));
         if (place === undefined) throw this.#ended();
-        await this.confirm(place);
+        await this.#read(place);
         return place;
       } catch (error) {
         if (!isPassing(error)) throw error;
@@ -205,7 +210,7 @@ export class OwnRun {
     registry.readOn();
   }
 
-  async #read(source: RunSource | RunFactory): Promise<void> {
+  async #consume(source: RunSource | RunFactory): Promise<void> {
     const { id } = this.run.claim;
     const { signal } = this.#controller;
     const emit = (value: unknown) => {
