@@ -63,7 +63,7 @@ export class ForgottenRows {
 
   #add(name: string): void {
     const { block, bits } = placeOfName(name);
-    const digits = [...this.#digitsOf(block)];
+    const digits = Array.from(this.#digitsOf(block));
     for (const bit of bits) {
       const digit = Number.parseInt(digits[bit >>> 2] ?? '0', 16) | (1 << (bit & 3));
       digits[bit >>> 2] = digit.toString(16);
