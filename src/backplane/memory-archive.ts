@@ -7,6 +7,7 @@ import {
   type ArchivedEvent,
   type ArchivePage,
   type ArchiveQuery,
+  type ArchiveSize,
   type ArchiveStart,
   type ArchiveTopics,
 } from './archive.js';
@@ -137,6 +138,10 @@ export class MemoryArchive extends Archive {
       if (event !== undefined && event.offset > (latest?.offset ?? 0)) latest = event;
     }
     return latest;
+  }
+
+  override async size(): Promise<ArchiveSize> {
+    return { events: this.#count, bytes: this.#bytes, topics: this.#topics.size };
   }
 
   /** One step of dropping what is too old, and of forgetting topics that have nothing. */

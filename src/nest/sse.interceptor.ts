@@ -80,7 +80,7 @@ export class SseInterceptor implements NestInterceptor {
   /** Lets a bus stream that is returned from an ordinary route find out, and say what is wrong. */
   #watch(context: ExecutionContext, next: CallHandler): Observable<unknown> {
     if (context.getType() !== 'http') return next.handle();
-    const { chain } = this.connections;
+    const { chain } = this.connections.nest;
     if (chain === undefined) return next.handle();
     const returned = chain.returned.bind(chain);
     const name = () => `${context.getClass().name}.${context.getHandler().name}()`;

@@ -3,9 +3,12 @@ import type { HandlerChain, NestPort } from '../../delivery/open-request.js';
 import { askNestChain } from './nest-chain.js';
 import { askNestStream } from './nest-stream.js';
 import { canFollow, chainOf } from './rxjs-chain.js';
+import { takenOf } from './socket-handle.js';
 
 /** What the inside of this Nest and this RxJS lets us do, asked once, when the application starts. */
 export class NestInternals implements NestPort {
+  readonly takenOf = takenOf;
+
   /** @param missing what did not look as known, with what follows from it */
   constructor(
     /** Undefined if no way past RxJS is known. */
