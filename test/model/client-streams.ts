@@ -124,7 +124,11 @@ export class ClientStreams implements Surroundings {
       return lanes;
     }
     const tag = `${lane.tag}'`;
-    const changed: Lane = { tag, way: 'map', sources: [randomSource(random, true, { hasHistory: false })] };
+    const changed: Lane = {
+      tag,
+      way: 'map',
+      sources: [randomSource(random, true, { hasHistory: false })],
+    };
     const at = { epoch: log.epoch, offset: 0 };
     const view = new LaneView(changed, at, at, true, [], log.head);
     const old = this.#replaced.get(lane.tag);

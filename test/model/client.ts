@@ -7,11 +7,16 @@ import type { Random } from './random.js';
 import type { ReaderRun } from './reader-run.js';
 import { type SnapshotCall, Witness } from './witness.js';
 
+/** Whether streams begin in the past, end by `until` and announce: see the README. */
+const HAS_HISTORY = process.env['MODEL_HISTORY'] === '1';
+
 /** A failure of the property, with what the client had seen. */
 export class RunError extends Error {
   constructor(client: Client, message: string) {
     const lanes = JSON.stringify(client.lanes);
-    super(`${message}\nLanes: ${lanes}\nWhat the client saw:\n${client.witness.story}`);
+    super(
+      `${message}\n${client.surroundings}\nLanes: ${lanes}\nWhat the client saw:\n${client.witness.story}`,
+    );
   }
 }
 
@@ -28,7 +33,7 @@ export class Client {
   constructor(run: ReaderRun) {
     this.#run = run;
     this.witness = new Witness(run);
-    this.lanes = randomLanes(run.random, { hasHistory: true });
+    this.lanes = randomLanes(run.random, { hasHistory: HAS_HISTORY });
     this.#room = run.random.chance(0.5) ? Infinity : run.random.int(1, 6);
   }
 
@@ -96,6 +101,12 @@ export class Client {
     return true;
   }
 
+  /** What the run is like for it, for the report of a failure. */
+  get surroundings(): string {
+    const { kept, history } = this.#run;
+    return `Rules: ${JSON.stringify(kept.rules)} ${kept.readsPatterns}, ${JSON.stringify(history)}`;
+  }
+
   /** What should have come by now. */
   due(epoch: string, head: number): string[] {
     return this.witness.due(epoch, head, this.#streams?.connection.instance.moment);
@@ -108,8 +119,7 @@ export class Client {
       ({ way, sources }) => way === 'holdNoId' || sources.some(({ until }) => until > 0),
     );
     const { lastEventId = '' } = this.witness;
-    if (mayLag || this.#streams?.hasSwitched === true || lastEventId === `${epoch}.${head}`)
-      return;
+    if (mayLag || this.#streams?.hasSwitched === true || lastEventId === `${epoch}.${head}`) return;
     throw new RunError(this, `The last id is '${lastEventId}', not ${epoch}.${head}`);
   }
 
@@ -157,7 +167,9 @@ export class Client {
     try {
       for (const sent of taken) {
         if (typeof sent === 'function') sent();
-        else for (const frame of new FrameCutter().cut(sent.text)) this.witness.receive(frame, sent.moment);
+        else
+          for (const frame of new FrameCutter().cut(sent.text))
+            this.witness.receive(frame, sent.moment);
       }
     } catch (error) {
       throw new RunError(this, error instanceof Error ? error.message : String(error));

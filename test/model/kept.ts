@@ -60,7 +60,8 @@ export class Kept {
   /** Whatever is kept for a time is too old now. */
   expire(): void {
     for (const [name, topic] of this.#topics) {
-      if (this.ruleOf(name)?.keepFor !== false) while (topic.kept.length > 0) this.#loseOldest(topic);
+      if (this.ruleOf(name)?.keepFor !== false)
+        while (topic.kept.length > 0) this.#loseOldest(topic);
     }
   }
 

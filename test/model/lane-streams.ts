@@ -55,7 +55,9 @@ export function laneStreams(
       return at.bus.stream(topics, { ...options, snapshot: () => at.snapshot(calls) });
     }
     const from =
-      typeof start === 'object' && start.since !== undefined ? new Date(timeOf(start.since)) : start;
+      typeof start === 'object' && start.since !== undefined
+        ? new Date(timeOf(start.since))
+        : start;
     return at.bus.stream(topics, { ...options, from });
   });
   return onTheWay(at, lane, merge(...streams));

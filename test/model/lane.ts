@@ -129,7 +129,10 @@ export function randomLanes(random: Random, repertoire: Repertoire): Lane[] {
   if (random.chance(0.5)) {
     const way = random.pick<Way>(['plain', 'plain', 'hold']);
     if (random.chance(0.3)) {
-      const sources = [randomSource(random, false, repertoire), randomSource(random, false, repertoire)];
+      const sources = [
+        randomSource(random, false, repertoire),
+        randomSource(random, false, repertoire),
+      ];
       return [{ tag: '', way, sources }];
     }
     return [endable({ tag: '', way, sources: [randomSource(random, true, repertoire)] })];

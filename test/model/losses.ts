@@ -16,7 +16,8 @@ export class Losses {
     if (event.epoch !== moment.epoch) return event.epoch < moment.epoch;
     return this.#everyTopic(lane, event, (source, topic) =>
       this.#reads(source, topic)
-        ? this.#kept?.hadLost(topic, event, moment.losses) === true
+        ? this.#kept?.hadLost(topic, event, moment.losses) === true ||
+          this.#kept?.isReplaced(topic, event) === true
         : event.offset <= moment.lost,
     );
   }

@@ -26,7 +26,8 @@ export class Standing {
 
   /** @param isOfLog whether it is not of a snapshot */
   onSeen(isOfLog: boolean): void {
-    if (this.#isAsked && this.#isReady === undefined) throw new Error('An event came before `ready`');
+    if (this.#isAsked && this.#isReady === undefined)
+      throw new Error('An event came before `ready`');
     this.hasSeen ||= isOfLog;
   }
 
@@ -42,7 +43,8 @@ export class Standing {
       throw new Error('`ready` came late, or to nobody who had asked');
     }
     const { resumed } = JSON.parse(data) as { resumed: boolean };
-    if (resumed && views.some(({ isNew }) => isNew)) throw new Error('A new client resumes nothing');
+    if (resumed && views.some(({ isNew }) => isNew))
+      throw new Error('A new client resumes nothing');
     this.#isResumed = resumed;
     this.#isReady = moment;
   }

@@ -229,7 +229,8 @@ export class Witness {
   /** What an event shows of its lane, having come. */
   #settle(view: LaneView, event: Published): void {
     const [source] = view.lane.sources;
-    if (view.mayBeOver && this.#isOver(view)) throw new Error(`Event ${event.n} came after the end`);
+    if (view.mayBeOver && this.#isOver(view))
+      throw new Error(`Event ${event.n} came after the end`);
     view.mayBeOver = false;
     if (view.isLenient && !isHolding(view.lane)) {
       view.isLenient = false;
@@ -248,7 +249,9 @@ export class Witness {
     if (source === undefined) return undefined;
     return this.#circumstances.reference
       .between(at.epoch, Math.max(at.offset, freeUpTo), Infinity)
-      .find((each) => concerns(source, each) && ends(source, each.n) && !this.#isExcused(view, each));
+      .find(
+        (each) => concerns(source, each) && ends(source, each.n) && !this.#isExcused(view, each),
+      );
   }
 
   /** The event that a lane may have ended with before its client came back. */
@@ -268,8 +271,7 @@ export class Witness {
     const end = this.#endBefore(view);
     const moment = this.#moment;
     if (end === undefined || moment?.epoch !== end.epoch) return false;
-    const isInTail =
-      end.offset > moment.lost && end.offset <= moment.head && !this.#isInHole(end);
+    const isInTail = end.offset > moment.lost && end.offset <= moment.head && !this.#isInHole(end);
     const isInArchive =
       view.lane.sources.every((source) => this.#losses.readsAll(source)) &&
       this.#losses.isKept(view.lane, end);
@@ -387,6 +389,8 @@ export class Witness {
       (event) =>
         reason === 'trimmed' &&
         !hasSnapshot(view.lane) &&
+        view.lane.sources.length === 1 &&
+        view.lane.sources.every((source) => this.#losses.readsAll(source)) &&
         this.#losses.isKept(view.lane, event) &&
         !this.#isInHole(event),
     );
@@ -406,7 +410,8 @@ export class Witness {
     if (this.#circumstances.kept?.isVague === true) return true;
     const sources = this.views.flatMap(({ lane }) => lane.sources);
     // What one topic has lost is told before what another has is given.
-    const areSeveral = sources.length > 1 || sources.some((each) => each.isPattern || each.topics.length > 1);
+    const areSeveral =
+      sources.length > 1 || sources.some((each) => each.isPattern || each.topics.length > 1);
     return reference
       .between(epoch, offset, areSeveral ? Infinity : to.offset)
       .some((event) =>
