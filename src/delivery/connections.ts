@@ -94,6 +94,11 @@ export class Connections {
     return bytes;
   }
 
+  /** Whether all of them end, because the application does. */
+  get isDraining(): boolean {
+    return this.#isDraining;
+  }
+
   /** Whether one more connection is welcome; if not, it is to be opened and ended as `refused`. */
   get isFull(): boolean {
     const { maxConnections } = this.options;

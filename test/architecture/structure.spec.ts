@@ -80,6 +80,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   sqlite: ['backplane', 'log', 'wire', 'options.ts', 'errors.ts'],
   publisher: ['bus', 'backplane', 'log', 'options.ts', 'errors.ts'],
   swagger: [],
+  terminus: ['nest', 'options.ts', 'errors.ts'],
   metrics: ['nest', 'delivery', 'backplane', 'errors.ts'],
   testing: ['client', 'delivery', 'bus', 'backplane', 'log', 'options.ts', 'errors.ts'],
   client: [],
@@ -104,6 +105,7 @@ const PACKAGES: Readonly<Record<string, RegExp>> = {
   sqlite: /^(node:.*|@nestjs\/common)$/,
   publisher: /^$/,
   swagger: /^$/,
+  terminus: /^@nestjs\/(common|terminus)$/,
   metrics: /^(@opentelemetry\/api|prom-client|rxjs|@nestjs\/common)$/,
   client: /^(react|rxjs)$/,
   testing: /^(node:.*|@nestjs\/common)$/,
@@ -276,7 +278,7 @@ describe('the sources', () => {
       if (/@ts-|eslint-disable|\bTODO\b|\bFIXME\b/.test(text)) wrong.push(`${path}: suppressed`);
       if (
         path.endsWith('/index.ts') &&
-        !/^(testing|redis|sqlite|publisher|swagger|metrics(\/\w+)?|client(\/\w+)?)\/index/.test(
+        !/^(testing|redis|sqlite|publisher|swagger|terminus|metrics(\/\w+)?|client(\/\w+)?)\/index/.test(
           path,
         )
       ) {
