@@ -81,7 +81,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   publisher: ['bus', 'backplane', 'log', 'options.ts', 'errors.ts'],
   swagger: [],
   terminus: ['nest', 'options.ts', 'errors.ts'],
-  metrics: ['nest', 'delivery', 'backplane', 'errors.ts'],
+  metrics: ['nest', 'delivery', 'bus', 'backplane', 'log', 'errors.ts'],
   testing: ['client', 'delivery', 'bus', 'backplane', 'log', 'options.ts', 'errors.ts'],
   client: [],
 };
@@ -106,7 +106,7 @@ const PACKAGES: Readonly<Record<string, RegExp>> = {
   publisher: /^$/,
   swagger: /^$/,
   terminus: /^@nestjs\/(common|terminus)$/,
-  metrics: /^(@opentelemetry\/api|prom-client|rxjs|@nestjs\/common)$/,
+  metrics: /^(node:(http|diagnostics_channel)|@opentelemetry\/api|prom-client|rxjs|@nestjs\/(common|core))$/,
   client: /^(react|rxjs)$/,
   testing: /^(node:.*|@nestjs\/common)$/,
 };
