@@ -106,7 +106,8 @@ const PACKAGES: Readonly<Record<string, RegExp>> = {
   publisher: /^$/,
   swagger: /^$/,
   terminus: /^@nestjs\/(common|terminus)$/,
-  metrics: /^(node:(http|diagnostics_channel)|@opentelemetry\/api|prom-client|rxjs|@nestjs\/(common|core))$/,
+  metrics:
+    /^(node:(http|diagnostics_channel)|@opentelemetry\/api|prom-client|rxjs|@nestjs\/(common|core))$/,
   client: /^(react|rxjs)$/,
   testing: /^(node:.*|@nestjs\/common)$/,
 };
