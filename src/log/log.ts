@@ -84,6 +84,11 @@ export class Log extends LogSink {
     return this.#topics.size;
   }
 
+  /** The indexes of the topics that have an event here, or a reader. */
+  get topicIndexes(): Iterable<TopicIndex> {
+    return this.#topics.all();
+  }
+
   cursorAt(offset: number): Cursor {
     return formatCursor(this.#epoch, offset);
   }
