@@ -9,6 +9,7 @@ import { orderFor, ORDERS_TOPIC } from '../delivery/orders.js';
 import type { Statistics } from '../nest/statistics.js';
 import { Instances } from './instances.js';
 import { RecentEnds } from './recent-ends.js';
+import type { RunList } from './runs.js';
 
 /** Rows of a table at most: whoever looks for one of more searches. */
 const ROWS = 200;
@@ -23,12 +24,24 @@ export class Inspection {
   readonly #rules: RetentionRules;
   readonly #ends: RecentEnds;
   readonly #instances: Instances;
+  #runs: RunList | undefined;
 
   constructor(statistics: Statistics) {
     this.#statistics = statistics;
     this.#rules = new RetentionRules(statistics.options.history.topics);
     this.#ends = new RecentEnds(statistics.connections.ends);
     this.#instances = new Instances(statistics);
+  }
+
+  /** @throws SseError `BAD_OPTION` for what knows of no runs */
+  showRuns(runs: Partial<RunList> | undefined): void {
+    if (typeof runs?.list !== 'function') {
+      throw new SseError(
+        'BAD_OPTION',
+        'SseInspectorModule: runs has to be SseRuns of nestjs-event-stream/runs',
+      );
+    }
+    this.#runs = runs as RunList;
   }
 
   /**
@@ -53,6 +66,7 @@ export class Inspection {
       gaps: connections.gaps,
       resumes: connections.resumes,
       ends: this.#ends.all,
+      runs: this.#runsFound(find.toLowerCase()),
     };
   }
 
@@ -123,15 +137,22 @@ export class Inspection {
     };
   }
 
-  #tail(after: string | undefined): object[] {
+  #runsFound(find: string): object | undefined {
+    const all = this.#runs?.list();
+    return all?.filter(({ id, status }) => isFound(find, [id, status])).slice(-ROWS);
+  }
+
+  /** What came after a cursor; `isCut` if there is more than is shown, and the page has not seen it. */
+  #tail(after: string | undefined): object {
     const { log } = this.#statistics;
     const place = after === undefined ? undefined : parseCursor(after);
     const known = place?.epoch === log.epoch ? place.offset : 0;
     const entries = [...log.entriesAfter(Math.max(known, log.head - TAIL * 2))];
-    return entries
-      .filter(({ topics }) => !topics.some(isInternal))
-      .slice(-TAIL)
-      .map((entry) => rowOf(entry, log.cursorAt(entry.offset)));
+    const shown = entries.filter(({ topics }) => !topics.some(isInternal));
+    return {
+      isCut: place !== undefined && (shown.length > TAIL || log.head - known > TAIL * 2),
+      events: shown.slice(-TAIL).map((entry) => rowOf(entry, log.cursorAt(entry.offset))),
+    };
   }
 }
 

@@ -1,10 +1,8 @@
-import type { IncomingHttpHeaders } from 'node:http';
 import {
   Body,
   type CanActivate,
   Controller,
   Get,
-  Headers,
   Inject,
   Post,
   Query,
@@ -17,7 +15,7 @@ import {
 } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
 import { isA, messageOf, SseError } from '../errors.js';
-import { Access } from './access.js';
+import { Access, type InspectorRequest } from './access.js';
 import { Inspection } from './inspection.js';
 import { CONTENT_SECURITY_POLICY, pageFor } from './page.js';
 import { PAGE_SCRIPT } from './page-script.js';
@@ -45,12 +43,8 @@ class InspectorController {
   ) {}
 
   @Get()
-  page(
-    @Req() request: { readonly url: string },
-    @Headers() headers: IncomingHttpHeaders,
-    @Res() response: unknown,
-  ): void {
-    const refusal = this.access.toPage(headers);
+  page(@Req() request: InspectorRequest, @Res() response: unknown): void {
+    const refusal = this.access.toPage(request);
     if (refusal !== undefined) this.#reply(response, 403, 'text/plain', refusal);
     else this.#reply(response, 200, 'text/html', pageFor(request.url));
   }
@@ -68,14 +62,14 @@ class InspectorController {
   @Get('state')
   async state(
     @Query() { find, after }: { readonly find?: unknown; readonly after?: unknown },
-    @Headers() headers: IncomingHttpHeaders,
+    @Req() request: InspectorRequest,
     @Res() response: unknown,
   ): Promise<void> {
-    const refusal = this.access.toData(headers);
+    const refusal = this.access.toData(request);
     await this.#answer(response, refusal, () =>
       this.inspection.state(
         typeof find === 'string' ? find : '',
-        after === undefined ? undefined : String(after),
+        typeof after === 'string' ? after : undefined,
       ),
     );
   }
@@ -83,10 +77,10 @@ class InspectorController {
   @Post('publish')
   async publish(
     @Body() body: unknown,
-    @Headers() headers: IncomingHttpHeaders,
+    @Req() request: InspectorRequest,
     @Res() response: unknown,
   ): Promise<void> {
-    await this.#answer(response, this.access.toAction(headers), () =>
+    await this.#answer(response, this.access.toAction(request), () =>
       this.inspection.publish(body),
     );
   }
@@ -94,10 +88,10 @@ class InspectorController {
   @Post('close')
   async close(
     @Body() body: unknown,
-    @Headers() headers: IncomingHttpHeaders,
+    @Req() request: InspectorRequest,
     @Res() response: unknown,
   ): Promise<void> {
-    await this.#answer(response, this.access.toAction(headers), () =>
+    await this.#answer(response, this.access.toAction(request), () =>
       this.inspection.closeOne(body),
     );
   }
@@ -133,14 +127,19 @@ class InspectorController {
   }
 }
 
-/** The controller at a path, of each module its own: what decorates a class belongs to it. */
-export function controllerAt(
-  path: string,
-  guard: CanActivate | Type<CanActivate> | undefined,
-): Type<unknown> {
+/** What decorates the controller of one module. */
+export interface ControllerSetup {
+  readonly path: string;
+  readonly guard: CanActivate | Type<CanActivate> | undefined;
+  readonly decorators: readonly ClassDecorator[];
+}
+
+/** The controller of one module: each has its own, as what decorates a class belongs to the class. */
+export function controllerFor({ path, guard, decorators }: ControllerSetup): Type<unknown> {
   class SseInspectorController extends InspectorController {}
   Controller({ path, version: VERSION_NEUTRAL })(SseInspectorController);
   SetMetadata(NOT_IN_OPENAPI, [true])(SseInspectorController);
   if (guard !== undefined) UseGuards(guard)(SseInspectorController);
+  for (const decorate of decorators) decorate(SseInspectorController);
   return SseInspectorController;
 }

@@ -12,6 +12,7 @@ let cursor;
 let isPaused = false;
 let timer;
 let sure;
+let asked = 0;
 
 function make(name, text, attributes = {}) {
   const element = document.createElement(name);
@@ -121,7 +122,7 @@ function showFigures(state) {
     ['Topics', number.format(topics.total)],
     ['Resumes', number.format(total(resumes))],
     ['Gaps', number.format(total(gaps))],
-    ['Behind the backplane', number.format(backplane.lagEvents) + ' events'],
+    ['Backplane lag', number.format(backplane.lagEvents) + ' events'],
   ];
   $('figures').replaceChildren(
     ...figures.map(([title, value]) => {
@@ -169,7 +170,22 @@ function showTables({ connections, topics, ends, instances, instance, ended }) {
       .map(([reason, count]) => reason + ': ' + number.format(count)).join(' · ');
 }
 
-function showTail(events) {
+function showRuns(runs) {
+  $('runs-section').hidden = runs === undefined;
+  table($('runs'), [
+    ['Run', ({ id }) => id],
+    ['Status', ({ status, error }) => (error === undefined ? status : status + ': ' + error)],
+    ['Started', ({ startedAt }) => time(startedAt)],
+    ['Ended', ({ endedAt }) => (endedAt === undefined ? '–' : time(endedAt))],
+    ['Events', ({ events }) => number.format(events)],
+    ['Size', (row) => bytes(row.bytes)],
+    ['Readers here', ({ readers }) => number.format(readers)],
+    ['Instance', ({ owner }) => owner],
+  ], runs ?? [], 'There is no run, or none is found.');
+}
+
+function showTail({ events, isCut }) {
+  if (isCut) $('tail').prepend(make('li', 'More came than is shown.', { class: 'empty' }));
   for (const { cursor: id, topics, type, key, at, bytes: size, text } of events) {
     const head = make('div', undefined, { class: 'head' });
     head.append(make('span', topics.join(', '), { class: 'topic' }), make('span', type ?? 'message'));
@@ -190,6 +206,7 @@ function show(state) {
   $('status').className = isFine ? '' : 'bad';
   showFigures(state);
   showTables(state);
+  showRuns(state.runs);
   showTail(state.tail);
   cursor = log.head;
 }
@@ -202,7 +219,14 @@ function fail(error) {
 async function refresh() {
   const query = new URLSearchParams({ find: $('find').value });
   if (cursor !== undefined) query.set('after', cursor);
-  await ask('state?' + query).then(show).catch(fail);
+  // Only the last answer counts: two that begin at one cursor would have the same events.
+  const turn = ++asked;
+  try {
+    const state = await ask('state?' + query);
+    if (turn === asked) show(state);
+  } catch (error) {
+    if (turn === asked) fail(error);
+  }
 }
 
 async function run() {

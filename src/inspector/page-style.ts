@@ -27,7 +27,7 @@ p { margin: 0; color: var(--soft); }
 #status.bad { color: var(--bad); }
 main { display: grid; gap: 16px; padding: 16px 20px; max-width: 1400px; margin: 0 auto; }
 section { background: var(--card); border: 1px solid var(--line); border-radius: 8px; padding: 14px 16px; min-width: 0; }
-dl { display: grid; grid-template-columns: repeat(auto-fill, minmax(150px, 1fr)); gap: 10px; margin: 0; }
+dl { display: grid; grid-template-columns: repeat(auto-fill, minmax(135px, 1fr)); gap: 10px; margin: 0; }
 dl div { background: var(--card); border: 1px solid var(--line); border-radius: 8px; padding: 8px 12px; }
 dt { color: var(--soft); font-size: 13px; }
 dd { margin: 0; font-size: 20px; font-variant-numeric: tabular-nums; }
@@ -47,6 +47,8 @@ button.sure { background: var(--bad); border-color: var(--bad); color: var(--car
 :focus-visible { outline: 2px solid var(--accent); outline-offset: 1px; }
 table { width: 100%; border-collapse: collapse; font-size: 14px; }
 th { text-align: left; color: var(--soft); font-weight: 500; padding: 4px 10px 6px 0; }
+th, button { white-space: nowrap; overflow-wrap: normal; }
+th:first-child { min-width: 150px; }
 td { padding: 6px 10px 6px 0; border-top: 1px solid var(--line); vertical-align: top; }
 td.number { font-variant-numeric: tabular-nums; }
 .bad { color: var(--bad); font-weight: 600; }

@@ -35,19 +35,23 @@ const PAGE = `<!doctype html>
 <button id="pause" type="button" aria-pressed="false">Pause</button>
 </div>
 <section aria-labelledby="connections-title">
-<h2 id="connections-title">Connections</h2>
+<h2 id="connections-title">Connections of this instance</h2>
 <div id="connections"></div>
 </section>
 <section aria-labelledby="topics-title">
 <h2 id="topics-title">Topics</h2>
 <div id="topics"></div>
 </section>
+<section id="runs-section" aria-labelledby="runs-title" hidden>
+<h2 id="runs-title">Runs</h2>
+<div id="runs"></div>
+</section>
 <section aria-labelledby="tail-title">
 <h2 id="tail-title">Log</h2>
 <ol id="tail" aria-label="The last events, the latest first"></ol>
 </section>
 <section aria-labelledby="ended-title">
-<h2 id="ended-title">Ended</h2>
+<h2 id="ended-title">Ended on this instance</h2>
 <p id="reasons"></p>
 <div id="ends"></div>
 </section>

@@ -1,6 +1,8 @@
 import {
   type CanActivate,
   type DynamicModule,
+  Inject,
+  type InjectionToken,
   Logger,
   Module,
   type ModuleMetadata,
@@ -9,12 +11,13 @@ import {
   Optional,
   type Type,
 } from '@nestjs/common';
-import { Inject } from '@nestjs/common';
+import { ModuleRef } from '@nestjs/core';
 import { GivenOptions } from '../options.js';
 import { Statistics } from '../nest/statistics.js';
 import { Access } from './access.js';
-import { controllerAt } from './inspector.controller.js';
+import { controllerFor } from './inspector.controller.js';
 import { Inspection } from './inspection.js';
+import type { RunList } from './runs.js';
 
 /** Options of `SseInspectorModule`. */
 export interface SseInspectorOptions {
@@ -33,9 +36,29 @@ export interface SseInspectorOptions {
   readonly guard?: CanActivate | Type<CanActivate> | undefined;
   /** Modules whose providers the guard is injected with. */
   readonly imports?: ModuleMetadata['imports'] | undefined;
+  /**
+   * Decorators of the controller: what your global guards know public routes by, for instance.
+   *
+   * @defaultValue `[]`
+   */
+  readonly decorators?: readonly ClassDecorator[] | undefined;
+  /**
+   * `SseRuns` of `nestjs-event-stream/runs`, to have runs shown as well.
+   *
+   * @defaultValue none
+   */
+  readonly runs?: InjectionToken<RunList> | undefined;
 }
 
-const IS_ON = Symbol('SseInspectorModule is on');
+const SETTINGS = Symbol('SseInspectorModule settings');
+
+/** What is left of the options when the application starts. */
+interface Settings {
+  readonly isOn: boolean;
+  readonly isGuarded: boolean;
+  readonly path: string;
+  readonly runs: InjectionToken<RunList> | undefined;
+}
 
 /**
  * A page that shows what event streams do, for development and operators: connections, topics, the log as it grows,
@@ -48,35 +71,25 @@ export class SseInspectorModule implements OnModuleInit, OnApplicationShutdown {
   readonly #logger = new Logger('SseInspectorModule');
 
   constructor(
-    @Inject(IS_ON) private readonly isOn: boolean,
+    @Inject(SETTINGS) private readonly settings: Settings,
+    @Inject(ModuleRef) private readonly moduleRef: ModuleRef,
     @Optional() @Inject(Inspection) private readonly inspection: Inspection | undefined,
   ) {}
 
   /** @throws SseError `BAD_OPTION` */
   static forRoot(options: SseInspectorOptions = {}): DynamicModule {
-    const given = new GivenOptions('SseInspectorModule', 'options', options, [
-      'path',
-      'guard',
-      'imports',
-    ]);
-    const path = given.get('path') ?? '/_events';
-    if (typeof path !== 'string' || !/^\/?[\w.~-]+(\/[\w.~-]+)*$/.test(path)) {
-      throw given.bad(
-        'path',
-        "a path such as '/_events', with no parameter and no slash at its end",
-      );
-    }
-    const { guard, imports = [] } = options;
-    const isOn = guard !== undefined || process.env['NODE_ENV'] !== 'production';
-    const state = { provide: IS_ON, useValue: isOn };
-    if (!isOn) return { module: SseInspectorModule, providers: [state] };
+    const { guard, imports = [], decorators = [] } = options;
+    const settings = settingsOf(options);
+    const { isOn, isGuarded, path } = settings;
+    const own = { provide: SETTINGS, useValue: settings };
+    if (!isOn) return { module: SseInspectorModule, providers: [own] };
     return {
       module: SseInspectorModule,
       imports,
-      controllers: [controllerAt(path, guard)],
+      controllers: [controllerFor({ path, guard, decorators })],
       providers: [
-        state,
-        { provide: Access, useValue: new Access(guard !== undefined) },
+        own,
+        { provide: Access, useValue: new Access(isGuarded) },
         {
           provide: Inspection,
           inject: [{ token: Statistics, optional: true }],
@@ -88,13 +101,44 @@ export class SseInspectorModule implements OnModuleInit, OnApplicationShutdown {
   }
 
   onModuleInit(): void {
-    if (this.isOn) return;
-    this.#logger.log(
-      'The inspector is off: in production it needs a guard, SseInspectorModule.forRoot({ guard: AdminGuard })',
-    );
+    const { isOn, isGuarded, path, runs } = this.settings;
+    if (!isOn) {
+      this.#logger.warn(
+        'The inspector is off: in production it needs a guard, SseInspectorModule.forRoot({ guard: AdminGuard })',
+      );
+      return;
+    }
+    if (!isGuarded) {
+      this.#logger.log(
+        `The inspector has no guard: it answers this machine only, at ${path}, and is off where NODE_ENV is production`,
+      );
+    }
+    if (runs !== undefined) this.inspection?.showRuns(this.moduleRef.get(runs, { strict: false }));
   }
 
   onApplicationShutdown(): void {
     this.inspection?.close();
   }
+}
+
+function settingsOf(options: SseInspectorOptions): Settings {
+  const given = new GivenOptions('SseInspectorModule', 'options', options, [
+    ...['path', 'guard', 'imports', 'decorators', 'runs'],
+  ]);
+  const path = given.get('path') ?? '/_events';
+  if (typeof path !== 'string' || !/^\/?[\w.~-]+(\/[\w.~-]+)*$/.test(path)) {
+    throw given.bad('path', "a path such as '/_events', with no parameter and no slash at its end");
+  }
+  const isGuarded = given.get('guard') !== undefined;
+  if (isGuarded && !isGuard(given.get('guard'))) {
+    throw given.bad('guard', 'a guard of Nest, or its class');
+  }
+  const isOn = isGuarded || process.env['NODE_ENV'] !== 'production';
+  return { isOn, isGuarded, path, runs: options.runs };
+}
+
+/** `null`, of a configuration that is not there, is not to let everybody in. */
+function isGuard(value: unknown): boolean {
+  if (typeof value === 'function') return true;
+  return typeof value === 'object' && value !== null && 'canActivate' in value;
 }

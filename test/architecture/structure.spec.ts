@@ -82,6 +82,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   swagger: [],
   terminus: ['nest', 'options.ts', 'errors.ts'],
   metrics: ['nest', 'delivery', 'bus', 'backplane', 'log', 'errors.ts'],
+  inspector: ['nest', 'delivery', 'log', 'options.ts', 'errors.ts'],
   testing: ['client', 'delivery', 'bus', 'backplane', 'log', 'options.ts', 'errors.ts'],
   client: [],
 };
@@ -108,6 +109,7 @@ const PACKAGES: Readonly<Record<string, RegExp>> = {
   terminus: /^@nestjs\/(common|terminus)$/,
   metrics:
     /^(node:(http|diagnostics_channel)|@opentelemetry\/api|prom-client|rxjs|@nestjs\/(common|core))$/,
+  inspector: /^(node:(http|os)|rxjs|@nestjs\/(common|core))$/,
   client: /^(react|rxjs)$/,
   testing: /^(node:.*|@nestjs\/common)$/,
 };
@@ -279,7 +281,7 @@ describe('the sources', () => {
       if (/@ts-|eslint-disable|\bTODO\b|\bFIXME\b/.test(text)) wrong.push(`${path}: suppressed`);
       if (
         path.endsWith('/index.ts') &&
-        !/^(testing|redis|sqlite|publisher|swagger|terminus|metrics(\/\w+)?|client(\/\w+)?)\/index/.test(
+        !/^(testing|redis|sqlite|publisher|swagger|terminus|inspector|metrics(\/\w+)?|client(\/\w+)?)\/index/.test(
           path,
         )
       ) {
