@@ -38,8 +38,7 @@ export function openLink(url: URL, options: EventsOptions, sink: Sink): Link {
   let { retry = 3_000 } = options;
   const mayRepeat = resumable === true || /^get$/i.test(init.method ?? 'get');
   const closed = new AbortController();
-  const { signal } = closed;
-  const isClosed = () => signal.aborted;
+  const isClosed = () => closed.signal.aborted;
   let interval = heartbeatInterval;
   let failures = 0;
   let refused: number | undefined;
@@ -132,7 +131,7 @@ export function openLink(url: URL, options: EventsOptions, sink: Sink): Link {
       request.abort();
       clearTimeout(timer);
       if (error && !mayRepeat) sink.end(error);
-      if (asked === AGAIN || signal.aborted) continue;
+      if (asked === AGAIN || isClosed()) continue;
       const ideal = Math.min(Math.max(retry, LONGEST_DELAY), (retry || 1) * 2 ** failures++);
       const wait = Math.min(Math.max(asked ?? 0, ideal * (0.5 + Math.random())), LONGEST_TIMER);
       await new Promise<unknown>((resolve) => {
@@ -147,9 +146,10 @@ export function openLink(url: URL, options: EventsOptions, sink: Sink): Link {
     }
   };
 
+  // The controller is the options: those who listen look for its signal there.
   const scope = globalThis as Partial<EventTarget>;
   for (const type of ['online', 'visibilitychange', 'pageshow']) {
-    scope.addEventListener?.(type, () => (canWake ? cut(true) : look()), { signal });
+    scope.addEventListener?.(type, () => (canWake ? cut(true) : look()), closed);
   }
   void run();
   return {
