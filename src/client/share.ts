@@ -83,9 +83,6 @@ function joinTabs(name: string, open: (own: Sink) => Link, sink: Sink): Link {
   let queue = new AbortController();
   let following = new AbortController();
   let release: (() => void) | undefined;
-  let turn = Promise.resolve();
-  /** Messages that the turns before have kept waiting. */
-  let waiting = 0;
   let timer: ReturnType<typeof setTimeout> | undefined;
   let state: EventsState = 'connecting';
   let quiet = 0;
@@ -98,6 +95,9 @@ function joinTabs(name: string, open: (own: Sink) => Link, sink: Sink): Link {
     if (sink.isOver) sink.end();
     else own ??= open(ownSink);
   };
+
+  // What cannot be understood hides what it should have brought.
+  const inTurn = oneByOne(leadOrCatchUp);
 
   const ownSink: Sink = {
     get cursor() {
@@ -182,13 +182,7 @@ function joinTabs(name: string, open: (own: Sink) => Link, sink: Sink): Link {
       if (isLeader) tell();
     } else if (!isLeader && isTold(message)) {
       watch(message.quiet);
-      if (waiting > MOST_WAITING) return;
-      waiting++;
-      turn = turn
-        .then(() => follow(message))
-        // What cannot be understood hides what it should have brought.
-        .catch(leadOrCatchUp)
-        .finally(() => waiting--);
+      inTurn(() => follow(message));
     }
   };
   lead();
@@ -211,6 +205,24 @@ function joinTabs(name: string, open: (own: Sink) => Link, sink: Sink): Link {
 function isTold(message: unknown): message is Told {
   const { from, frames, quiet } = Object(message) as Partial<Record<keyof Told, unknown>>;
   return typeof from === 'string' && Array.isArray(frames) && Number(quiet) > 0;
+}
+
+/**
+ * Does one task after the other; past `MOST_WAITING` it leaves out what it is given.
+ *
+ * @param onFailure called for each that rejects
+ */
+function oneByOne(onFailure: () => void): (task: () => Promise<void>) => void {
+  let turn = Promise.resolve();
+  let waiting = 0;
+  return (task) => {
+    if (waiting > MOST_WAITING) return;
+    waiting++;
+    turn = turn
+      .then(task)
+      .catch(onFailure)
+      .finally(() => waiting--);
+  };
 }
 
 /** A place as this module's servers give it: `<epoch>.<offset>`, both growing. */
