@@ -44,7 +44,7 @@ export function sharedBy(share: boolean | string, open: typeof openLink): typeof
       const openFor = (own: Sink) => open(url, options, own);
       // Who does not know whose events it shows, or may not, shares them with nobody.
       try {
-        member = joinTabs(name, openFor, sink);
+        member = name ? joinTabs(name, openFor, sink) : openFor(sink);
       } catch {
         member = openFor(sink);
       }
@@ -72,10 +72,8 @@ function tooLate(): Promise<never> {
   });
 }
 
-/** @throws Error without a name, or where storage is denied to the page */
+/** @throws Error where storage is denied to the page */
 function joinTabs(name: string, open: (own: Sink) => Link, sink: Sink): Link {
-  const { locks } = (globalThis as unknown as { navigator: { locks: LockManager } }).navigator;
-  if (!name) throw Error();
   const channel = new BroadcastChannel(name);
   let isClosed = false;
   let isLeader = false;
@@ -95,7 +93,6 @@ function joinTabs(name: string, open: (own: Sink) => Link, sink: Sink): Link {
     if (sink.isOver) sink.end();
     else own ??= open(ownSink);
   };
-
   // What cannot be understood hides what it should have brought.
   const inTurn = oneByOne(leadOrCatchUp);
 
@@ -121,6 +118,7 @@ function joinTabs(name: string, open: (own: Sink) => Link, sink: Sink): Link {
   };
 
   const lead = (isStealing?: boolean): void => {
+    const { locks } = (globalThis as unknown as { navigator: { locks: LockManager } }).navigator;
     queue = new AbortController();
     const { signal } = queue;
     const hold = () => {

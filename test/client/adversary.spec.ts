@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it, jest } from '@jest/globals';
 import { sharedBy } from '../../src/client/share.js';
 import type { Sink } from '../../src/client/link.js';
+import { until } from '../support/until.js';
 import { ClientBench } from './support/client-bench.js';
 
 describe('a watcher', () => {
@@ -69,6 +70,8 @@ describe('a clock', () => {
     const client = bench.connect();
     (await bench.server.next()).open({ 'sse-heartbeat-interval': '100' }).write('data: 1\n\n');
     await client.receives(1);
+    // The time of the bytes is taken once they have been dispatched.
+    await new Promise((turn) => setImmediate(turn));
     const { now } = Date;
     jest.spyOn(Date, 'now').mockImplementation(() => now() - 3_600_000);
     await bench.server.next();
@@ -114,5 +117,38 @@ describe('sharing', () => {
     await new Promise((later) => setTimeout(later, 100));
     link.close();
     expect({ asked, opened }).toEqual({ asked: 1, opened: 1 });
+  });
+
+  it('goes on by itself after a message that it cannot understand', async () => {
+    const names: string[] = [];
+    const request = (name: string) => {
+      names.push(name);
+      return new Promise(() => {});
+    };
+    Object.defineProperty(globalThis, 'navigator', {
+      value: { locks: { request } },
+      configurable: true,
+    });
+    const sink = {
+      cursor: 'e.1',
+      isOver: false,
+      async take(frames: readonly { id: string | undefined }[]) {
+        for (const { id } of frames) this.cursor = id ?? this.cursor;
+      },
+      change() {},
+      end() {},
+    };
+    const open = () => ({ move() {}, close() {} });
+    const link = sharedBy('ada', open)(new URL('http://a.test/'), {}, sink);
+    await until('it has asked for the lock', () => names.length === 1);
+    const channel = new BroadcastChannel(names[0] ?? '');
+    const quiet = 1e6;
+    channel.postMessage(null);
+    channel.postMessage({ from: 'e.1', frames: 7, quiet });
+    channel.postMessage({ from: 'e.1', frames: [null], quiet });
+    channel.postMessage({ from: 'e.1', frames: [{ id: 'e.2', type: 'tick', data: '1' }], quiet });
+    await until('it follows', () => sink.cursor === 'e.2');
+    link.close();
+    channel.close();
   });
 });
