@@ -9,6 +9,7 @@ import { checkTopics, MAX_EVENT_BYTES, toRecord } from '../log/event-record.js';
 import type { TopicRetention } from '../log/retention.js';
 import { topicEnd } from '../log/topic-end.js';
 import { checkSchemas, type EventSchemas, validated } from '../log/standard-schema.js';
+import { messageOf } from '../errors.js';
 import { GivenOptions } from '../options.js';
 
 export type { Backplane, PublishOptions } from '../backplane/backplane.js';
@@ -45,8 +46,8 @@ export interface PublisherOptions {
    */
   readonly events?: EventSchemas | undefined;
   /**
-   * `topics`: which topics are kept beyond the log, as `history.topics` of `SseModule.forRoot()`. An event of a
-   * topic that no rule names here is not in the archive, whatever the instances have.
+   * `topics`: which topics are kept beyond the log, as `history.topics` of `SseModule.forRoot()`, for a log that no
+   * instance has written to yet. Otherwise the rules of the instances hold.
    *
    * @defaultValue `{ topics: [] }`
    */
@@ -61,8 +62,8 @@ export interface PublisherOptions {
 
 /**
  * A publisher for workers, scripts and functions: without Nest, and without reading anything. `Events` maps
- * event types to their data. How large log and archive may be is for the instances to say; which topics the
- * archive keeps is said by who publishes, so `history.topics` has to be theirs.
+ * event types to their data. How large log and archive may be, and which topics the archive keeps, is for the
+ * instances to say; `history.topics` says it for a log that none of them has written to yet.
  *
  * @param backplane one of its own, with the `key` that the instances have
  * @throws SseError `BAD_OPTION` for a backplane that reaches no other process; `BAD_TOPIC` for a pattern in
@@ -85,18 +86,18 @@ export function createPublisher<Events extends object = Record<string, unknown>>
   backplane.openToPublish(topics);
   const publish = async (topics: unknown, event: unknown, publishing?: PublishOptions) => {
     const record = toRecord(checkTopics(topics), validated(schemas, event), { maxBytes });
-    checkPublishOptions('publisher.publish()', publishing);
+    if (publishing !== undefined) checkPublishOptions('publisher.publish()', publishing);
     return backplane.publish(record, publishing);
   };
   const complete = async (topics: unknown) => backplane.publish(topicEnd(checkTopics(topics)));
   return {
     publish: (topics, event, options) =>
       new Publication(publish(topics, event, options), (error) =>
-        logger.error(`A publish that nobody awaited failed: ${String(error)}`),
+        logger.error(`A publish that nobody awaited failed: ${messageOf(error)}`),
       ),
     complete: (topics) =>
       new Publication(complete(topics), (error) =>
-        logger.error(`The end of a topic that nobody awaited failed: ${String(error)}`),
+        logger.error(`The end of a topic that nobody awaited failed: ${messageOf(error)}`),
       ),
     close: () => backplane.close(),
   };
