@@ -22,7 +22,7 @@ import { destroy, type HttpResponse, isGone, onceReset, sessionOf } from './http
 import { Deadline } from './deadline.js';
 import { isToStayAway } from './farewell.js';
 import type { LimitPort } from './limit-port.js';
-import type { NestPort, OpenRequest } from './open-request.js';
+import type { ConnectionTracer, NestPort, OpenRequest } from './open-request.js';
 import type { ConnectionOptions, DeliveryOptions } from './options.js';
 import { Orders, type PlacedOrder } from './orders.js';
 
@@ -66,6 +66,8 @@ export class Connections {
   readonly orders: Orders;
   /** Undefined where anybody may have any number of connections. */
   limits: LimitPort | undefined;
+  /** Undefined unless requests are traced. */
+  tracer: ConnectionTracer | undefined;
   #onEmpty: (() => void) | undefined;
 
   constructor(
@@ -98,6 +100,11 @@ export class Connections {
     return bytes;
   }
 
+  /** Whether all of them end, because the application does. */
+  get isDraining(): boolean {
+    return this.#isDraining;
+  }
+
   /** Whether one more connection is welcome; if not, it is to be opened and ended as `refused`. */
   get isFull(): boolean {
     const { maxConnections } = this.options;
@@ -114,6 +121,11 @@ export class Connections {
     onceReset(opening.response, () => connection.end('client'));
     this.#remember(opening.response);
     return connection;
+  }
+
+  /** Calls what asks a connection's handler. */
+  runFor<T>(connection: Connection, work: () => T): T {
+    return this.tracer === undefined ? work() : this.tracer.run(connection, work);
   }
 
   onOpen(connection: Connection): void {

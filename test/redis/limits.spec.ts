@@ -1,7 +1,14 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from '@jest/globals';
 import { type ExecutionContext, type INestApplication, Logger } from '@nestjs/common';
-import { EventBus, SseConnections, type SseModuleOptions } from 'nestjs-event-stream';
+import {
+  EventBus,
+  SseConnections,
+  type SseEvent,
+  type SseModuleOptions,
+} from 'nestjs-event-stream';
 import { connectSse, type SseTestClient } from 'nestjs-event-stream/testing';
+import { filter, firstValueFrom } from 'rxjs';
+import { LIMITS_TOPIC } from '../../src/control/limits.js';
 import { describeWith, REDIS_SERVER } from '../support/programs.js';
 import { elapse, until } from '../support/until.js';
 import { startInstance } from './support/instance.js';
@@ -13,6 +20,8 @@ const identify = (context: ExecutionContext) => ({
 });
 
 const LONG = 25_000;
+
+const hasAdded = ({ data }: SseEvent) => Object.hasOwn(data as object, 'add');
 
 describeWith(REDIS_SERVER, 'limits of instances that share a Redis', (path) => {
   let redis: RedisServer;
@@ -110,7 +119,9 @@ describeWith(REDIS_SERVER, 'limits of instances that share a Redis', (path) => {
     const limits = { perOwner: 1, lease: 300 };
     const proxy = await Proxy.start(redis.port);
     const [one, two] = [await start(limits, proxy.url), await start(limits)];
+    const told = firstValueFrom(two.get(EventBus).follow(LIMITS_TOPIC).pipe(filter(hasAdded)));
     const first = await connect(one);
+    await told;
     const refused = await connect(two);
     await until('it is turned away', () => (refused.retry ?? 0) >= LONG);
     proxy.cut();
