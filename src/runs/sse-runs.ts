@@ -132,7 +132,9 @@ export class SseRuns {
         if (checked.onExisting === 'reject') throw existsError(id, existing);
         if (existing.end === undefined) await this.#replace(existing);
       }
-      const run = await this.#claim(id, checked.keepFor);
+      // One whose time is over by the clock here may have some left by the log's.
+      const over = existing?.claim.token ?? this.#registry.expiredToken(id);
+      const run = await this.#claim(id, checked.keepFor, over);
       if (run === undefined) continue;
       this.#begin(run, source, checked.maxBytes);
       return { ...run.info, isNew: true };
@@ -216,14 +218,16 @@ export class SseRuns {
   }
 
   /** Its run, if the claim has won. */
-  async #claim(id: string, keepFor: number): Promise<Run | undefined> {
+  async #claim(id: string, keepFor: number, over?: string): Promise<Run | undefined> {
     if (this.#isClosing) throw closingError(id);
-    if (this.#registry.size >= this.#options.maxRuns) throw fullError(id, this.#options.maxRuns);
+    if (this.#registry.hasAtLeast(this.#options.maxRuns))
+      throw fullError(id, this.#options.maxRuns);
     const token = randomBytes(12).toString('base64url');
     this.#claimed.add(token);
     try {
-      const claim: RunEntry = { kind: 'claim', id, token, owner: this.#instance, keepFor };
+      const claim: RunEntry = { kind: 'claim', id, token, owner: this.#instance, keepFor, over };
       await this.#publish(claim, `$run-claim.${token}`);
+      await this.#registry.whenLoaded();
       return this.#registry.ofToken(token);
     } finally {
       this.#claimed.delete(token);

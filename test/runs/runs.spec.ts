@@ -191,6 +191,18 @@ eachBackplane((bench) => {
     }
   });
 
+  it('is started once also if it ends between the moment that another looks and its claim', async () => {
+    const [one, two] = await bench.startTwo();
+    for (let round = 0; round < 20; round++) {
+      const id = `chat.${round}`;
+      const starts = [one, two, one, two, two].map(async ({ runs }, turns) => {
+        for (let turn = 0; turn < turns; turn++) await new Promise((go) => setImmediate(go));
+        return runs.start(id, of());
+      });
+      expect((await Promise.all(starts)).filter(({ isNew }) => isNew)).toHaveLength(1);
+    }
+  });
+
   it('rejects another start, if that is wanted', async () => {
     const [one, two] = await bench.startTwo();
     await one.runs.start('chat.1', texts('a'));
