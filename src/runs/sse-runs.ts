@@ -83,7 +83,8 @@ export class SseRuns {
   constructor(bus: EventBus, options: RunsOptions) {
     this.#bus = bus;
     this.#options = options;
-    this.#topics = new RunTopics(options.keepFor);
+    // Until its owner is known to be gone, a run that is silent has to be there, however short it is kept later.
+    this.#topics = new RunTopics(Math.max(options.keepFor, options.lease * LEASES_KEPT));
     this.events$ = this.#changes.asObservable();
     this.#registry = new RunRegistry(bus, this.#topics, {
       onStart: (run) => this.#onStart(run),
@@ -383,6 +384,9 @@ export class SseRuns {
 
 /** What clients are told of a run whose log has gone. */
 const LOG_LOST = 'The history of the run was lost';
+
+/** Leases that a run is kept for at least when it says nothing: it says that it is there twice within that time. */
+const LEASES_KEPT = 4;
 
 /** Milliseconds that shutting down waits for runs that were stopped to say so. */
 const DRAINED = 1_500;
