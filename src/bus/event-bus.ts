@@ -3,7 +3,7 @@ import { Observable, type Subscriber } from 'rxjs';
 import { renderError } from '../errors.js';
 import type { Backplane, PublishOptions } from '../backplane/backplane.js';
 import type { Cursor } from '../log/cursor.js';
-import type { EventRecord, ExceptedClients } from '../log/entry.js';
+import type { EventRecord } from '../log/entry.js';
 import type { AnyEvents, NewEvent, SseEvent } from '../log/event.js';
 import type { Concealment } from '../log/json-faults.js';
 import type { Log } from '../log/log.js';
@@ -12,9 +12,9 @@ import { JoinedFramesCache } from '../wire/joined-frames.js';
 import { checkTopics, MAX_EVENT_BYTES, toRecord } from '../log/event-record.js';
 import { type EventSchemas, validated } from '../log/standard-schema.js';
 import { TopicMatcher } from '../log/matching.js';
-import { GivenOptions } from '../options.js';
 import { RetentionRules } from '../log/retention.js';
 import { type Binding, Bindings, type ChainOf } from './bindings.js';
+import { type EventOptions, exceptedBy } from './event-options.js';
 import { Publication } from './publication.js';
 import { returningRoute } from './returned-streams.js';
 import { type Selection, StreamSubscription } from './stream-subscription.js';
@@ -36,15 +36,6 @@ interface EventBusOptions {
   /** What class-transformer would keep back of what is published. */
   readonly conceals?: Concealment | undefined;
   readonly schemas?: EventSchemas | undefined;
-}
-
-/** Beside what the backplane is told: who does not get the event. */
-export interface EventOptions extends PublishOptions {
-  /**
-   * Everybody but these: the connections of an owner, or one connection, on whichever instance they are. Their cursors
-   * move on all the same. It is for clients of `@Sse()` handlers; a subscriber of your own gets it.
-   */
-  readonly except?: ExceptedClients | undefined;
 }
 
 /**
@@ -267,25 +258,6 @@ export class EventBus<Events extends object = object> {
     if (error === undefined) this.#logger.warn(message);
     else this.#logger.error(message, renderError(error));
   }
-}
-
-/** @throws SseError `BAD_OPTION` */
-function exceptedBy(options: EventOptions): ExceptedClients | undefined {
-  const known = ['idempotencyKey', 'except'];
-  const given = new GivenOptions('bus.publish()', 'options', options, known);
-  const key = given.get('idempotencyKey');
-  if (key !== undefined && typeof key !== 'string') throw given.bad('idempotencyKey', 'a string');
-  if (!given.has('except')) return undefined;
-  const except = given.nested('except', ['connection', 'owner']);
-  const names = ['connection', 'owner'].filter((name) => except.has(name));
-  if (names.length === 0) throw given.bad('except', '{ connection } or { owner }');
-  return Object.freeze(Object.fromEntries(names.map((name) => [name, nameIn(except, name)])));
-}
-
-function nameIn(except: GivenOptions, name: string): string {
-  const value = except.get(name);
-  if (typeof value === 'string' && value !== '') return value;
-  throw except.bad(name, 'a non-empty string');
 }
 
 /** Whether streams may join that only their async context ties to this connection. */

@@ -4,6 +4,7 @@ import type { ExceptedClients } from '../log/entry.js';
 import type { SseEvent } from '../log/event.js';
 import type { Task } from '../log/turn-scheduler.js';
 import { encodeFrame } from '../wire/frame.js';
+import { ConnectionClock } from './connection-clock.js';
 import { type ConnectionInfo, type EndReason, infoOf } from './connection-info.js';
 import type { Connections } from './connections.js';
 import { destroy, type HttpResponse, isGone, tellHeartbeat } from './http.js';
@@ -34,16 +35,11 @@ export class Connection implements ConnectionPort, Task {
   readonly #outbox: Outbox;
   queued = false;
   readonly #connections: Connections;
-  /** When something was last seen to be written; while behind, when the client last took anything. */
-  #lastWriteAt: number;
-  /** Bytes that had been written then. */
-  #sentBefore = 0;
   readonly #number: number;
   #identity: ClientIdentity | undefined;
   readonly handler: HandlerObserver;
   readonly #request: OpenRequest;
-  readonly #since: number;
-  readonly #endsAt: number | undefined;
+  readonly #clock: ConnectionClock;
   #nest: NestObserver | undefined;
 
   constructor(number: number, opening: OpenRequest, delivery: Connections) {
@@ -52,8 +48,7 @@ export class Connection implements ConnectionPort, Task {
     this.#connections = delivery;
     this.handler = new HandlerObserver(this, delivery);
     this.#outbox = new Outbox(opening.response, delivery.cache, opening.options, this);
-    this.#since = this.#lastWriteAt = delivery.now;
-    this.#endsAt = delivery.drawEnd(opening.options);
+    this.#clock = new ConnectionClock(delivery.now, opening.options);
     opening.gate.divert(this.handler);
   }
 
@@ -91,7 +86,14 @@ export class Connection implements ConnectionPort, Task {
   }
 
   get info(): ConnectionInfo {
-    return infoOf(this.id, this.#identity, this.#request, this.#since, this.reader, this.#outbox);
+    return infoOf(
+      this.id,
+      this.#identity,
+      this.#request,
+      this.#clock.since,
+      this.reader,
+      this.#outbox,
+    );
   }
 
   /** See `ConnectionInfo.id`; made when it is asked for, as most are never. */
@@ -101,7 +103,7 @@ export class Connection implements ConnectionPort, Task {
 
   /** Milliseconds since it began. */
   get age(): number {
-    return performance.now() - this.#since;
+    return performance.now() - this.#clock.since;
   }
 
   /** Whether it was said whose it is. */
@@ -270,27 +272,21 @@ export class Connection implements ConnectionPort, Task {
   }
 
   /**
-   * Looks at the clock, which may come too late to see whether anybody took anything meanwhile.
-   *
+   * @param isLate whether it is too late to see whether anybody took anything meanwhile
    * @param time in milliseconds since the Unix epoch
    */
   tick(now: number, isLate: boolean, time: number): void {
-    const { openTimeout, stallTimeout, heartbeatInterval } = this.options;
-    const { sent } = this.#outbox;
-    if (sent !== this.#sentBefore) this.#lastWriteAt = now;
-    this.#sentBefore = sent;
-    const quiet = now - this.#lastWriteAt;
-    if (this.#endsAt !== undefined && now >= this.#endsAt) {
+    const due = this.#clock.due(now, isLate, this.#isOpen, this.#outbox, this.options);
+    if (due === 'lifetime') {
       this.end('lifetime');
     } else if (this.#identity?.isExpiredAt(time) === true) {
       this.end('expired');
-    } else if (!this.#isOpen) {
-      if (quiet >= openTimeout) this.#open(undefined);
+    } else if (due === 'opening') {
+      this.#open(undefined);
       this.#flush();
-    } else if (this.#outbox.isBehind) {
-      if (this.#outbox.hasMoved()) this.#lastWriteAt = now;
-      else if (stallTimeout !== false && quiet >= stallTimeout && !isLate) this.end('stalled');
-    } else if (heartbeatInterval !== false && quiet >= heartbeatInterval) {
+    } else if (due === 'stalled') {
+      this.end('stalled');
+    } else if (due === 'heartbeat') {
       this.#isBeatDue = true;
       this.schedule();
     }

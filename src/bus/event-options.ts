@@ -1,0 +1,35 @@
+import type { PublishOptions } from '../backplane/backplane.js';
+import type { ExceptedClients } from '../log/entry.js';
+import { GivenOptions } from '../options.js';
+
+/** Beside what the backplane is told: who does not get the event. */
+export interface EventOptions extends PublishOptions {
+  /**
+   * Everybody but these: the connections of an owner, or one connection, on whichever instance they are. Their cursors
+   * move on all the same. It is for clients of `@Sse()` handlers; a subscriber of your own gets it.
+   */
+  readonly except?: ExceptedClients | undefined;
+}
+
+/**
+ * Who does not get an event.
+ *
+ * @throws SseError `BAD_OPTION`
+ */
+export function exceptedBy(options: EventOptions): ExceptedClients | undefined {
+  const known = ['idempotencyKey', 'except'];
+  const given = new GivenOptions('bus.publish()', 'options', options, known);
+  const key = given.get('idempotencyKey');
+  if (key !== undefined && typeof key !== 'string') throw given.bad('idempotencyKey', 'a string');
+  if (!given.has('except')) return undefined;
+  const except = given.nested('except', ['connection', 'owner']);
+  const names = ['connection', 'owner'].filter((name) => except.has(name));
+  if (names.length === 0) throw given.bad('except', '{ connection } or { owner }');
+  return Object.freeze(Object.fromEntries(names.map((name) => [name, nameIn(except, name)])));
+}
+
+function nameIn(except: GivenOptions, name: string): string {
+  const value = except.get(name);
+  if (typeof value === 'string' && value !== '') return value;
+  throw except.bad(name, 'a non-empty string');
+}
