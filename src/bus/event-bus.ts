@@ -12,6 +12,7 @@ import { JoinedFramesCache } from '../wire/joined-frames.js';
 import { checkTopics, MAX_EVENT_BYTES, toRecord } from '../log/event-record.js';
 import { type EventSchemas, validated } from '../log/standard-schema.js';
 import { TopicMatcher } from '../log/matching.js';
+import { topicEnd } from '../log/topic-end.js';
 import { RetentionRules } from '../log/retention.js';
 import { type Binding, Bindings, type ChainOf } from './bindings.js';
 import { type EventOptions, exceptedBy } from './event-options.js';
@@ -119,6 +120,26 @@ export class EventBus<Events extends object = object> {
   ): Promise<Cursor> {
     return new Publication(this.#publish(topics, event, options), (error) =>
       this.#logger.error('A publish that nobody awaited failed', renderError(error)),
+    );
+  }
+
+  /**
+   * Ends topics, after all that was published to them before: their streams complete, on every instance, and a client
+   * that comes later is answered 204, which keeps an EventSource away for good, until something is published to the
+   * topic again. One that comes back to where it was before the end gets the rest first. A stream of several topics
+   * completes when all of them have ended, one of a matcher never does. Resolves with the place of the end.
+   *
+   * The end is an entry of the log, and known for as long as that is kept: of a topic with a rule in
+   * `history.topics` as long as the rule says, else as long as the tail holds it.
+   *
+   * Rejects as `publish` does; never throws.
+   *
+   * @example await bus.complete(`job.${id}`);
+   */
+  complete(topics: string | readonly string[]): Promise<Cursor> {
+    const ended = async () => this.#order(topicEnd(checkTopics(topics)));
+    return new Publication(ended(), (error) =>
+      this.#logger.error('The end of a topic that nobody awaited failed', renderError(error)),
     );
   }
 

@@ -8,6 +8,7 @@ import type { PageReader } from './archive-pages.js';
 import type { ReaderContext } from './reader-context.js';
 import type { TopicCursor } from './topic-cursor.js';
 import type { Output, Sink } from './sink.js';
+import { mayHaveEnded, TopicEnds } from './topic-ends.js';
 import { readSnapshot } from './snapshot.js';
 import type { StreamPlan } from './stream-options.js';
 
@@ -28,6 +29,8 @@ export class ReaderStream {
   /** Where the place stands that has to be found first. */
   #start: 'asked' | 'found' | undefined;
   #isOver: boolean | 'asked' | undefined;
+  #ends: TopicEnds | undefined;
+  #hasEnded = false;
   readonly #output: Output;
   #hasReported = false;
 
@@ -184,8 +187,36 @@ export class ReaderStream {
     return false;
   }
 
-  /** Whether `until` has ended it at or before an offset, for good. Undefined while the archive is asked. */
+  /** Whether there is nothing for a new client, and will be nothing. Undefined while the archive is asked. */
+  isOverFromStart(context: ReaderContext, reader: PageReader): boolean | undefined {
+    if (!this.findStart(context, reader)) return undefined;
+    return this.hasEndedAt(this.after, context, reader);
+  }
+
+  /** Whether its topics have all ended, and nothing of them is left after an offset. Undefined while the archive is asked. */
+  hasEndedAt(offset: number, context: ReaderContext, reader: PageReader): boolean | undefined {
+    const { named } = this.topics;
+    if (!named.some((topic) => mayHaveEnded(topic, context))) return false;
+    this.#ends ??= new TopicEnds(named);
+    const verdict = this.#ends.areAllAt(offset, context, reader);
+    this.#hasEnded = verdict === true;
+    return verdict;
+  }
+
+  /** Whether an entry that is an end ends the last of its topics. */
+  isEndedWith(entry: Entry, log: Log): boolean {
+    const { named } = this.topics;
+    if (entry.offset <= this.after || named.length === 0) return false;
+    return (this.#ends ??= new TopicEnds(named)).add(entry, log);
+  }
+
+  /** Whether it has ended at or before an offset, for good. Undefined while the archive is asked. */
   isOverAt(offset: number, context: ReaderContext, reader: PageReader): boolean | undefined {
+    const hasEnded = this.hasEndedAt(offset, context, reader);
+    return hasEnded === false ? this.#isUntilOverAt(offset, context, reader) : hasEnded;
+  }
+
+  #isUntilOverAt(offset: number, context: ReaderContext, reader: PageReader): boolean | undefined {
     if (this.plan.until === undefined) return false;
     if (this.#isOver !== undefined) return this.#isOver === 'asked' ? undefined : this.#isOver;
     const latest = this.topics.latestUpTo(offset);
@@ -208,7 +239,7 @@ export class ReaderStream {
 
   /** Whether it was found to have ended before its client came back. */
   get isOver(): boolean {
-    return this.#isOver === true;
+    return this.#isOver === true || this.#hasEnded;
   }
 
   selects(entry: Entry): boolean {

@@ -17,6 +17,9 @@ export class ReaderStreams {
   /** Whether there was one, or a guest's events have come out where the client's messages do. */
   isProven = false;
 
+  /** Those that have joined late, of which the archive was asked whether they have ended. */
+  unsure: readonly ReaderStream[] = NONE;
+
   get isEmpty(): boolean {
     return this.all.length === 0;
   }

@@ -4,6 +4,7 @@ import type { Entry } from '../log/entry.js';
 import type { GapReason } from '../log/event.js';
 import type { Log } from '../log/log.js';
 import { OUTLIVED } from '../log/stray-streams.js';
+import { encodeFrame } from '../wire/frame.js';
 import { Announcements } from './announcements.js';
 import { makeGap } from './gap.js';
 import { Operators } from './operators.js';
@@ -74,11 +75,33 @@ export class Reader {
     }
     if (this.#hasBegun) {
       this.#advance();
-      stream.goOn('new', this.#offset, this.#context, this.#sink);
+      this.#joinLate(stream);
     } else {
       stream.joinBefore(this.#offset, this.#context);
     }
     this.#sink.schedule();
+  }
+
+  #joinLate(stream: ReaderStream): void {
+    const hasEnded = stream.hasEndedAt(this.#offset, this.#context, this.#sink);
+    if (hasEnded === true) {
+      stream.complete();
+      return;
+    }
+    if (hasEnded === undefined) this.streams.unsure = [...this.streams.unsure, stream];
+    stream.goOn('new', this.#offset, this.#context, this.#sink);
+  }
+
+  /** The archive may have answered whether streams that have joined late have ended. */
+  #completeEnded(): void {
+    const verdicts = this.streams.unsure.map((stream) => ({
+      stream,
+      hasEnded: stream.hasEndedAt(stream.after, this.#context, this.#sink),
+    }));
+    this.streams.unsure = verdicts
+      .filter(({ hasEnded }) => hasEnded === undefined)
+      .map(({ stream }) => stream);
+    for (const { stream, hasEnded } of verdicts) if (hasEnded === true) stream.complete();
   }
 
   leave(stream: ReaderStream): void {
@@ -118,6 +141,7 @@ export class Reader {
 
   #readOn(): void {
     if (this.streams.isEmpty || (this.#start !== undefined && !this.#begin(this.#start))) return;
+    if (this.streams.unsure.length > 0) this.#completeEnded();
     if (this.#isBehind && this.#sink.room > 0) {
       this.#isBehind = false;
       this.#catchUpTo = this.#log.head;
@@ -187,8 +211,13 @@ export class Reader {
     this.#announceReady(isResumed);
     if (gap !== undefined) this.#cross(gap, offset, start.requested);
     if (this.streams.areBounded(this.#offset)) this.#throughOperators();
-    if (isResumed) for (const stream of this.streams.all) if (stream.isOver) stream.complete();
+    if (gap === undefined) this.#completeOver();
     return true;
+  }
+
+  /** Those that were over before reading began. */
+  #completeOver(): void {
+    for (const stream of this.streams.all) if (stream.isOver) stream.complete();
   }
 
   /** Crosses a gap or hands out one event, of a snapshot or of the log; false if there is nothing. */
@@ -235,6 +264,10 @@ export class Reader {
     const before = this.#offset;
     this.#offset = entry.offset;
     this.#beginning = undefined;
+    if (entry.isEnd) {
+      this.#endTopics(entry);
+      return;
+    }
     if (this.#announcements?.isPending === true) this.#announcements.onReplayed();
     const { except } = entry;
     const isExcepted = except !== undefined && this.#sink.isExcepted?.(except) === true;
@@ -247,6 +280,15 @@ export class Reader {
       this.#position.told = entry.offset;
       this.#sink.write(entry.frame);
     }
+  }
+
+  /** A client whose streams end is told the place of that, so that it has nothing left to come back for. */
+  #endTopics(entry: Entry): void {
+    const ended = this.streams.all.filter((stream) => stream.isEndedWith(entry, this.#log));
+    if (ended.length === 0) return;
+    const id = this.streams.isProven ? this.#tell(entry.offset) : undefined;
+    if (id !== undefined) this.#sink.write(encodeFrame({ id }));
+    for (const stream of ended) stream.complete();
   }
 
   /** Announces a gap and goes on at `offset`, or at the head if snapshots are the way on. */

@@ -117,13 +117,13 @@ export class Start {
 
   /** False while the archive is asked where to begin, or whether there is anything left to read. */
   #isKnown(requested: Cursor | undefined): boolean {
-    const { all } = this.#streams;
-    if (requested === undefined) {
-      return all.map((stream) => stream.findStart(this.#context, this.#sink)).every(Boolean);
-    }
-    const place = parseCursor(requested);
-    if (place?.epoch !== this.#context.log.epoch) return true;
-    const verdicts = all.map((stream) => stream.isOverAt(place.offset, this.#context, this.#sink));
+    const place = requested === undefined ? undefined : parseCursor(requested);
+    if (requested !== undefined && place?.epoch !== this.#context.log.epoch) return true;
+    const verdicts = this.#streams.all.map((stream) =>
+      place === undefined
+        ? stream.isOverFromStart(this.#context, this.#sink)
+        : stream.isOverAt(place.offset, this.#context, this.#sink),
+    );
     if (verdicts.includes(undefined)) return false;
     if (!verdicts.every(Boolean)) return true;
     this.#sink.endForGood();

@@ -76,6 +76,11 @@ export class TopicCursor extends IndexCursor implements Work, ReadPosition {
     return this.#topics instanceof TopicMatcher ? [this.#topics.pattern] : this.#topics;
   }
 
+  /** The topics that it names; none for a matcher, which may always select another one. */
+  get named(): readonly string[] {
+    return this.#topics instanceof TopicMatcher ? [] : this.#topics;
+  }
+
   selectsAnyOf(topics: readonly string[]): boolean {
     return topics.some((topic) => this.#selects(topic));
   }
