@@ -80,7 +80,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   sqlite: ['backplane', 'log', 'wire', 'options.ts', 'errors.ts'],
   publisher: ['bus', 'backplane', 'log', 'options.ts', 'errors.ts'],
   swagger: [],
-  testing: ['backplane', 'wire', 'log', 'errors.ts'],
+  testing: ['client', 'delivery', 'bus', 'backplane', 'log', 'options.ts', 'errors.ts'],
   client: [],
 };
 
@@ -104,7 +104,7 @@ const PACKAGES: Readonly<Record<string, RegExp>> = {
   publisher: /^$/,
   swagger: /^$/,
   client: /^(react|rxjs)$/,
-  testing: /^(eventsource-parser|rxjs|node:.*|@nestjs\/common|@jest\/globals)$/,
+  testing: /^(node:.*|@nestjs\/common)$/,
 };
 
 /** Lines that a function may have: it fits a screen. */
