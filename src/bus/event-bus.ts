@@ -1,6 +1,6 @@
 import { Logger } from '@nestjs/common';
 import { Observable, type Subscriber } from 'rxjs';
-import { renderError } from '../errors.js';
+import { isA, renderError, SseError } from '../errors.js';
 import type { Backplane, PublishOptions } from '../backplane/backplane.js';
 import type { Cursor } from '../log/cursor.js';
 import type { EventRecord } from '../log/entry.js';
@@ -11,12 +11,14 @@ import type { TurnScheduler } from '../log/turn-scheduler.js';
 import { JoinedFramesCache } from '../wire/joined-frames.js';
 import { checkTopics, MAX_EVENT_BYTES, toRecord } from '../log/event-record.js';
 import { type EventSchemas, validated } from '../log/standard-schema.js';
+import { isInternal } from '../log/internal-topics.js';
 import { TopicMatcher } from '../log/matching.js';
 import { topicEnd } from '../log/topic-end.js';
 import { RetentionRules } from '../log/retention.js';
 import { type Binding, Bindings, type ChainOf } from './bindings.js';
 import { type EventOptions, exceptedBy } from './event-options.js';
 import { Publication } from './publication.js';
+import { PublishOutcomes } from './publish-outcomes.js';
 import { returningRoute } from './returned-streams.js';
 import { type Selection, StreamSubscription } from './stream-subscription.js';
 import type { ReaderContext } from '../reader/reader-context.js';
@@ -26,6 +28,9 @@ import { TopicSubjects } from '../reader/topic-subjects.js';
 import type { ConnectionPort } from '../reader/sink.js';
 import { planStream, type StreamOptions } from '../reader/stream-options.js';
 import { WaitingRoom } from '../reader/waiting-room.js';
+
+/** Of an error that is not an `SseError`, as a backplane of somebody else's may give it. */
+const OTHER_CODE = '_OTHER';
 
 /** What publishers may pass when the application names no event types. */
 type Published<Events extends object> = AnyEvents extends Events ? Record<string, unknown> : Events;
@@ -56,6 +61,8 @@ export class EventBus<Events extends object = object> {
   readonly #maxEventBytes: number;
   #isClosed = false;
   readonly #underWay = new Set<Promise<Cursor>>();
+  /** @internal What became of what the application has published. */
+  readonly outcomes = new PublishOutcomes();
 
   /** @internal Made by `SseModule`. */
   constructor(
@@ -268,10 +275,17 @@ export class EventBus<Events extends object = object> {
   }
 
   #order(record: EventRecord, options?: PublishOptions): Promise<Cursor> {
+    const began = performance.now();
     const publication = this.#backplane.publish(record, options);
     this.#underWay.add(publication);
-    const forget = () => this.#underWay.delete(publication);
-    publication.then(forget, forget);
+    const settle = (code?: string) => {
+      this.#underWay.delete(publication);
+      if (!record.topics.some(isInternal)) this.outcomes.note(performance.now() - began, code);
+    };
+    publication.then(
+      () => settle(),
+      (error: unknown) => settle(isA(error, SseError) ? error.code : OTHER_CODE),
+    );
     return publication;
   }
 

@@ -2,9 +2,11 @@ import { Logger } from '@nestjs/common';
 import { Subject } from 'rxjs';
 import { renderError } from '../errors.js';
 import { randomDigits } from '../log/epoch.js';
+import type { GapData, GapReason, SseEvent } from '../log/event.js';
 import type { Log } from '../log/log.js';
 import { STRAY_EVENT } from '../log/stray-streams.js';
 import type { TurnScheduler } from '../log/turn-scheduler.js';
+import type { ResumeOutcome } from '../reader/sink.js';
 import type { JoinedFramesCache } from '../wire/joined-frames.js';
 import { ClientSockets } from './client-sockets.js';
 import { Connection } from './connection.js';
@@ -35,6 +37,12 @@ export class Connections {
   /** Whether Nest, when it finishes its part, lets the response live. */
   takesOver: boolean;
   readonly ended: Record<EndReason, number>;
+  /** Gaps that clients were told of. */
+  readonly gaps: Record<GapReason, number> = { trimmed: 0, epoch: 0, unknown: 0 };
+  /** Clients that came back with a place, by what they go on from. */
+  readonly resumes: Record<ResumeOutcome, number> = { tail: 0, archive: 0, gap: 0 };
+  /** Of connections that have ended. */
+  #bytesOfEnded = 0;
   readonly #connections = new Set<Connection>();
   /** Ended, but the client has not taken the response to its end; since when, by the {@link Ticker}. */
   readonly #leaving = new Map<Connection, number>();
@@ -75,6 +83,13 @@ export class Connections {
     return this.#connections;
   }
 
+  /** Bytes of `text/event-stream` written since the start, by all connections. */
+  get bytes(): number {
+    let bytes = this.#bytesOfEnded;
+    for (const connection of this.#connections) bytes += connection.bytes;
+    return bytes;
+  }
+
   /** Whether one more connection is welcome; if not, it is to be opened and ended as `refused`. */
   get isFull(): boolean {
     const { maxConnections } = this.options;
@@ -97,6 +112,10 @@ export class Connections {
     if (this.openings.observed) this.openings.next(connection.info);
   }
 
+  onAnnounced({ type, data }: SseEvent): void {
+    if (type === 'gap') this.gaps[(data as unknown as GapData).reason]++;
+  }
+
   /** Ends what an order means. */
   obey(order: PlacedOrder): void {
     for (const connection of this.#connections) connection.obey(order);
@@ -112,6 +131,7 @@ export class Connections {
     this.ended[reason]++;
     if (this.ends.observed) this.ends.next(endOf(connection, reason));
     this.#connections.delete(connection);
+    this.#bytesOfEnded += connection.bytes;
     if (!isGone(connection.response)) this.#leaving.set(connection, this.now);
     this.#logger.verbose(`Connection ${describe(connection)} ended: ${reason}`);
   }

@@ -144,6 +144,7 @@ export class Outbox implements Outlet {
    */
   send(frames: JoinedFrames): void {
     if (this.#isClosed) return;
+    this.#cache.delivered += frames.count;
     if (this.#target !== undefined && this.#waiting === undefined) this.#write(frames);
     else for (const frame of frames.frames) this.push(frame);
   }

@@ -27,6 +27,7 @@ import { NestInternals } from './internals/nest-internals.js';
 import { type ResolvedOptions, resolveOptions, type SseModuleOptions } from './options.js';
 import { SseGuard } from './sse.guard.js';
 import { SseInterceptor } from './sse.interceptor.js';
+import { Statistics } from './statistics.js';
 import { SpareSockets } from './spare-sockets.js';
 
 const { ConfigurableModuleClass, MODULE_OPTIONS_TOKEN } =
@@ -119,6 +120,11 @@ export interface SseOptionsFactory {
       useFactory: (bus: EventBus, turn: TurnScheduler, connections: Connections) =>
         new Control(bus, turn, connections),
     },
+    {
+      provide: Statistics,
+      inject: [EventBus, Connections, Log, Backplane, TurnScheduler],
+      useFactory: (...parts: ConstructorParameters<typeof Statistics>) => new Statistics(...parts),
+    },
     { provide: Arrivals, inject: [Log], useFactory: (log: Log) => new Arrivals(log) },
     {
       provide: Identification,
@@ -128,7 +134,7 @@ export interface SseOptionsFactory {
     SseGuard,
     SseInterceptor,
   ],
-  exports: [EventBus, SseConnections, Backplane],
+  exports: [EventBus, SseConnections, Backplane, Statistics],
 })
 export class SseModule
   extends ConfigurableModuleClass

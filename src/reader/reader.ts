@@ -13,7 +13,7 @@ import type { ReaderContext } from './reader-context.js';
 import type { ReaderStream } from './reader-stream.js';
 import { ReaderStreams } from './reader-streams.js';
 import type { TopicCursor } from './topic-cursor.js';
-import type { Sink } from './sink.js';
+import type { ResumeOutcome, Sink } from './sink.js';
 import { Start } from './start.js';
 
 /**
@@ -31,6 +31,8 @@ export class Reader {
   readonly streams = new ReaderStreams();
   /** Undefined when reading has begun. */
   #start: Start | undefined;
+  /** Whether a place was asked for, and it is not known yet where from it is read. */
+  #isResuming = false;
   #isBehind = false;
   /** Whether a stream has an `until`. */
   #mayEnd = false;
@@ -209,6 +211,9 @@ export class Reader {
     this.#beginning = start.beginning;
     const isResumed = start.requested !== undefined && gap === undefined;
     this.#announceReady(isResumed);
+    this.#isResuming = start.requested !== undefined;
+    if (gap !== undefined) this.#onResumed('gap');
+    else if (!this.streams.haveLost(offset)) this.#onResumed('tail');
     if (gap !== undefined) this.#cross(gap, offset, start.requested);
     if (this.streams.areBounded(this.#offset)) this.#throughOperators();
     if (gap === undefined) this.#completeOver();
@@ -249,15 +254,23 @@ export class Reader {
       case 'reading':
         return false;
       case 'lost':
+        this.#onResumed('gap');
         for (const { topics } of this.streams.all) topics.tellAllLost();
         return this.#cross('trimmed', Math.max(found.upTo, this.#offset), this.#beginning);
       case 'entry':
+        this.#onResumed('archive');
         this.#handOut(found.entry);
         return true;
       case 'nothing':
+        this.#onResumed('tail');
         this.#offset = this.#log.lost;
         return true;
     }
+  }
+
+  #onResumed(outcome: ResumeOutcome): void {
+    if (this.#isResuming) this.#sink.onResumed?.(outcome);
+    this.#isResuming = false;
   }
 
   #handOut(entry: Entry): void {

@@ -80,6 +80,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   sqlite: ['backplane', 'log', 'wire', 'options.ts', 'errors.ts'],
   publisher: ['bus', 'backplane', 'log', 'options.ts', 'errors.ts'],
   swagger: [],
+  metrics: ['nest', 'delivery', 'backplane', 'errors.ts'],
   testing: ['client', 'delivery', 'bus', 'backplane', 'log', 'options.ts', 'errors.ts'],
   client: [],
 };
@@ -103,6 +104,7 @@ const PACKAGES: Readonly<Record<string, RegExp>> = {
   sqlite: /^(node:.*|@nestjs\/common)$/,
   publisher: /^$/,
   swagger: /^$/,
+  metrics: /^(@opentelemetry\/api|prom-client|rxjs|@nestjs\/common)$/,
   client: /^(react|rxjs)$/,
   testing: /^(node:.*|@nestjs\/common)$/,
 };
@@ -274,7 +276,9 @@ describe('the sources', () => {
       if (/@ts-|eslint-disable|\bTODO\b|\bFIXME\b/.test(text)) wrong.push(`${path}: suppressed`);
       if (
         path.endsWith('/index.ts') &&
-        !/^(testing|redis|sqlite|publisher|swagger|client(\/\w+)?)\/index/.test(path)
+        !/^(testing|redis|sqlite|publisher|swagger|metrics(\/\w+)?|client(\/\w+)?)\/index/.test(
+          path,
+        )
       ) {
         wrong.push(`${path}: barrel`);
       }
