@@ -8,7 +8,7 @@ import {
   type OrderPort,
   ORDERS_TOPIC,
   parseOrder,
-  type PlacedOrder,
+  type OrderInLog,
 } from '../delivery/orders.js';
 import { renderError } from '../errors.js';
 import { parseCursor } from '../log/cursor.js';
@@ -21,7 +21,7 @@ export class Control implements OrderPort {
   readonly #connections: Connections;
   readonly #logger = new Logger('SseConnections');
   readonly #subscription: Subscription;
-  #pending: PlacedOrder[] = [];
+  #pending: OrderInLog[] = [];
 
   constructor(bus: EventBus, turn: TurnScheduler, connections: Connections) {
     this.#bus = bus;
@@ -51,14 +51,14 @@ export class Control implements OrderPort {
       this.#connections.onOrdersLost();
       return;
     }
-    const place = parseCursor(id ?? '');
+    const position = parseCursor(id ?? '');
     const order = parseOrder(data);
-    if (order === undefined || place === undefined) {
+    if (order === undefined || position === undefined) {
       this.#logger.warn(
         'An order of another version of nestjs-event-stream is not known, and not obeyed',
       );
     } else {
-      this.#pending.push({ ...order, place });
+      this.#pending.push({ ...order, position });
     }
   }
 

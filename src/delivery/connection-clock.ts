@@ -1,7 +1,7 @@
 import type { ConnectionOptions } from './options.js';
 
 /** What the time asks of a connection. */
-export type Due = 'lifetime' | 'opening' | 'stalled' | 'heartbeat';
+export type Due = 'lifetime' | 'headers' | 'stalled' | 'heartbeat';
 
 /** What of an outbox shows whether anybody takes anything. */
 interface Progress {
@@ -40,7 +40,7 @@ export class ConnectionClock {
     this.#sentBefore = sent;
     const quiet = now - this.#lastWriteAt;
     if (this.#endsAt !== undefined && now >= this.#endsAt) return 'lifetime';
-    if (!isOpen) return quiet >= openTimeout ? 'opening' : undefined;
+    if (!isOpen) return quiet >= openTimeout ? 'headers' : undefined;
     if (outbox.isBehind) {
       if (outbox.hasMoved()) this.#lastWriteAt = now;
       else if (stallTimeout !== false && quiet >= stallTimeout && !isLate) return 'stalled';

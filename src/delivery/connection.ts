@@ -12,7 +12,7 @@ import { HandlerObserver } from './handler-observer.js';
 import { ClientIdentity } from './identity.js';
 import type { NestObserver, OpenRequest } from './open-request.js';
 import type { ConnectionOptions } from './options.js';
-import { isMeant, type PlacedOrder, precedes } from './orders.js';
+import { isMeant, type OrderInLog, precedes } from './orders.js';
 import { Outbox } from './outbox.js';
 
 const HEARTBEAT = encodeFrame({ comment: '' });
@@ -42,14 +42,14 @@ export class Connection implements ConnectionPort, Task {
   readonly #clock: ConnectionClock;
   #nest: NestObserver | undefined;
 
-  constructor(number: number, opening: OpenRequest, delivery: Connections) {
+  constructor(number: number, request: OpenRequest, connections: Connections) {
     this.#number = number;
-    this.#request = opening;
-    this.#connections = delivery;
-    this.handler = new HandlerObserver(this, delivery);
-    this.#outbox = new Outbox(opening.response, delivery.cache, opening.options, this);
-    this.#clock = new ConnectionClock(delivery.now, opening.options);
-    opening.gate.divert(this.handler);
+    this.#request = request;
+    this.#connections = connections;
+    this.handler = new HandlerObserver(this, connections);
+    this.#outbox = new Outbox(request.response, connections.cache, request.options, this);
+    this.#clock = new ConnectionClock(connections.now, request.options);
+    request.gate.divert(this.handler);
   }
 
   get lastEventId(): string | undefined {
@@ -150,7 +150,7 @@ export class Connection implements ConnectionPort, Task {
   }
 
   /** Ends it if an order means it, and it was opened before. */
-  obey(order: PlacedOrder): void {
+  obey(order: OrderInLog): void {
     if (precedes(this.#request.arrival, order) && isMeant(order, this.info)) this.end(order.reason);
   }
 
@@ -162,8 +162,8 @@ export class Connection implements ConnectionPort, Task {
     if (reason !== undefined) this.end(reason);
   }
 
-  attach(completion: NestObserver): void {
-    this.#nest = completion;
+  attach(nest: NestObserver): void {
+    this.#nest = nest;
   }
 
   directOutputFor(subscriber: object): Output | undefined {
@@ -302,7 +302,7 @@ export class Connection implements ConnectionPort, Task {
       this.end('lifetime');
     } else if (this.#identity?.isExpiredAt(time) === true) {
       this.end('expired');
-    } else if (due === 'opening') {
+    } else if (due === 'headers') {
       this.#open(undefined);
       this.#flush();
     } else if (due === 'stalled') {
@@ -359,12 +359,11 @@ export class Connection implements ConnectionPort, Task {
 
   /** Nothing comes from Nest any more: it need not wait for the end. */
   #takeOver(): void {
-    const completion = this.#nest;
+    const nest = this.#nest;
     // A response that waits for its turn, or shares its socket, is looked after by Nest.
-    if (!this.#outbox.writesToSocket || !this.#connections.takesOver || completion === undefined)
-      return;
+    if (!this.#outbox.writesToSocket || !this.#connections.takesOver || nest === undefined) return;
     this.#nest = undefined;
-    this.#request.gate.takeOver(() => completion.complete());
+    this.#request.gate.takeOver(() => nest.complete());
     // Some other Nest that ends it all the same has cost this client a reconnect, and costs no other any.
     if (this.response.writableEnded) this.#connections.takesOver = false;
   }

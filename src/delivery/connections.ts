@@ -22,7 +22,7 @@ import { destroy, isGone, onceReset, sessionOf } from './http.js';
 import { Deadline } from './deadline.js';
 import type { NestPort, OpenRequest } from './open-request.js';
 import type { ConnectionOptions, DeliveryOptions } from './options.js';
-import { Orders, type PlacedOrder } from './orders.js';
+import { Orders, type OrderInLog } from './orders.js';
 import { Ticker } from './ticker.js';
 
 /** Milliseconds told to a client that is refused, before random doubling, where `retry` is off. */
@@ -63,7 +63,7 @@ export class Connections {
   constructor(
     readonly options: DeliveryOptions,
     readonly turn: TurnScheduler,
-    /** Whose places are the ids of events. */
+    /** Whose cursors are the ids of events. */
     readonly log: Log,
     readonly nest: NestPort,
     /** Shared with the readers, of which many write what connections write too. */
@@ -98,13 +98,13 @@ export class Connections {
     );
   }
 
-  open(opening: OpenRequest): Connection {
-    this.#ticker.start(opening.options);
-    const connection = new Connection(++this.#count, opening, this);
+  open(request: OpenRequest): Connection {
+    this.#ticker.start(request.options);
+    const connection = new Connection(++this.#count, request, this);
     this.#connections.add(connection);
-    opening.response.on('close', () => this.#onClose(connection));
-    onceReset(opening.response, () => connection.end('client'));
-    this.#sockets.watch(opening.response, this.#isDraining);
+    request.response.on('close', () => this.#onClose(connection));
+    onceReset(request.response, () => connection.end('client'));
+    this.#sockets.watch(request.response, this.#isDraining);
     return connection;
   }
 
@@ -117,7 +117,7 @@ export class Connections {
   }
 
   /** Ends what an order means. */
-  obey(order: PlacedOrder): void {
+  obey(order: OrderInLog): void {
     for (const connection of this.#connections) connection.obey(order);
   }
 

@@ -13,7 +13,7 @@ import { MemoryBackplane } from '../../src/backplane/memory.backplane.js';
 import type { MemoryArchive } from '../../src/backplane/memory-archive.js';
 import type { TopicRetention } from '../../src/log/retention.js';
 import { matching } from '../../src/log/matching.js';
-import { Desk, turns } from '../reader/recording-connection.js';
+import { Instance, turns } from '../reader/recording-connection.js';
 
 /** The archive in memory, as the test lets it answer. */
 class Answering implements Archive {
@@ -65,7 +65,7 @@ class AnsweringBackplane extends MemoryBackplane {
 
 describe('Where the archive and the tail meet', () => {
   const backplanes: AnsweringBackplane[] = [];
-  let desk: Desk;
+  let instance: Instance;
   let archive: Answering;
 
   afterEach(async () => {
@@ -76,7 +76,7 @@ describe('Where the archive and the tail meet', () => {
   async function open(topics: readonly TopicRetention[], maxEvents = 3): Promise<void> {
     const backplane = new AnsweringBackplane();
     backplanes.push(backplane);
-    desk = await Desk.open({ maxEvents, topics }, backplane);
+    instance = await Instance.open({ maxEvents, topics }, backplane);
     archive = backplane.answering;
   }
 
@@ -84,8 +84,8 @@ describe('Where the archive and the tail meet', () => {
   async function publish(...topics: string[]): Promise<string[]> {
     const cursors: string[] = [];
     for (const topic of topics) {
-      const data = `${topic} ${desk.log.head + 1}`;
-      cursors.push(await desk.bus.publish(topic, { data }));
+      const data = `${topic} ${instance.log.head + 1}`;
+      cursors.push(await instance.bus.publish(topic, { data }));
     }
     await turns();
     return cursors;
@@ -96,69 +96,72 @@ describe('Where the archive and the tail meet', () => {
   it('what an unkept topic lost is told, also when another topic has to be read first', async () => {
     await open([{ match: 'kept' }]);
     const [first = ''] = await publish('unkept', 'kept', 'unkept', ...noise);
-    const seat = desk.seat((bus) => bus.stream(['unkept', 'kept']), first);
+    const connection = instance.connect((bus) => bus.stream(['unkept', 'kept']), first);
     await turns();
-    expect(seat.data[0]).toContain('trimmed');
-    expect(seat.data.slice(1)).toEqual(['kept 2']);
+    expect(connection.data[0]).toContain('trimmed');
+    expect(connection.data.slice(1)).toEqual(['kept 2']);
   });
 
   it('two streams of one connection hear the same of it', async () => {
     await open([{ match: 'kept' }]);
     const [first = ''] = await publish('unkept', 'kept', 'unkept', ...noise);
-    const seat = desk.seat((bus) => merge(bus.stream('unkept'), bus.stream('kept')), first);
+    const connection = instance.connect(
+      (bus) => merge(bus.stream('unkept'), bus.stream('kept')),
+      first,
+    );
     await turns();
-    expect(seat.data[0]).toContain('trimmed');
-    expect(seat.data.slice(1)).toEqual(['kept 2']);
+    expect(connection.data[0]).toContain('trimmed');
+    expect(connection.data.slice(1)).toEqual(['kept 2']);
   });
 
   it('a pattern gives what one of its topics has, whatever another one has lost', async () => {
     await open([{ match: 'a.*', keepEvents: 1 }]);
     await publish('a.1', 'a.2', 'a.3', 'a.4', 'a.4', 'a.4', 'a.4');
-    const seat = desk.seat((bus) => bus.stream(matching('a.*'), { from: 'earliest' }));
+    const connection = instance.connect((bus) => bus.stream(matching('a.*'), { from: 'earliest' }));
     await turns();
-    expect(seat.data).toEqual(['a.1 1', 'a.2 2', 'a.3 3', 'a.4 5', 'a.4 6', 'a.4 7']);
+    expect(connection.data).toEqual(['a.1 1', 'a.2 2', 'a.3 3', 'a.4 5', 'a.4 6', 'a.4 7']);
   });
 
   it('a pattern is told what is gone once, and gets the rest', async () => {
     await open([{ match: 'a.*', keepEvents: 1 }]);
     await publish('a.1', 'a.2', 'a.3', 'a.4', 'a.4', 'a.4', ...noise);
-    const seat = desk.seat((bus) => bus.stream(matching('a.*'), { from: 'start' }));
+    const connection = instance.connect((bus) => bus.stream(matching('a.*'), { from: 'start' }));
     await turns();
-    expect(seat.data[0]).toContain('"requested":"start"');
-    expect(seat.data.slice(1)).toEqual(['a.1 1', 'a.2 2', 'a.3 3', 'a.4 6']);
+    expect(connection.data[0]).toContain('"requested":"start"');
+    expect(connection.data.slice(1)).toEqual(['a.1 1', 'a.2 2', 'a.3 3', 'a.4 6']);
   });
 
   it('nobody is taken past what the tail has, because the archive no longer has it', async () => {
     await open([{ match: 'kept', keepEvents: 1 }], 4);
     const [first = ''] = await publish('kept', 'kept', 'kept', 'kept', 'kept', 'kept');
-    const seat = desk.seat((bus) => bus.stream('kept'), first);
+    const connection = instance.connect((bus) => bus.stream('kept'), first);
     await turns();
-    expect(seat.data[0]).toContain('trimmed');
-    expect(seat.data.slice(1)).toEqual(['kept 3', 'kept 4', 'kept 5', 'kept 6']);
+    expect(connection.data[0]).toContain('trimmed');
+    expect(connection.data.slice(1)).toEqual(['kept 3', 'kept 4', 'kept 5', 'kept 6']);
   });
 
   it('a slow client is told what was lost since it came, also if it asked for what there is', async () => {
     await open([{ match: 'other' }]);
     await publish('a');
-    const seat = desk.seat((bus) => bus.stream('a', { from: 'earliest' }));
-    seat.capacity = 1;
+    const connection = instance.connect((bus) => bus.stream('a', { from: 'earliest' }));
+    connection.capacity = 1;
     await turns();
     await publish('a', ...noise);
-    seat.capacity = Infinity;
-    seat.isReady = true;
-    seat.schedule();
+    connection.capacity = Infinity;
+    connection.isReady = true;
+    connection.schedule();
     await turns();
-    expect(seat.data).toEqual(['a 1', expect.stringContaining('trimmed')]);
+    expect(connection.data).toEqual(['a 1', expect.stringContaining('trimmed')]);
   });
 
   it('an id overtakes nothing that is on its way from the archive', async () => {
     await open([{ match: 'kept' }]);
     const [first = ''] = await publish('kept', 'kept', ...noise);
     archive.failure = new Error('away');
-    const seat = desk.seat((bus) => bus.stream('kept'), first);
+    const connection = instance.connect((bus) => bus.stream('kept'), first);
     await turns();
-    seat.beat();
-    expect(seat.told).toBe(1);
+    connection.beat();
+    expect(connection.told).toBe(1);
   });
 
   describe('while the archive does not answer', () => {
@@ -167,24 +170,24 @@ describe('Where the archive and the tail meet', () => {
       await open([{ match: 'kept' }]);
       const [first = ''] = await publish('kept', 'kept', ...noise);
       answer();
-      const seat = desk.seat((bus) => bus.stream('kept'), first);
+      const connection = instance.connect((bus) => bus.stream('kept'), first);
       await turns();
-      return seat;
+      return connection;
     }
 
     it('it is asked again, less and less often, and the client gets what it has then', async () => {
-      const seat = await clientThatWaits(() => (archive.failure = new Error('away')));
+      const connection = await clientThatWaits(() => (archive.failure = new Error('away')));
       await jest.advanceTimersByTimeAsync(60_000);
       expect(archive.asked).toBeLessThan(50);
       archive.failure = undefined;
       await jest.advanceTimersByTimeAsync(2_000);
       await turns();
-      expect(seat.data).toEqual(['kept 2']);
+      expect(connection.data).toEqual(['kept 2']);
     });
 
     it('nobody asks again for a client that has gone', async () => {
-      const seat = await clientThatWaits(() => (archive.failure = new Error('away')));
-      seat.isEnded = true;
+      const connection = await clientThatWaits(() => (archive.failure = new Error('away')));
+      connection.isEnded = true;
       const { asked } = archive;
       await jest.advanceTimersByTimeAsync(60_000);
       expect(archive.asked).toBe(asked);
@@ -193,10 +196,10 @@ describe('Where the archive and the tail meet', () => {
     it('nobody asks where to begin for a client that has gone', async () => {
       await clientThatWaits(() => (archive.failure = new Error('away')));
       const { asked } = archive;
-      const seat = desk.seat((bus) => bus.stream('kept', { from: { last: 2 } }));
+      const connection = instance.connect((bus) => bus.stream('kept', { from: { last: 2 } }));
       await turns();
       expect(archive.asked).toBe(asked + 1);
-      seat.isEnded = true;
+      connection.isEnded = true;
       archive.failure = undefined;
       await jest.advanceTimersByTimeAsync(60_000);
       expect(archive.asked).toBe(asked + 2);

@@ -19,7 +19,7 @@ export interface Source {
  * How the events of a lane get to the client: as they are; as new messages that inherit the id; through an
  * operator that holds them, with the event itself, a copy with its id, or one without; past a filter.
  */
-export type Way = 'plain' | 'map' | 'hold' | 'holdMap' | 'holdNoId' | 'filter';
+export type Way = 'unmodified' | 'map' | 'hold' | 'holdMap' | 'holdNoId' | 'filter';
 
 /** Streams whose messages a client cannot tell apart, and what is done with them. */
 export interface Lane {
@@ -80,7 +80,7 @@ export function randomSource(random: Random, mayBeSpecial: boolean): Source {
 
 export function randomLanes(random: Random): Lane[] {
   if (random.chance(0.5)) {
-    const way = random.pick<Way>(['plain', 'plain', 'hold']);
+    const way = random.pick<Way>(['unmodified', 'unmodified', 'hold']);
     if (random.chance(0.3)) {
       const sources = [randomSource(random, false), randomSource(random, false)];
       return [{ tag: '', way, sources }];

@@ -261,7 +261,7 @@ function modelBackplane(
 }
 
 /** A sink that is ready as long as little is on its way, and a client that takes it when the run says so. */
-class FakeSeat implements ConnectionPort, Task {
+class FakeConnection implements ConnectionPort, Task {
   queued = false;
   reader: Reader | undefined;
   readonly isSilent = false;
@@ -412,9 +412,9 @@ class Client {
     const connection = this.#connection;
     const run = () => {
       if (connection !== undefined && connection === this.#connection)
-        this.#taken.push(...connection.seat.take(Infinity));
+        this.#taken.push(...connection.port.take(Infinity));
     };
-    connection?.seat.turn.add({ queued: false, run });
+    connection?.port.turn.add({ queued: false, run });
   }
 
   connectIfNot(): void {
@@ -422,7 +422,7 @@ class Client {
   }
 
   beat(): void {
-    this.#connection?.seat.beat();
+    this.#connection?.port.beat();
   }
 
   /** Lets everything arrive; says whether anything did. */
@@ -448,8 +448,8 @@ class Client {
     const { random, instances } = this.#run;
     const instance = random.pick(instances);
     const requested = this.#lastEventId(random);
-    const seat = new FakeSeat(instance.turn, requested, this.#room);
-    this.#connection = new Connection(this.#run, instance, seat, this.witness);
+    const port = new FakeConnection(instance.turn, requested, this.#room);
+    this.#connection = new Connection(this.#run, instance, port, this.witness);
     const { log } = instance;
     const views = this.lanes.map((lane) => {
       const calls: SnapshotCall[] = [];
@@ -478,7 +478,7 @@ class Client {
 
   #take(count: number): boolean {
     const taken = this.#taken.splice(0);
-    taken.push(...(this.#connection?.seat.take(count) ?? []));
+    taken.push(...(this.#connection?.port.take(count) ?? []));
     try {
       for (const sent of taken) {
         if (typeof sent === 'function') sent();
@@ -501,7 +501,7 @@ class Connection implements Surroundings {
   readonly matching: Core['matching'];
   readonly holding = new Holding();
   hasSwitched = false;
-  readonly seat: FakeSeat;
+  readonly port: FakeConnection;
   readonly #run: ReaderRun;
   readonly #instance: Instance;
   readonly #witness: Witness;
@@ -513,14 +513,14 @@ class Connection implements Surroundings {
   #serial = 0;
   #close = () => {};
 
-  constructor(run: ReaderRun, instance: Instance, seat: FakeSeat, witness: Witness) {
+  constructor(run: ReaderRun, instance: Instance, port: FakeConnection, witness: Witness) {
     this.#run = run;
     this.#instance = instance;
     this.bus = instance.bus;
     this.matching = run.core.matching;
-    this.seat = seat;
+    this.port = port;
     this.#witness = witness;
-    const { epoch, offset } = placeIn(seat.lastEventId ?? '');
+    const { epoch, offset } = placeIn(port.lastEventId ?? '');
     const { epoch: present, head } = instance.log;
     this.#isAhead = epoch > present || (epoch === present && offset > head);
   }
@@ -528,21 +528,21 @@ class Connection implements Surroundings {
   open(views: readonly LaneView[]): void {
     const received = new Observable<MessageEvent>((subscriber) => {
       const subscribe = () => this.#added.pipe(mergeAll()).subscribe(subscriber);
-      return this.bus.runFor(this.seat, subscribe, subscriber);
+      return this.bus.runFor(this.port, subscribe, subscriber);
     });
     const subscription = received.subscribe({
-      next: (message) => this.seat.reader?.onMessage(message),
+      next: (message) => this.port.reader?.onMessage(message),
     });
     this.#close = () => subscription.unsubscribe();
     const [{ lane } = { lane: undefined }] = views;
-    this.seat.isTransparent =
-      views.length === 1 && lane?.way === 'plain' && lane.sources.length === 1;
+    this.port.isTransparent =
+      views.length === 1 && lane?.way === 'unmodified' && lane.sources.length === 1;
     for (const view of views) this.#add(view);
   }
 
   close(): void {
-    this.seat.isEnded = true;
-    this.seat.reader?.end();
+    this.port.isEnded = true;
+    this.port.reader?.end();
     this.#close();
   }
 
@@ -590,7 +590,7 @@ class Connection implements Surroundings {
     this.hasSwitched = true;
     const isSame = random.chance(0.5) && lane.sources[0]?.start !== 'snapshot';
     const { log } = this.#instance;
-    if (!isSame && !this.seat.hasBegun) return lanes;
+    if (!isSame && !this.port.hasBegun) return lanes;
     if (isSame) {
       this.#replaced.get(lane.tag)?.next(this.#streamsOf(lane, []));
       return lanes;
@@ -602,7 +602,7 @@ class Connection implements Surroundings {
     const old = this.#replaced.get(lane.tag);
     this.#replaced.delete(lane.tag);
     if (old !== undefined) this.#replaced.set(tag, old);
-    this.seat.sent.push(() => {
+    this.port.sent.push(() => {
       this.#witness.views = this.#witness.views.filter((known) => known.lane !== lane);
       this.#witness.join(view);
     });
