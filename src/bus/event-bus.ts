@@ -16,8 +16,9 @@ import { TopicMatcher } from '../log/matching.js';
 import { topicEnd } from '../log/topic-end.js';
 import { RetentionRules } from '../log/retention.js';
 import { type Binding, Bindings, type ChainOf } from './bindings.js';
-import { type EventOptions, exceptedBy } from './event-options.js';
 import { Publication } from './publication.js';
+import { type EventOptions, exceptedBy } from './event-options.js';
+import { checkPublishOptions } from './publish-options.js';
 import { PublishOutcomes } from './publish-outcomes.js';
 import { returningRoute } from './returned-streams.js';
 import { type Selection, StreamSubscription } from './stream-subscription.js';
@@ -270,7 +271,7 @@ export class EventBus<Events extends object = object> {
       conceals: this.#context.conceals,
     });
     if (options === undefined) return this.#order(record);
-    const except = exceptedBy(options);
+    const except = exceptedBy(checkPublishOptions('bus.publish()', options, ['except']));
     return this.#order(except === undefined ? record : { ...record, except }, options);
   }
 

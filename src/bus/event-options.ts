@@ -1,6 +1,6 @@
 import type { PublishOptions } from '../backplane/backplane.js';
 import type { ExceptedClients } from '../log/entry.js';
-import { GivenOptions } from '../options.js';
+import type { GivenOptions } from '../options.js';
 
 /** Beside what the backplane is told: who does not get the event. */
 export interface EventOptions extends PublishOptions {
@@ -11,16 +11,8 @@ export interface EventOptions extends PublishOptions {
   readonly except?: ExceptedClients | undefined;
 }
 
-/**
- * Who does not get an event.
- *
- * @throws SseError `BAD_OPTION`
- */
-export function exceptedBy(options: EventOptions): ExceptedClients | undefined {
-  const known = ['idempotencyKey', 'except'];
-  const given = new GivenOptions('bus.publish()', 'options', options, known);
-  const key = given.get('idempotencyKey');
-  if (key !== undefined && typeof key !== 'string') throw given.bad('idempotencyKey', 'a string');
+/** @throws SseError `BAD_OPTION` */
+export function exceptedBy(given: GivenOptions): ExceptedClients | undefined {
   if (!given.has('except')) return undefined;
   const except = given.nested('except', ['connection', 'owner']);
   const names = ['connection', 'owner'].filter((name) => except.has(name));

@@ -9,6 +9,7 @@ import { checkTopics, MAX_EVENT_BYTES, toRecord } from '../log/event-record.js';
 import type { TopicRetention } from '../log/retention.js';
 import { topicEnd } from '../log/topic-end.js';
 import { checkSchemas, type EventSchemas, validated } from '../log/standard-schema.js';
+import { messageOf } from '../errors.js';
 import { GivenOptions } from '../options.js';
 
 export type { Backplane, PublishOptions } from '../backplane/backplane.js';
@@ -85,18 +86,18 @@ export function createPublisher<Events extends object = Record<string, unknown>>
   backplane.openToPublish(topics);
   const publish = async (topics: unknown, event: unknown, publishing?: PublishOptions) => {
     const record = toRecord(checkTopics(topics), validated(schemas, event), { maxBytes });
-    checkPublishOptions('publisher.publish()', publishing);
+    if (publishing !== undefined) checkPublishOptions('publisher.publish()', publishing);
     return backplane.publish(record, publishing);
   };
   const complete = async (topics: unknown) => backplane.publish(topicEnd(checkTopics(topics)));
   return {
     publish: (topics, event, options) =>
       new Publication(publish(topics, event, options), (error) =>
-        logger.error(`A publish that nobody awaited failed: ${String(error)}`),
+        logger.error(`A publish that nobody awaited failed: ${messageOf(error)}`),
       ),
     complete: (topics) =>
       new Publication(complete(topics), (error) =>
-        logger.error(`The end of a topic that nobody awaited failed: ${String(error)}`),
+        logger.error(`The end of a topic that nobody awaited failed: ${messageOf(error)}`),
       ),
     close: () => backplane.close(),
   };

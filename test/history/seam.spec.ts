@@ -18,8 +18,11 @@ import { Instance, turns } from '../reader/recording-connection.js';
 /** The archive in memory, as the test lets it answer. */
 class Answering implements Archive {
   readonly knowsRules = true;
+  /** How often it was asked for pages and places. */
   asked = 0;
   failure: Error | undefined;
+  /** Of questions for a topic's last event: whether it has ended. */
+  failureOfLatest: Error | undefined;
   change = (page: ArchivePage): ArchivePage => page;
 
   constructor(private readonly archive: Archive) {}
@@ -35,7 +38,7 @@ class Answering implements Archive {
   }
 
   async latest(topics: ArchiveTopics, upTo: number): Promise<ArchivedEvent | undefined> {
-    this.#ask();
+    if (this.failureOfLatest !== undefined) throw this.failureOfLatest;
     return this.archive.latest(topics, upTo);
   }
 
@@ -183,6 +186,17 @@ describe('Where the archive and the tail meet', () => {
       await jest.advanceTimersByTimeAsync(2_000);
       await turns();
       expect(connection.data).toEqual(['kept 2']);
+    });
+
+    it('and nobody knows whether the topic has ended, the client is told no place', async () => {
+      const seat = await clientThatWaits(() => (archive.failureOfLatest = new Error('away')));
+      seat.beat();
+      expect(seat.told).toBeUndefined();
+      expect(archive.asked).toBe(0);
+      archive.failureOfLatest = undefined;
+      await jest.advanceTimersByTimeAsync(2_000);
+      await turns();
+      expect(seat.data).toEqual(['kept 2']);
     });
 
     it('nobody asks again for a client that has gone', async () => {
