@@ -46,8 +46,8 @@ export interface PublisherOptions {
    */
   readonly events?: EventSchemas | undefined;
   /**
-   * `topics`: which topics are kept beyond the log, as `history.topics` of `SseModule.forRoot()`. An event of a
-   * topic that no rule names here is not in the archive, whatever the instances have.
+   * `topics`: which topics are kept beyond the log, as `history.topics` of `SseModule.forRoot()`, for a log that no
+   * instance has written to yet. Otherwise the rules of the instances hold.
    *
    * @defaultValue `{ topics: [] }`
    */
@@ -62,8 +62,8 @@ export interface PublisherOptions {
 
 /**
  * A publisher for workers, scripts and functions: without Nest, and without reading anything. `Events` maps
- * event types to their data. How large log and archive may be is for the instances to say; which topics the
- * archive keeps is said by who publishes, so `history.topics` has to be theirs.
+ * event types to their data. How large log and archive may be, and which topics the archive keeps, is for the
+ * instances to say; `history.topics` says it for a log that none of them has written to yet.
  *
  * @param backplane one of its own, with the `key` that the instances have
  * @throws SseError `BAD_OPTION` for a backplane that reaches no other process; `BAD_TOPIC` for a pattern in
