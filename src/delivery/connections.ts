@@ -20,7 +20,7 @@ import {
 import { exceptionFrame } from './exception.js';
 import { destroy, isGone, onceReset, sessionOf } from './http.js';
 import { Deadline } from './deadline.js';
-import type { NestPort, OpenRequest } from './open-request.js';
+import type { ConnectionTracer, NestPort, OpenRequest } from './open-request.js';
 import type { ConnectionOptions, DeliveryOptions } from './options.js';
 import { Orders, type OrderInLog } from './orders.js';
 import { Ticker } from './ticker.js';
@@ -58,6 +58,8 @@ export class Connections {
   /** What the ids of this instance's connections begin with. */
   readonly instance = randomDigits() + randomDigits();
   readonly orders: Orders;
+  /** Undefined unless requests are traced. */
+  tracer: ConnectionTracer | undefined;
   #onEmpty: (() => void) | undefined;
 
   constructor(
@@ -90,6 +92,11 @@ export class Connections {
     return bytes;
   }
 
+  /** Whether all of them end, because the application does. */
+  get isDraining(): boolean {
+    return this.#isDraining;
+  }
+
   /** Whether one more connection is welcome; if not, it is to be opened and ended as `refused`. */
   get isFull(): boolean {
     const { maxConnections } = this.options;
@@ -106,6 +113,11 @@ export class Connections {
     onceReset(request.response, () => connection.end('client'));
     this.#sockets.watch(request.response, this.#isDraining);
     return connection;
+  }
+
+  /** Calls what asks a connection's handler. */
+  runFor<T>(connection: Connection, work: () => T): T {
+    return this.tracer === undefined ? work() : this.tracer.run(connection, work);
   }
 
   onOpen(connection: Connection): void {

@@ -10,6 +10,7 @@ import type { TopicRetention } from '../log/retention.js';
 import { topicEnd } from '../log/topic-end.js';
 import { checkSchemas, type EventSchemas, validated } from '../log/standard-schema.js';
 import { messageOf } from '../errors.js';
+import { traceparentOf } from '../log/traceparent.js';
 import { GivenOptions } from '../options.js';
 
 export type { Backplane, PublishOptions } from '../backplane/backplane.js';
@@ -58,6 +59,13 @@ export interface PublisherOptions {
    * @defaultValue 1_048_576
    */
   readonly maxEventBytes?: number | undefined;
+  /**
+   * Asked at each publish for the `traceparent` (W3C Trace Context) that travels with the event, for instances
+   * that trace: `activeTraceparent` of `nestjs-event-stream/metrics`, for instance.
+   *
+   * @defaultValue none
+   */
+  readonly traceparent?: (() => string | undefined) | undefined;
 }
 
 /**
@@ -78,16 +86,19 @@ export function createPublisher<Events extends object = Record<string, unknown>>
     'events',
     'history',
     'maxEventBytes',
+    'traceparent',
   ]);
   const schemas = checkSchemas(given.get('events'));
   const topics = retentionOptions(given.nested('history', ['topics']));
   const maxBytes = given.number('maxEventBytes', MAX_EVENT_BYTES, { least: 1 });
+  const traceparent = given.function('traceparent') as (() => string | undefined) | undefined;
   const logger = consoleLogger('createPublisher');
   backplane.openToPublish(topics);
   const publish = async (topics: unknown, event: unknown, publishing?: PublishOptions) => {
     const record = toRecord(checkTopics(topics), validated(schemas, event), { maxBytes });
     if (publishing !== undefined) checkPublishOptions('publisher.publish()', publishing);
-    return backplane.publish(record, publishing);
+    const trace = traceparentOf(traceparent?.());
+    return backplane.publish(trace === undefined ? record : { ...record, trace }, publishing);
   };
   const complete = async (topics: unknown) => backplane.publish(topicEnd(checkTopics(topics)));
   return {

@@ -118,9 +118,10 @@ export class Start {
   /** False while the archive is asked where to begin, or whether there is anything left to read. */
   #isKnown(requested: Cursor | undefined): boolean {
     const position = requested === undefined ? undefined : parseCursor(requested);
-    if (requested !== undefined && position?.epoch !== this.#context.log.epoch) return true;
+    const isNew = position === undefined || this.#isUnknown(position);
+    if (!isNew && position.epoch !== this.#context.log.epoch) return true;
     const verdicts = this.#streams.all.map((stream) =>
-      position === undefined
+      isNew
         ? stream.isOverFromStart(this.#context, this.#sink)
         : stream.isOverAt(position.offset, this.#context, this.#sink),
     );
@@ -163,8 +164,14 @@ export class Start {
     if (position === undefined) return { offset: newClient, gap: 'unknown' };
     const isGone = isLocal ? position.epoch !== log.epoch : position.epoch < log.epoch;
     if (isGone) return { offset: this.#streams.oldestIn(log), gap: 'epoch' };
-    if (isAhead(position, log)) return { offset: newClient, gap: 'unknown' };
+    if (this.#isUnknown(position)) return { offset: newClient, gap: 'unknown' };
     return { offset: position.offset, gap: undefined };
+  }
+
+  /** Whether it is a place of no log that there ever was: its client is as good as new. */
+  #isUnknown(position: StreamPosition): boolean {
+    const { log, isLocal } = this.#context;
+    return (!isLocal || position.epoch === log.epoch) && isAhead(position, log);
   }
 
   /** Whether the client has nothing of a stream yet: all of it that it may read is behind its place. */
