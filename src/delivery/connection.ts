@@ -7,6 +7,7 @@ import { encodeFrame } from '../wire/frame.js';
 import { ConnectionClock } from './connection-clock.js';
 import { type ConnectionInfo, type EndReason, infoOf } from './connection-info.js';
 import type { Connections } from './connections.js';
+import { farewellFrame } from './farewell.js';
 import { destroy, type HttpResponse, isGone, tellHeartbeat } from './http.js';
 import { HandlerObserver } from './handler-observer.js';
 import { ClientIdentity } from './identity.js';
@@ -37,6 +38,7 @@ export class Connection implements ConnectionPort, Task {
   readonly #connections: Connections;
   readonly #number: number;
   #identity: ClientIdentity | undefined;
+  #isAdmitted = false;
   readonly handler: HandlerObserver;
   readonly #request: OpenRequest;
   readonly #clock: ConnectionClock;
@@ -116,6 +118,15 @@ export class Connection implements ConnectionPort, Task {
     return performance.now() - this.#clock.since;
   }
 
+  /** Whose it is, if that was said. */
+  get owner(): string | undefined {
+    return this.#identity?.owner;
+  }
+
+  get remoteAddress(): string {
+    return this.#request.remoteAddress;
+  }
+
   /** Whether it was said whose it is. */
   get isIdentified(): boolean {
     return this.#identity !== undefined;
@@ -135,12 +146,15 @@ export class Connection implements ConnectionPort, Task {
   identify(identity: unknown, source: string): void {
     (this.#identity ??= new ClientIdentity()).add(identity, source);
     this.#endIfOrdered();
+    if (this.#isAdmitted) this.#connections.limits?.admit(this);
   }
 
   /** Whether the handler is to be asked: not for a client that left, was closed meanwhile, or has expired. */
   admit(): boolean {
     if (this.#identity?.isExpiredAt(Date.now()) === true) this.end('expired');
     else this.#endIfOrdered();
+    this.#isAdmitted = true;
+    this.#connections.limits?.admit(this);
     return !this.isEnded;
   }
 
@@ -257,7 +271,9 @@ export class Connection implements ConnectionPort, Task {
     this.reader?.end();
     const isHopeless = reason === 'stalled' || reason === 'overflow' || reason === 'client';
     if (!isHopeless && !this.response.writableEnded) {
-      if (!this.#isOpen) this.#open(undefined, reason);
+      const wasOpen = this.#isOpen;
+      if (!wasOpen) this.#open(undefined, reason);
+      if (this.#ending === undefined) this.#sayFarewell(reason, wasOpen);
       this.#flush(reason);
       if (this.#ending !== undefined) return;
     }
@@ -271,6 +287,12 @@ export class Connection implements ConnectionPort, Task {
       this.handler.close();
     }
     this.#nest?.complete();
+  }
+
+  #sayFarewell(reason: EndReason, wasTold: boolean): void {
+    const retry = wasTold ? this.#connections.drawRetry(this.options, reason) : undefined;
+    const frame = farewellFrame(reason, retry);
+    if (frame !== undefined) this.#outbox.push(frame);
   }
 
   /**
