@@ -11,6 +11,7 @@ import {
   type PlacedOrder,
 } from '../delivery/orders.js';
 import { renderError } from '../errors.js';
+import type { ResolvedLimits } from './limit-options.js';
 import { parseCursor } from '../log/cursor.js';
 import type { SseEvent } from '../log/event.js';
 import type { TurnScheduler } from '../log/turn-scheduler.js';
@@ -22,6 +23,7 @@ export class Control implements OrderPort {
   readonly #logger = new Logger('SseConnections');
   readonly #subscription: Subscription;
   #pending: PlacedOrder[] = [];
+  #closeLimits: (() => Promise<void>) | undefined;
 
   constructor(bus: EventBus, turn: TurnScheduler, connections: Connections) {
     this.#bus = bus;
@@ -38,8 +40,28 @@ export class Control implements OrderPort {
     );
   }
 
-  close(): void {
+  /**
+   * From now on nobody has more connections than that.
+   *
+   * @param isAlone whether there is no other instance to ask
+   */
+  async limit(options: ResolvedLimits, isAlone: boolean): Promise<void> {
+    // Loaded by who needs it.
+    const { Limits, LIMITS_TOPIC } = await import('./limits.js');
+    const { LogRegistryPort } = await import('./registry-port.js');
+    const { instance } = this.#connections;
+    const port = isAlone ? undefined : new LogRegistryPort(this.#bus, LIMITS_TOPIC, instance);
+    const limits = new Limits(options, port);
+    this.#connections.limits = limits;
+    this.#closeLimits = async () => {
+      await limits.close();
+      port?.close();
+    };
+  }
+
+  async close(): Promise<void> {
     this.#subscription.unsubscribe();
+    await this.#closeLimits?.();
   }
 
   #read({ id, type, data }: SseEvent): void {

@@ -6,6 +6,7 @@ import type { Task } from '../log/turn-scheduler.js';
 import { encodeFrame } from '../wire/frame.js';
 import { type ConnectionInfo, type EndReason, infoOf } from './connection-info.js';
 import type { Connections } from './connections.js';
+import { farewellFrame } from './farewell.js';
 import { destroy, type HttpResponse, isGone, tellHeartbeat } from './http.js';
 import { HandlerObserver } from './handler-observer.js';
 import { ClientIdentity } from './identity.js';
@@ -40,6 +41,7 @@ export class Connection implements ConnectionPort, Task {
   #sentBefore = 0;
   readonly #number: number;
   #identity: ClientIdentity | undefined;
+  #isAdmitted = false;
   readonly handler: HandlerObserver;
   readonly #request: OpenRequest;
   readonly #since: number;
@@ -114,6 +116,15 @@ export class Connection implements ConnectionPort, Task {
     return performance.now() - this.#since;
   }
 
+  /** Whose it is, if that was said. */
+  get owner(): string | undefined {
+    return this.#identity?.owner;
+  }
+
+  get remoteAddress(): string {
+    return this.#request.remoteAddress;
+  }
+
   /** Whether it was said whose it is. */
   get isIdentified(): boolean {
     return this.#identity !== undefined;
@@ -133,12 +144,15 @@ export class Connection implements ConnectionPort, Task {
   identify(identity: unknown, source: string): void {
     (this.#identity ??= new ClientIdentity()).add(identity, source);
     this.#endIfOrdered();
+    if (this.#isAdmitted) this.#connections.limits?.admit(this);
   }
 
   /** Whether the handler is to be asked: not for a client that left, was closed meanwhile, or has expired. */
   admit(): boolean {
     if (this.#identity?.isExpiredAt(Date.now()) === true) this.end('expired');
     else this.#endIfOrdered();
+    this.#isAdmitted = true;
+    this.#connections.limits?.admit(this);
     return !this.isEnded;
   }
 
@@ -255,7 +269,9 @@ export class Connection implements ConnectionPort, Task {
     this.reader?.end();
     const isHopeless = reason === 'stalled' || reason === 'overflow' || reason === 'client';
     if (!isHopeless && !this.response.writableEnded) {
-      if (!this.#isOpen) this.#open(undefined, reason);
+      const wasOpen = this.#isOpen;
+      if (!wasOpen) this.#open(undefined, reason);
+      if (this.#ending === undefined) this.#sayFarewell(reason, wasOpen);
       this.#flush(reason);
       if (this.#ending !== undefined) return;
     }
@@ -269,6 +285,12 @@ export class Connection implements ConnectionPort, Task {
       this.handler.close();
     }
     this.#nest?.complete();
+  }
+
+  #sayFarewell(reason: EndReason, wasTold: boolean): void {
+    const retry = wasTold ? this.#connections.drawRetry(this.options, reason) : undefined;
+    const frame = farewellFrame(reason, retry);
+    if (frame !== undefined) this.#outbox.push(frame);
   }
 
   /**

@@ -20,6 +20,8 @@ import {
 import { exceptionFrame } from './exception.js';
 import { destroy, type HttpResponse, isGone, onceReset, sessionOf } from './http.js';
 import { Deadline } from './deadline.js';
+import { isToStayAway } from './farewell.js';
+import type { LimitPort } from './limit-port.js';
 import type { ConnectionTracer, NestPort, OpenRequest } from './open-request.js';
 import type { ConnectionOptions, DeliveryOptions } from './options.js';
 import { Orders, type PlacedOrder } from './orders.js';
@@ -62,6 +64,8 @@ export class Connections {
   /** What the ids of this instance's connections begin with. */
   readonly instance = randomDigits() + randomDigits();
   readonly orders: Orders;
+  /** Undefined where anybody may have any number of connections. */
+  limits: LimitPort | undefined;
   /** Undefined unless requests are traced. */
   tracer: ConnectionTracer | undefined;
   #onEmpty: (() => void) | undefined;
@@ -147,6 +151,7 @@ export class Connections {
     this.ended[reason]++;
     if (this.ends.observed) this.ends.next(endOf(connection, reason));
     this.#connections.delete(connection);
+    this.limits?.release(connection);
     this.#bytesOfEnded += connection.bytes;
     if (!isGone(connection.response)) this.#leaving.set(connection, this.#now);
     this.#logger.verbose(`Connection ${describe(connection)} ended: ${reason}`);
@@ -154,7 +159,7 @@ export class Connections {
 
   /** Milliseconds for `retry:`, drawn at random so that a herd of clients spreads out. */
   drawRetry({ retry }: ConnectionOptions, reason: EndReason | undefined): number | undefined {
-    if (reason === 'refused') {
+    if (isToStayAway(reason)) {
       const long = retry === false ? LONG_RETRY : retry.max * LONG_RETRY_FACTOR;
       return Math.round(long * (1 + Math.random()));
     }

@@ -215,6 +215,22 @@ describe('Where the archive and the tail meet', () => {
     expect(seat.data).toEqual(['a 1', expect.stringContaining('trimmed')]);
   });
 
+  it('a place that there never was is that of a new client, which begins where the code says', async () => {
+    await open([{ match: 'other' }], 9);
+    await publish('a', 'a', 'a', 'a');
+    const seat = desk.seat((bus) => bus.stream('a', { from: { last: 2 } }), 'nonsense');
+    await turns();
+    expect(seat.data).toEqual([expect.stringContaining('unknown'), 'a 3', 'a 4']);
+  });
+
+  it('nobody is told that it has resumed from a place of which something is lost', async () => {
+    await open([{ match: 'other' }]);
+    const [first = ''] = await publish('a', 'a', 'a', ...noise);
+    const seat = desk.seat((bus) => bus.stream('a', { announce: true }), first);
+    await turns();
+    expect(seat.data[0]).toContain('"resumed":false');
+  });
+
   it('an id overtakes nothing that is on its way from the archive', async () => {
     await open([{ match: 'kept' }]);
     const [first = ''] = await publish('kept', 'kept', ...noise);
