@@ -8,7 +8,7 @@ import {
   type OrderPort,
   ORDERS_TOPIC,
   parseOrder,
-  type PlacedOrder,
+  type OrderInLog,
 } from '../delivery/orders.js';
 import { renderError } from '../errors.js';
 import type { ResolvedLimits } from './limit-options.js';
@@ -22,7 +22,7 @@ export class Control implements OrderPort {
   readonly #connections: Connections;
   readonly #logger = new Logger('SseConnections');
   readonly #subscription: Subscription;
-  #pending: PlacedOrder[] = [];
+  #pending: OrderInLog[] = [];
   #closeLimits: (() => Promise<void>) | undefined;
 
   constructor(bus: EventBus, turn: TurnScheduler, connections: Connections) {
@@ -73,14 +73,14 @@ export class Control implements OrderPort {
       this.#connections.onOrdersLost();
       return;
     }
-    const place = parseCursor(id ?? '');
+    const position = parseCursor(id ?? '');
     const order = parseOrder(data);
-    if (order === undefined || place === undefined) {
+    if (order === undefined || position === undefined) {
       this.#logger.warn(
         'An order of another version of nestjs-event-stream is not known, and not obeyed',
       );
     } else {
-      this.#pending.push({ ...order, place });
+      this.#pending.push({ ...order, position });
     }
   }
 
