@@ -1,0 +1,105 @@
+import { Controller, type ExecutionContext, type MessageEvent, Param, Sse } from '@nestjs/common';
+import { EventBus } from 'nestjs-event-stream';
+import { SsePresence } from 'nestjs-event-stream/presence';
+import { merge, type Observable } from 'rxjs';
+import type { Client } from '../support/each-adapter.js';
+
+/** Rooms that say who is in them, and windows that show who is. */
+@Controller()
+export class RoomsController {
+  constructor(
+    private readonly bus: EventBus,
+    private readonly presence: SsePresence,
+  ) {}
+
+  @Sse('rooms/:id')
+  room(@Param('id') id: string): Observable<MessageEvent> {
+    return merge(this.bus.stream(`room.${id}`), this.presence.stream(`room.${id}`));
+  }
+
+  @Sse('silent/:id')
+  silent(@Param('id') id: string): Observable<MessageEvent> {
+    return this.bus.stream(`room.${id}`);
+  }
+
+  @Sse('windows/:id')
+  window(@Param('id') id: string): Observable<MessageEvent> {
+    return this.presence.stream(`room.${id}`);
+  }
+}
+
+export const identify = (context: ExecutionContext) => {
+  const { headers } = context.switchToHttp().getRequest<{ headers: Record<string, string> }>();
+  return { owner: headers['x-user'], tags: headers['x-tags']?.split(' ') };
+};
+
+export const as = (user: string, headers: Record<string, string> = {}) => ({
+  headers: { 'x-user': user, ...headers },
+});
+
+interface Told {
+  readonly member?: { readonly owner: string };
+  readonly members?: readonly { readonly owner: string }[];
+  readonly count?: number;
+}
+
+/** What a page would show of a room, which nobody joins who is there, and nobody leaves who is not. */
+export class RoomView {
+  readonly owners = new Set<string>();
+  /** How many there are, where they are counted. */
+  count: number | undefined;
+  /** What it was told, in short. */
+  readonly log: string[] = [];
+  readonly #client: Client;
+
+  constructor(client: Client) {
+    this.#client = client;
+  }
+
+  /** Reads on until it shows these owners, and no others. */
+  async shows(...owners: string[]): Promise<void> {
+    const expected = owners.sort().join();
+    await this.#readUntil(
+      () => this.count === undefined && [...this.owners].sort().join() === expected,
+    );
+  }
+
+  async showsCount(count: number): Promise<void> {
+    await this.#readUntil(() => this.count === count);
+  }
+
+  /** Reads on to an event that says this. */
+  async reads(entry: string): Promise<void> {
+    await this.#readUntil(() => this.log.includes(entry));
+  }
+
+  async #readUntil(isSo: () => boolean): Promise<void> {
+    while (this.log.length === 0 || !isSo()) this.#take(await this.#client.next());
+  }
+
+  #take({ type, data }: { readonly type: string; readonly data: string }): void {
+    const told = type === 'message' ? {} : (JSON.parse(data) as Told);
+    const { member: { owner = '' } = {}, members = [], count } = told;
+    this.log.push(entryOf(type, data, told));
+    if (type === 'members') {
+      this.owners.clear();
+      for (const each of members) this.owners.add(each.owner);
+      this.count = undefined;
+    } else if (type === 'join') {
+      if (this.owners.has(owner)) throw new Error(`${owner} joins twice: ${this.log.join(' | ')}`);
+      this.owners.add(owner);
+    } else if (type === 'leave') {
+      if (!this.owners.delete(owner))
+        throw new Error(`${owner} leaves twice: ${this.log.join(' | ')}`);
+    } else if (type === 'count') {
+      this.count = count;
+    }
+  }
+}
+
+function entryOf(type: string, data: string, { member, members = [], count }: Told): string {
+  if (type === 'message') return data;
+  if (member !== undefined) return `${type} ${member.owner}`;
+  if (count !== undefined) return `count ${count}`;
+  return type === 'members' ? `members ${members.map(({ owner }) => owner).join()}` : type;
+}
