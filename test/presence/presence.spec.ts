@@ -102,8 +102,8 @@ describe('presence', () => {
     await until('ada has left', async () => (await listOf(app))?.length === 1);
     const again = new RoomView(
       await connect(app, 'eve', '/windows/7', { 'last-event-id': first.lastEventId }),
+      ['ada'],
     );
-    again.owners.add('ada');
     await again.reads('leave ada');
     expect(again.log).toEqual(['join bob', 'leave ada']);
   });

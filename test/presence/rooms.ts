@@ -44,43 +44,21 @@ interface Told {
 }
 
 /** What a page would show of a room, which nobody joins who is there, and nobody leaves who is not. */
-export class RoomView {
+export class RoomModel {
   readonly owners = new Set<string>();
   /** How many there are, where they are counted. */
   count: number | undefined;
   /** What it was told, in short. */
   readonly log: string[] = [];
-  readonly #client: Client;
 
-  constructor(client: Client) {
-    this.#client = client;
+  /** Whether it shows these owners, and no others. */
+  shows(owners: Iterable<string>): boolean {
+    return this.count === undefined && [...this.owners].sort().join() === [...owners].sort().join();
   }
 
-  /** Reads on until it shows these owners, and no others. */
-  async shows(...owners: string[]): Promise<void> {
-    const expected = owners.sort().join();
-    await this.#readUntil(
-      () => this.count === undefined && [...this.owners].sort().join() === expected,
-    );
-  }
-
-  async showsCount(count: number): Promise<void> {
-    await this.#readUntil(() => this.count === count);
-  }
-
-  /** Reads on to an event that says this. */
-  async reads(entry: string): Promise<void> {
-    await this.#readUntil(() => this.log.includes(entry));
-  }
-
-  async #readUntil(isSo: () => boolean): Promise<void> {
-    while (this.log.length === 0 || !isSo()) this.#take(await this.#client.next());
-  }
-
-  #take({ type, data }: { readonly type: string; readonly data: string }): void {
-    const told = type === 'message' ? {} : (JSON.parse(data) as Told);
-    const { member: { owner = '' } = {}, members = [], count } = told;
-    this.log.push(entryOf(type, data, told));
+  take(type: string, data: unknown): void {
+    const { member: { owner = '' } = {}, members = [], count } = data as Told;
+    this.log.push(entryOf(type, data as Told));
     if (type === 'members') {
       this.owners.clear();
       for (const each of members) this.owners.add(each.owner);
@@ -97,9 +75,47 @@ export class RoomView {
   }
 }
 
-function entryOf(type: string, data: string, { member, members = [], count }: Told): string {
-  if (type === 'message') return data;
+/** A page that shows a room. */
+export class RoomView {
+  readonly #client: Client;
+  readonly #model = new RoomModel();
+
+  /** @param owners who was there when it was closed, if it is open again */
+  constructor(client: Client, owners: readonly string[] = []) {
+    this.#client = client;
+    for (const owner of owners) this.#model.owners.add(owner);
+  }
+
+  get log(): readonly string[] {
+    return this.#model.log;
+  }
+
+  /** Reads on until it shows these owners, and no others. */
+  shows(...owners: string[]): Promise<void> {
+    return this.#readUntil(() => this.#model.shows(owners));
+  }
+
+  showsCount(count: number): Promise<void> {
+    return this.#readUntil(() => this.#model.count === count);
+  }
+
+  /** Reads on to an event that says this. */
+  reads(entry: string): Promise<void> {
+    return this.#readUntil(() => this.log.includes(entry));
+  }
+
+  async #readUntil(isSo: () => boolean): Promise<void> {
+    while (this.log.length === 0 || !isSo()) {
+      const { type, data } = await this.#client.next();
+      this.#model.take(type, type === 'message' ? data : JSON.parse(data));
+    }
+  }
+}
+
+function entryOf(type: string, told: Told): string {
+  const { member, members, count } = told;
+  if (type === 'message') return String(told);
   if (member !== undefined) return `${type} ${member.owner}`;
   if (count !== undefined) return `count ${count}`;
-  return type === 'members' ? `members ${members.map(({ owner }) => owner).join()}` : type;
+  return members === undefined ? type : `members ${members.map(({ owner }) => owner).join()}`;
 }
