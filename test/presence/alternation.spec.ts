@@ -1,4 +1,5 @@
 import { afterEach, expect, it } from '@jest/globals';
+import type { LogSink } from 'nestjs-event-stream';
 import { Broker } from '../backplane/broker.js';
 import { Random } from '../model/random.js';
 import { elapse, until } from '../support/until.js';
@@ -9,7 +10,7 @@ const TOPIC = 'room.7';
 const OWNERS = ['ada', 'bob', 'cleo', 'dan'];
 const STEPS = 250;
 
-let instances: Instance[] = [];
+const instances: Instance[] = [];
 
 afterEach(async () => {
   await Promise.all(instances.splice(0).map((instance) => instance.close()));
@@ -19,7 +20,7 @@ afterEach(async () => {
 class Run {
   readonly #random: Random;
   readonly #broker = new Broker();
-  readonly #lines = new Map();
+  readonly #lines = new Map<LogSink, Promise<void>>();
   readonly #models: RoomModel[] = [];
   readonly #faults: unknown[] = [];
   #count = 0;

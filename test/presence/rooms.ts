@@ -58,7 +58,7 @@ export class RoomModel {
 
   take(type: string, data: unknown): void {
     const { member: { owner = '' } = {}, members = [], count } = data as Told;
-    this.log.push(entryOf(type, data as Told));
+    this.log.push(typeof data === 'string' ? data : entryOf(type, data as Told));
     if (type === 'members') {
       this.owners.clear();
       for (const each of members) this.owners.add(each.owner);
@@ -114,7 +114,6 @@ export class RoomView {
 
 function entryOf(type: string, told: Told): string {
   const { member, members, count } = told;
-  if (type === 'message') return String(told);
   if (member !== undefined) return `${type} ${member.owner}`;
   if (count !== undefined) return `count ${count}`;
   return members === undefined ? type : `members ${members.map(({ owner }) => owner).join()}`;
