@@ -189,6 +189,28 @@ describeWith(REDIS_SERVER, 'presence on instances that share a Redis', (path) =>
     expect(newView.log).toEqual(['members ada', 'join bob']);
   });
 
+  it('leaves in the log what an instance needs that begins alone', async () => {
+    const sse = { history: { maxEvents: 40 } };
+    const one = await start({ sse });
+    await connect(one, 'ada');
+    const before = await connect(one, 'eve', '/windows/7');
+    const view = new RoomView(before);
+    await view.shows('ada');
+    const told = spy(one);
+    for (let n = 0; n < 100; n++) await one.get(EventBus).publish('other', { data: n });
+    await until('it is said what was told', () => told.some(({ type }) => type === 'state'));
+    await one.close();
+    const two = await start({ sse });
+    const newView = await look(two);
+    await newView.shows('ada');
+    await newView.shows();
+    expect(newView.log).toEqual(['members ada', 'leave ada']);
+    const headers = { 'last-event-id': before.lastEventId };
+    const again = new RoomView(await connect(two, 'eve', '/windows/7', headers), ['ada']);
+    await again.shows();
+    apps = [two];
+  });
+
   it('gives who comes back to another instance what was missed there', async () => {
     const [one, two] = [await start(), await start()];
     const before = await connect(one, 'eve', '/windows/7');
