@@ -46,7 +46,7 @@ export class Doorkeeper implements RegistryObserver<unknown> {
     attendee.member = member;
     attendee.wasHere = true;
     this.#registry?.register(nameOf(attendee.topic, attendee.owner), member);
-    this.#check(attendee);
+    this.#settle(attendee);
   }
 
   /** An owner is on this instance no more. */

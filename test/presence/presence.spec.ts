@@ -6,6 +6,7 @@ import {
   SsePresenceModule,
   type SsePresenceOptions,
 } from 'nestjs-event-stream/presence';
+import { PRESENCE_TOPIC } from '../../src/presence/presence-log.js';
 import { Reception } from '../../src/presence/reception.js';
 import { type Client, eachAdapter, onExpress } from '../support/each-adapter.js';
 import { until } from '../support/until.js';
@@ -61,6 +62,9 @@ describe('presence', () => {
   it('knows an owner once, in however many tabs, until the last one is closed', async () => {
     const app = await start();
     const view = new RoomView(await connect(app, 'eve', '/windows/7'));
+    const types: unknown[] = [];
+    const log = app.get(EventBus).follow(PRESENCE_TOPIC);
+    log.subscribe(({ type }) => types.push(type));
     const tabs = [await open(app, 'ada'), await open(app, 'ada'), await open(app, 'ada')];
     await view.shows('ada');
     tabs[0]?.close();
@@ -70,6 +74,7 @@ describe('presence', () => {
     tabs[2]?.close();
     await view.shows('bob');
     expect(view.log).toEqual(['members ', 'join ada', 'join bob', 'leave ada']);
+    expect(types).toEqual(['join', 'join', 'leave']);
   });
 
   it('takes a reload for nothing', async () => {
