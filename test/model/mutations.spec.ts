@@ -198,7 +198,7 @@ const ON_THE_WAY: Record<string, Mutation> = {
 const IS_ALL = process.env['MODEL_MUTATIONS'] === 'all';
 
 function some(mutations: Record<string, Mutation>): [string, Mutation][] {
-  return Object.entries(mutations).filter((_, index) => IS_ALL || index % 6 === 0);
+  return Object.entries(mutations).filter((_, index) => IS_ALL || index % 12 === 0);
 }
 
 const SEEDS = Array.from({ length: 2_000 }, (_, index) => index + 1);
@@ -209,7 +209,7 @@ describe('The checker finds', () => {
     await expect(checked).rejects.toThrow(/^Seed \d+/);
   });
 
-  it.each(Object.entries(AT_THE_SEAM))('%s', async (_, mutation) => {
+  it.each(some(AT_THE_SEAM))('%s', async (_, mutation) => {
     const checked = withMutant(mutation, (core) => checkReader(core, SEEDS));
     await expect(checked).rejects.toThrow(/^Seed \d+/);
   });
