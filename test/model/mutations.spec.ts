@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import { Logger } from '@nestjs/common';
 import { checkReader, checkSockets } from './check.js';
-import { type Mutation, withMutant } from './mutant.js';
+import { checkMutation, type Mutation, withMutant } from './mutant.js';
 
 beforeAll(() => {
   Logger.overrideLogger(false);
@@ -217,6 +217,12 @@ describe('The checker finds', () => {
   it.each(some(ON_THE_WAY))('%s', async (_, mutation) => {
     const checked = withMutant(mutation, (core) => checkSockets(core, SEEDS.slice(0, 200)));
     await expect(checked).rejects.toThrow(/^Seed \d+/);
+  });
+
+  it('each mistake where it was planted, those too that are left to `npm run check:mutations`', () => {
+    for (const mutations of [IN_THE_READER, AT_THE_SEAM, ON_THE_WAY]) {
+      Object.values(mutations).forEach(checkMutation);
+    }
   });
 
   it('nothing to test in a mutation whose text is gone', async () => {
