@@ -9,4 +9,5 @@ export default {
   ...base,
   testRegex: 'model/(model|mutations)\\.spec\\.ts$',
   testPathIgnorePatterns: [],
+  testTimeout: 120_000,
 };
