@@ -43,7 +43,7 @@ export class Connections {
   readonly ended: Record<EndReason, number>;
   /** Gaps that clients were told of. */
   readonly gaps: Record<GapReason, number> = { trimmed: 0, epoch: 0, unknown: 0 };
-  /** Clients that came back with a place, by what they go on from. */
+  /** Clients that came back with a cursor, by what they go on from. */
   readonly resumes: Record<ResumeOutcome, number> = { tail: 0, archive: 0, gap: 0 };
   /** Of connections that have ended. */
   #bytesOfEnded = 0;

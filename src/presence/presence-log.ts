@@ -43,7 +43,7 @@ export interface ToldState {
 }
 
 /**
- * Writes what is said about presence. Whether an entry says anything new is decided by its place in the log: see
+ * Writes what is said about presence. Whether an entry says anything new is decided by its offset: see
  * `Roster`. What several instances say for the same reason is in the log once.
  */
 export class PresenceLog {

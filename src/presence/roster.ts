@@ -93,11 +93,11 @@ export class Roster {
     const index = this.#log.indexOf(PRESENCE_TOPIC);
     if (this.#isCutOff(index.lost)) this.#begin(index.lost);
     const { entries } = index;
-    for (let place = entries.seek(this.#position); ; place++) {
-      const entry = entries.at(place);
+    for (let position = entries.seek(this.#position); ; position++) {
+      const entry = entries.at(position);
       if (entry === undefined) break;
       if (entry.type === 'state' && this.#adopt(entry, index.lost)) {
-        place = entries.seek(this.#position) - 1;
+        position = entries.seek(this.#position) - 1;
         continue;
       }
       this.#position = entry.offset;
@@ -186,10 +186,10 @@ export class Roster {
   }
 
   #leave(topic: string, key: string): boolean {
-    const place = key.indexOf(' ');
-    const owner = key.slice(place + 1);
+    const space = key.indexOf(' ');
+    const owner = key.slice(space + 1);
     const room = this.#rooms.get(topic);
-    if (room?.leave(owner, Number(key.slice(0, place))) !== true) return false;
+    if (room?.leave(owner, Number(key.slice(0, space))) !== true) return false;
     if (room.isEmpty) this.#rooms.delete(topic);
     this.#observer.onChange(topic, owner);
     return true;

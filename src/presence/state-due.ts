@@ -14,6 +14,6 @@ export function isStateDue(log: Log, history: History, offset: number, saidAt: n
   if (maxAge !== false && performance.now() - saidAt > maxAge * SPARE) return true;
   const fill = Math.max(log.length / maxEvents, log.bytes / maxBytes);
   const held = log.head - log.lost;
-  const place = held === 0 ? 0 : Math.max(offset - log.lost, 0) / held;
-  return 1 - fill * (1 - place) < SPARE;
+  const share = held === 0 ? 0 : Math.max(offset - log.lost, 0) / held;
+  return 1 - fill * (1 - share) < SPARE;
 }
