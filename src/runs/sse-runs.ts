@@ -152,7 +152,7 @@ export class SseRuns {
    */
   stream(id: string): Observable<SseEvent> {
     checkRunId(id);
-    return this.#bus.streamInternal(this.#topics.of(id), (onClose) => this.#plan(id, onClose));
+    return this.#bus.streamSpan(this.#topics.of(id), (onClose) => this.#plan(id, onClose));
   }
 
   /**
