@@ -68,9 +68,14 @@ export class ClientStreams implements Surroundings {
     return [...this.#ended.values()].every(Boolean);
   }
 
+  /** The response ends because they all have. */
+  end(): void {
+    this.connection.reader?.end(true);
+  }
+
   close(): void {
     this.connection.isEnded = true;
-    this.connection.reader?.end();
+    this.connection.reader?.end(false);
     this.#close();
   }
 
@@ -116,7 +121,9 @@ export class ClientStreams implements Surroundings {
     const mayChange = lane.way === 'map' && this.#replaced.has(lane.tag) && !this.#isAhead;
     if (!mayChange) return lanes;
     this.hasSwitched = true;
-    const isSame = random.chance(0.5) && lane.sources[0]?.start !== 'snapshot';
+    // One that was over begins anew where its connection has come to, and no frame says so.
+    const mayBeSame = lane.sources.every(({ start, until }) => start !== 'snapshot' && until === 0);
+    const isSame = random.chance(0.5) && mayBeSame;
     const { log } = this.#instance;
     if (!isSame && !this.connection.hasBegun) return lanes;
     if (isSame) {
