@@ -57,7 +57,10 @@ export class IndexCursor {
       // Other topics of a rule may still have what is older, also beyond this page.
       const known = entry === undefined ? page.upTo : entry.offset - 1;
       if (isGap) return { kind: 'lost', upTo: Math.min(gone, known) };
-      if (entry !== undefined) return { kind: 'entry', entry };
+      if (entry !== undefined) {
+        this.#beginWith(gone, page.losses);
+        return { kind: 'entry', entry };
+      }
       if (page.upTo >= lost) return NOTHING;
       after = page.upTo;
     }
@@ -98,6 +101,13 @@ export class IndexCursor {
     this.#toldLost = lost;
     this.#toldLosses = losses;
     return true;
+  }
+
+  /** From its first event on, whatever goes missing is a gap. */
+  #beginWith(lost: number, losses: number): void {
+    if (this.#toldLost >= 0) return;
+    this.#toldLost = lost;
+    this.#toldLosses = losses;
   }
 
   seek(offset: number): void {

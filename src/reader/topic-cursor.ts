@@ -154,7 +154,7 @@ export class TopicCursor extends IndexCursor implements Work, ReadPosition {
   }
 
   override latestUpTo(offset: number): Entry | undefined {
-    return this.#cursors
+    const found = this.#cursors
       .flatMap(
         (cursor) => (cursor === this ? super.latestUpTo(offset) : cursor.latestUpTo(offset)) ?? [],
       )
@@ -162,6 +162,9 @@ export class TopicCursor extends IndexCursor implements Work, ReadPosition {
         (latest, entry) => (latest === undefined || entry.offset > latest.offset ? entry : latest),
         undefined,
       );
+    // A hole may have swallowed a later one.
+    const hole = this.#context.log.holeAfter(found?.offset ?? 0);
+    return hole !== undefined && hole.after < offset ? undefined : found;
   }
 
   /** What the archive may be asked about, if it has all that there is of each topic. */

@@ -219,7 +219,7 @@ export class Witness {
     if (epoch !== view.at.epoch) {
       throw new Error(`Event ${event.n} is of epoch ${epoch}, and no gap was announced`);
     }
-    if (offset <= view.at.offset) {
+    if (offset <= view.at.offset && !this.#mayBeOlder(view)) {
       throw new Error(`Event ${event.n} came again, or too late, after offset ${view.at.offset}`);
     }
     view.mayHaveEnded = false;
@@ -233,6 +233,13 @@ export class Witness {
     }
     view.at = { epoch, offset };
     view.freeUpTo = 0;
+  }
+
+  /** Before a time it gets what an event of another stream brings along. */
+  #mayBeOlder(view: LaneView): boolean {
+    if (!view.beginsAtTime || view.at !== view.start || this.views.length === 1) return false;
+    view.optionalUpTo = Math.max(view.optionalUpTo, view.start.offset);
+    return true;
   }
 
   #expected(view: LaneView, upTo: number): Published[] {
@@ -266,7 +273,9 @@ export class Witness {
       view.isLenient = false;
       view.excused = this.#moment;
     }
-    if (event.offset <= view.quotaUpTo && view.quota-- === 0) {
+    const moment = this.views.length > 1 ? this.#moment : undefined;
+    const isExtra = moment !== undefined && this.#losses.wasGone(view.lane, event, moment);
+    if (event.offset <= view.quotaUpTo && !isExtra && view.quota-- === 0) {
       throw new Error(`Event ${event.n} came, and is none of the last that were asked for`);
     }
     if (source !== undefined && ends(source, event.n)) view.endedBy = event;
@@ -394,7 +403,7 @@ export class Witness {
       view.quota = Infinity;
       view.optionalUpTo = 0;
       view.mayBeOver = false;
-    } else if (this.#isOver(view)) {
+    } else if (this.views.every((each) => this.#isOver(each))) {
       throw new Error('A gap came after the end');
     }
     view.excused = this.#moment;
