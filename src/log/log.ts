@@ -207,7 +207,7 @@ export class Log extends LogSink {
       this.#entries.shift();
       this.#bytes -= oldest.cost;
       this.#lost = oldest.offset;
-      this.#lostAt = oldest.publishedAt ?? Infinity;
+      this.#lostAt = oldest.publishedAt;
       this.#topics.drop(oldest);
     }
     this.#forgetHoles();

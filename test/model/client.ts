@@ -31,7 +31,7 @@ export class Client {
     this.#run = run;
     this.witness = new Witness(run);
     this.lanes = randomLanes(run.random, {
-      hasHistory: run.random.chance(0.7),
+      hasHistory: run.random.chance(0.5),
     });
     this.#room = run.random.chance(0.5) ? Infinity : run.random.int(1, 6);
   }

@@ -274,7 +274,9 @@ export class Witness {
       view.excused = this.#moment;
     }
     const moment = this.views.length > 1 ? this.#moment : undefined;
-    const isExtra = moment !== undefined && this.#losses.wasGone(view.lane, event, moment);
+    const isExtra =
+      this.#isInHole(event) ||
+      (moment !== undefined && this.#losses.wasGone(view.lane, event, moment));
     if (event.offset <= view.quotaUpTo && !isExtra && view.quota-- === 0) {
       throw new Error(`Event ${event.n} came, and is none of the last that were asked for`);
     }
