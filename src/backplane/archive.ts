@@ -42,7 +42,7 @@ export interface ArchivePage {
   readonly losses: number;
 }
 
-/** Where a stream may begin that is given no place: at the last events that there are at an offset, or at a time. */
+/** Where a stream may begin that is given no cursor: at the last events that there are at an offset, or at a time. */
 export type ArchiveStart =
   | { readonly last: number; readonly upTo: number; readonly since?: undefined }
   | {

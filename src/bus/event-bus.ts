@@ -106,7 +106,7 @@ export class EventBus<Events extends object = object> {
     };
   }
 
-  /** The place of the last event that this instance knows of. */
+  /** The cursor of the last event that this instance knows of. */
   get head(): Cursor {
     return this.#log.cursorAt(this.#log.head);
   }
@@ -138,7 +138,7 @@ export class EventBus<Events extends object = object> {
    * Ends topics, after all that was published to them before: their streams complete, on every instance, and a client
    * that comes later is answered 204, which keeps an EventSource away for good, until something is published to the
    * topic again. One that comes back to where it was before the end gets the rest first. A stream of several topics
-   * completes when all of them have ended, one of a matcher never does. Resolves with the place of the end.
+   * completes when all of them have ended, one of a matcher never does. Resolves with the cursor of the end.
    *
    * The end is an entry of the log, and known for as long as that is kept: of a topic with a rule in
    * `history.topics` as long as the rule says, else as long as the tail holds it.

@@ -290,7 +290,7 @@ export class Connection implements ConnectionPort, Task {
   }
 
   #sayFarewell(reason: EndReason, wasTold: boolean): void {
-    const retry = wasTold ? this.#connections.drawRetry(this.options, reason) : undefined;
+    const retry = wasTold ? this.#connections.retryAtEnd(this.options, reason) : undefined;
     const frame = farewellFrame(reason, retry);
     if (frame !== undefined) this.#outbox.push(frame);
   }

@@ -80,7 +80,7 @@ export class ReaderStreams {
     return this.nextAfter(offset) === undefined;
   }
 
-  /** The place before the oldest event that there may be for them, of this log. */
+  /** The offset before the oldest event that there may be for them, of this log. */
   oldestIn(log: Log): number {
     let oldest = log.lost;
     for (const stream of this.all) oldest = Math.min(oldest, stream.oldestIn(log));

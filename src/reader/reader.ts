@@ -31,7 +31,7 @@ export class Reader {
   readonly streams = new ReaderStreams();
   /** Undefined when reading has begun. */
   #start: Start | undefined;
-  /** Whether a place was asked for, and it is not known yet where from it is read. */
+  /** Whether a cursor was asked for, and it is not known yet where from it is read. */
   #isResuming = false;
   #isBehind = false;
   /** Whether a stream has an `until`, and whether one of them has been true. */
@@ -52,7 +52,7 @@ export class Reader {
     this.#sink = sink;
     this.#start = new Start(context, this.streams, sink, lastEventId);
     this.#epoch = context.log.epoch;
-    // Until reading begins, the place of a client that comes now.
+    // Until reading begins, the offset of a client that comes now.
     this.#position = { offset: context.log.head, told: -1 };
   }
 
@@ -163,7 +163,7 @@ export class Reader {
     }
   }
 
-  /** The id to tell the client in silence, if that is news, and the place is known to be the client's own. */
+  /** The id to tell the client in silence, if that is news, and the position is known to be the client's own. */
   heartbeat(): string | undefined {
     if (!this.#hasBegun || !this.streams.isProven || this.streams.isEmpty) return undefined;
     this.#advance();
@@ -315,7 +315,7 @@ export class Reader {
     }
   }
 
-  /** A client whose streams end is told the place of that, so that it has nothing left to come back for. */
+  /** A client whose streams end is told the cursor of that, so that it has nothing left to come back for. */
   #endTopics(entry: Entry): void {
     const ended = this.streams.all.filter((stream) => stream.isEndedWith(entry, this.#log));
     if (ended.length === 0) return;
