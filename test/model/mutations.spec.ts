@@ -69,14 +69,14 @@ const IN_THE_READER: Record<string, Mutation> = {
     from: 'const position = isLocal ? undefined : parseCursor(requested);',
     to: 'const position = isLocal ? undefined : undefined;',
   },
-  'a wait of which nobody hears that it is over': {
-    file: 'reader/waiting-room.ts',
-    from: '    this.#sink.schedule();\n',
-    to: '',
-  },
   'a client that comes back, to whom what was lost meanwhile is settled': {
     file: 'reader/reader-stream.ts',
     from: '    this.settledUpTo = NOTHING;\n    this.topics.forgetLost();\n',
+    to: '',
+  },
+  'a wait of which nobody hears that it is over': {
+    file: 'reader/waiting-room.ts',
+    from: '    this.#sink.schedule();\n',
     to: '',
   },
   'another epoch that is not noticed in mid-stream': {
@@ -182,6 +182,11 @@ const AT_THE_SEAM: Record<string, Mutation> = {
 
 /** Mistakes in where streams begin and end. */
 const AT_THE_ENDS: Record<string, Mutation> = {
+  'the last events, one too few': {
+    file: 'reader/topic-cursor.ts',
+    from: 'if (first !== undefined) return first - 1;',
+    to: 'if (first !== undefined) return first;',
+  },
   'what is lost after a stream has begun, settled as if it had been before': {
     file: 'reader/reader-stream.ts',
     from: 'this.settledUpTo = head;',
@@ -201,11 +206,6 @@ const AT_THE_ENDS: Record<string, Mutation> = {
     file: 'reader/topic-cursor.ts',
     from: 'const last = count - offsets.length;',
     to: 'const last = count;',
-  },
-  'the last events, one too few': {
-    file: 'reader/topic-cursor.ts',
-    from: 'if (first !== undefined) return first - 1;',
-    to: 'if (first !== undefined) return first;',
   },
   'a time, one event too late': {
     file: 'log/log.ts',
