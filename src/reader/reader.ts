@@ -82,6 +82,7 @@ export class Reader {
     } else {
       stream.joinBefore(this.#offset, this.#context);
     }
+    this.#sink.onTopics?.();
     this.#sink.schedule();
   }
 
@@ -110,6 +111,7 @@ export class Reader {
   leave(stream: ReaderStream): void {
     stream.topics.release();
     if (!this.streams.remove(stream)) return;
+    this.#sink.onTopics?.();
     this.#endReadingAlone();
     this.#operators?.depart(stream);
     if (stream.isOwed) this.#sink.schedule();
