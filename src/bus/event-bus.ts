@@ -1,5 +1,5 @@
 import { Logger } from '@nestjs/common';
-import { Observable, type Subscriber } from 'rxjs';
+import { EMPTY, Observable, type Subscriber } from 'rxjs';
 import { isA, renderError, SseError } from '../errors.js';
 import type { Backplane, PublishOptions } from '../backplane/backplane.js';
 import type { Cursor } from '../log/cursor.js';
@@ -189,6 +189,12 @@ export class EventBus<Events extends object = object> {
       stream.openAlone();
       return () => stream.close();
     });
+  }
+
+  /** @internal Emits when something comes to a topic that is being followed, before anybody reads it. */
+  additions(topic: string): Observable<void> {
+    const { log, subjects } = this.#context;
+    return subjects.of(log.indexOf(topic)) ?? EMPTY;
   }
 
   /** @internal Resolves when the publishes that are under way have come to their end, whichever. */

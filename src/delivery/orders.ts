@@ -85,6 +85,23 @@ export class Orders {
     return { epoch: this.#log.epoch, offset: this.#log.head };
   }
 
+  /** Whether the log is where it was. */
+  isAt({ epoch, offset }: StreamPosition): boolean {
+    return offset === this.#log.head && epoch === this.#log.epoch;
+  }
+
+  /** The orders after a position, as far as this version knows them; undefined for each that it does not. */
+  *after({ epoch, offset }: StreamPosition): Iterable<OrderInLog | undefined> {
+    const { entries } = this.#log.indexOf(ORDERS_TOPIC);
+    const isSameLog = epoch === this.#log.epoch;
+    for (let position = entries.seek(isSameLog ? offset : 0); ; position++) {
+      const entry = entries.at(position);
+      if (entry === undefined) return;
+      const order = parseOrder(JSON.parse(entry.text));
+      yield order && { ...order, position: { epoch: this.#log.epoch, offset: entry.offset } };
+    }
+  }
+
   /**
    * Why a connection has to end that arrived at a position, for what was ordered since; undefined if it need not.
    *

@@ -1,4 +1,4 @@
-import { Subject } from 'rxjs';
+import { type Observable, Subject } from 'rxjs';
 import type { IndexObserver, TopicIndex } from '../log/topic-index.js';
 import type { TaskGroup, TurnScheduler, Work } from '../log/turn-scheduler.js';
 
@@ -23,6 +23,11 @@ export class TopicSubjects {
 
   constructor(turn: TurnScheduler) {
     this.#turn = turn;
+  }
+
+  /** Emits when something is added to an index, before anybody reads it; undefined if nobody reads the index. */
+  of(index: TopicIndex): Observable<void> | undefined {
+    return this.#byIndex.get(index);
   }
 
   /** @param reader run in the turn after something was added to the index */
