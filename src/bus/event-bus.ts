@@ -1,5 +1,5 @@
 import { Logger } from '@nestjs/common';
-import { EMPTY, Observable, type Subscriber } from 'rxjs';
+import { Observable, type Subscriber } from 'rxjs';
 import { isA, renderError, SseError } from '../errors.js';
 import type { Backplane, PublishOptions } from '../backplane/backplane.js';
 import type { Cursor } from '../log/cursor.js';
@@ -191,10 +191,20 @@ export class EventBus<Events extends object = object> {
     });
   }
 
-  /** @internal Emits when something comes to a topic that is being followed, before anybody reads it. */
-  additions(topic: string): Observable<void> {
+  /** @internal Emits when something comes to a topic, or is lost, before anybody reads on. */
+  changes(topic: string): Observable<void> {
     const { log, subjects } = this.#context;
-    return subjects.of(log.indexOf(topic)) ?? EMPTY;
+    return new Observable((subscriber) => {
+      const index = log.indexOf(topic);
+      const reader = { run: () => {} };
+      const subject = subjects.join(index, reader);
+      const subscription = subject.subscribe(subscriber);
+      return () => {
+        subscription.unsubscribe();
+        subjects.leave(index, reader);
+        log.release(topic);
+      };
+    });
   }
 
   /** @internal Resolves when the publishes that are under way have come to their end, whichever. */

@@ -7,7 +7,6 @@ import { type Order, type OrderPort, ORDERS_TOPIC } from '../delivery/orders.js'
 import { renderError } from '../errors.js';
 import type { ResolvedLimits } from './limit-options.js';
 import type { StreamPosition } from '../log/cursor.js';
-import type { SseEvent } from '../log/event.js';
 import type { TurnScheduler } from '../log/turn-scheduler.js';
 
 /** What instances tell each other through the log: each does it when it reads it, in the log's order. */
@@ -24,14 +23,11 @@ export class Control implements OrderPort {
     this.#bus = bus;
     this.#connections = connections;
     this.#position = connections.orders.position;
-    this.#subscription = bus.follow(ORDERS_TOPIC).subscribe((event) => this.#read(event));
     // At once: what is published before an order goes out before it, and what is published after it does not. What
     // one of a round's readers has ordered waits for the others of the round.
-    this.#subscription.add(
-      bus.additions(ORDERS_TOPIC).subscribe(() => {
-        if (!turn.isRunning) this.#obeyNew();
-      }),
-    );
+    this.#subscription = bus.changes(ORDERS_TOPIC).subscribe(() => {
+      if (!turn.isRunning) this.#obeyNew();
+    });
     this.#subscription.add(turn.onEnd(() => this.#obeyNew()));
   }
 
@@ -66,20 +62,13 @@ export class Control implements OrderPort {
     await this.#closeLimits?.();
   }
 
-  #read({ type }: SseEvent): void {
-    if (type !== 'gap') return;
-    this.#logger.warn(
-      'Orders to close connections may have been lost with a part of the log: connections whose owner is ' +
-        'known end, and their clients pass the guards anew',
-    );
-    this.#connections.onOrdersLost();
-  }
-
   #obeyNew(): void {
     const { orders } = this.#connections;
     const before = this.#position;
     if (orders.isAt(before)) return;
+    const haveLost = orders.haveLost(before);
     this.#position = orders.position;
+    if (haveLost) this.#onLost();
     for (const order of orders.after(before)) {
       if (order !== undefined) this.#connections.obey(order);
       else {
@@ -88,5 +77,13 @@ export class Control implements OrderPort {
         );
       }
     }
+  }
+
+  #onLost(): void {
+    this.#logger.warn(
+      'Orders to close connections may have been lost with a part of the log: connections whose owner is ' +
+        'known end, and their clients pass the guards anew',
+    );
+    this.#connections.onOrdersLost();
   }
 }

@@ -25,13 +25,11 @@ export class TopicSubjects {
     this.#turn = turn;
   }
 
-  /** Emits when something is added to an index, before anybody reads it; undefined if nobody reads the index. */
-  of(index: TopicIndex): Observable<void> | undefined {
-    return this.#byIndex.get(index);
-  }
-
-  /** @param reader run in the turn after something was added to the index */
-  join(index: TopicIndex, reader: Work): void {
+  /**
+   * @param reader run in the turn after something was added to the index
+   * @returns emits at once, when it is added
+   */
+  join(index: TopicIndex, reader: Work): Observable<void> {
     let subject = this.#byIndex.get(index);
     if (subject === undefined) {
       subject = new TopicSubject(this.#turn);
@@ -39,6 +37,7 @@ export class TopicSubjects {
       index.observer = subject;
     }
     subject.members.add(reader);
+    return subject;
   }
 
   leave(index: TopicIndex, reader: Work): void {
