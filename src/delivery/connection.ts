@@ -271,7 +271,7 @@ export class Connection implements ConnectionPort, Task {
   /** The Observable failed: before anything went out Nest can still answer, later the client is told. */
   fail(error: unknown): void {
     if (this.#reason !== undefined) return;
-    this.reader?.end();
+    this.reader?.end(false);
     if (!this.#isOpen && this.#outbox.isEmpty) {
       this.#finish('error');
       this.#nest?.error(error);
@@ -284,7 +284,7 @@ export class Connection implements ConnectionPort, Task {
   /** Ends the response: what waits goes out first, unless the client does not take it. */
   end(reason: EndReason): void {
     if (this.#reason !== undefined) return;
-    this.reader?.end();
+    this.reader?.end(reason === 'complete');
     const isHopeless = reason === 'stalled' || reason === 'overflow' || reason === 'client';
     if (!isHopeless && !this.response.writableEnded) {
       const wasOpen = this.#isOpen;
