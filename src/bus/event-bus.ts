@@ -46,6 +46,12 @@ interface EventBusOptions {
   readonly schemas?: EventSchemas | undefined;
 }
 
+/** What an entry of this package itself may have beside its data. */
+interface InternalEntryOptions extends PublishOptions {
+  readonly type?: string;
+  readonly key?: string;
+}
+
 /**
  * Publishes events to topics and streams them to clients. `Events` maps event types to their data, so
  * that both are checked: `EventBus<{ progress: { percent: number } }>`.
@@ -168,17 +174,24 @@ export class EventBus<Events extends object = object> {
     options: StreamOptions<Events, Published<Events>> = {},
   ): Observable<SseEvent<Events>> {
     const selected = topics instanceof TopicMatcher ? topics : checkTopics(topics);
-    const selection = { topics: selected, plan: planStream(options) };
-    const madeFor = this.#bindings.current;
-    const stream = new Observable<SseEvent>((subscriber) =>
-      this.#open(selection, subscriber, madeFor),
-    );
-    return stream as Observable<SseEvent<Events>>;
+    return this.#stream({ topics: selected, plan: planStream(options) }) as Observable<
+      SseEvent<Events>
+    >;
   }
 
   /** @internal Puts an entry of this package itself into the log, for every instance. */
-  async publishInternal(topic: string, data: object): Promise<Cursor> {
-    return this.#order(toRecord([topic], { data }));
+  async publishInternal(
+    topics: string | readonly string[],
+    data: object,
+    { idempotencyKey, ...fields }: InternalEntryOptions = {},
+  ): Promise<Cursor> {
+    const list = typeof topics === 'string' ? [topics] : topics;
+    return this.#order(toRecord(list, { ...fields, data }), { idempotencyKey });
+  }
+
+  /** @internal As `stream`, of topics of this package itself. */
+  streamInternal(topics: readonly string[], options: object): Observable<SseEvent> {
+    return this.#stream({ topics, plan: planStream(options) });
   }
 
   /** @internal The entries of this package itself under one topic, from now on; a gap is an event of type `gap`. */
@@ -214,6 +227,11 @@ export class EventBus<Events extends object = object> {
    */
   runFor<T>(connection: ConnectionPort, work: () => T, receiver?: object): T {
     return this.#bindings.run(connection, work, receiver);
+  }
+
+  #stream(selection: Selection): Observable<SseEvent> {
+    const madeFor = this.#bindings.current;
+    return new Observable((subscriber) => this.#open(selection, subscriber, madeFor));
   }
 
   #open(

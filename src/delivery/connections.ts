@@ -8,6 +8,7 @@ import { STRAY_EVENT } from '../log/stray-streams.js';
 import type { TurnScheduler } from '../log/turn-scheduler.js';
 import type { ResumeOutcome } from '../reader/sink.js';
 import type { JoinedFramesCache } from '../wire/joined-frames.js';
+import type { AttendancePort } from './attendance-port.js';
 import { ClientSockets } from './client-sockets.js';
 import { Connection } from './connection.js';
 import {
@@ -63,6 +64,8 @@ export class Connections {
   readonly orders: Orders;
   /** Undefined where anybody may have any number of connections. */
   limits: LimitPort | undefined;
+  /** Undefined where nobody asks who is there. */
+  attendance: AttendancePort | undefined;
   /** Undefined unless requests are traced. */
   tracer: ConnectionTracer | undefined;
   #onEmpty: (() => void) | undefined;
@@ -150,6 +153,7 @@ export class Connections {
     if (this.ends.observed) this.ends.next(endOf(connection, reason));
     this.#connections.delete(connection);
     this.limits?.release(connection);
+    this.attendance?.release(connection);
     this.#bytesOfEnded += connection.bytes;
     if (!isGone(connection.response)) this.#leaving.set(connection, this.now);
     if (reason === 'drain') this.#sockets.endAfter(connection.response);

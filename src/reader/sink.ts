@@ -38,6 +38,8 @@ export interface Sink extends Work {
   announce(event: SseEvent, frame: Buffer): void;
   /** Milliseconds of silence after which a client hears from us; undefined where there is no client. */
   readonly heartbeatInterval?: number | false;
+  /** What is read for it is not what it was. */
+  onTopics?(): void;
   /** The cursor that the client came back with was found, or not. */
   onResumed?(outcome: ResumeOutcome): void;
   /** There is nothing for the client any more, and it need not come back. */
