@@ -17,7 +17,7 @@ it('begins when the last instance has somebody no more, not when one is found to
   const lines = new Map<LogSink, Promise<void>>();
   const dying = new SlowBackplane(broker, new Random(1), lines);
   const living = new SlowBackplane(broker, new Random(2), lines);
-  const options = { grace: 700, lease: 500 };
+  const options = { grace: 900, lease: 1_000 };
   const one = await Instance.start('one', dying, options);
   const two = await Instance.start('two', living, options);
   instances.push(one, two);
@@ -32,7 +32,7 @@ it('begins when the last instance has somebody no more, not when one is found to
   await elapse(300);
   two.exit(0);
   // The lease of the other one is over meanwhile, and the grace after it as well.
-  await elapse(450);
+  await elapse(790);
   two.enter('ada', 'room.7');
   two.enter('bob', 'room.7');
   await until('bob is there', () => model.shows(['ada', 'bob']));
