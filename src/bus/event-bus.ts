@@ -3,7 +3,7 @@ import { Observable, type Subscriber } from 'rxjs';
 import { isA, renderError, SseError } from '../errors.js';
 import type { Backplane, PublishOptions } from '../backplane/backplane.js';
 import type { Cursor } from '../log/cursor.js';
-import type { EventRecord } from '../log/entry.js';
+import type { Entry, EventRecord } from '../log/entry.js';
 import type { AnyEvents, NewEvent, SseEvent } from '../log/event.js';
 import type { Concealment } from '../log/json-faults.js';
 import type { Log } from '../log/log.js';
@@ -33,6 +33,9 @@ import { WaitingRoom } from '../reader/waiting-room.js';
 
 /** Of an error that is not an `SseError`, as a backplane of somebody else's may give it. */
 const OTHER_CODE = '_OTHER';
+
+/** A page of what is kept for this package itself: events, and bytes. */
+const KEPT_PAGE = { maxEvents: 1_000, maxBytes: 1_048_576 };
 
 /** What publishers may pass when the application names no event types. */
 type Published<Events extends object> = AnyEvents extends Events ? Record<string, unknown> : Events;
@@ -246,8 +249,31 @@ export class EventBus<Events extends object = object> {
   }
 
   /** @internal The log of this instance, to be read. */
-  get log(): Pick<Log, 'epoch' | 'head' | 'indexOf' | 'release'> {
+  get log(): Pick<Log, 'epoch' | 'head' | 'holeAfter' | 'indexOf' | 'release'> {
     return this.#log;
+  }
+
+  /**
+   * @internal A page of what is kept of a topic after an offset, and up to another. Waits until the archive answers;
+   * undefined if there is none, or nobody wants it any more.
+   */
+  async readKept(
+    topic: string,
+    after: number,
+    upTo: number,
+    isWanted: () => boolean,
+  ): Promise<{ readonly entries: readonly Entry[]; readonly upTo: number } | undefined> {
+    const { history } = this.#context;
+    const { epoch } = this.#log;
+    const bounds = { after, upTo, ...KEPT_PAGE };
+    const found = await history?.pages.ask(
+      (archive) => archive.read({ topics: [topic], epoch, ...bounds }),
+      isWanted,
+    );
+    if (found === undefined) return undefined;
+    const { events, upTo: reached } = found.answer;
+    const entries = events.map(({ offset, record }) => this.#log.archived(offset, record));
+    return { entries, upTo: reached };
   }
 
   /** @internal Calls `ending` at the end of each round of readers. */

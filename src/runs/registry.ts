@@ -1,12 +1,9 @@
-import type { Subscription } from 'rxjs';
 import type { EventBus } from '../bus/event-bus.js';
 import type { StreamPosition } from '../log/cursor.js';
-import { Entry } from '../log/entry.js';
-import type { SseEvent } from '../log/event.js';
-import type { TopicIndex } from '../log/topic-index.js';
+import type { Entry } from '../log/entry.js';
+import { RegistryLog } from './registry-log.js';
 import { Run } from './run.js';
 import { parseEnd, parseRunEntry, type RunEntry } from './run-entry.js';
-import { REGISTRY_TOPIC } from './run-topics.js';
 
 /** Told of what the log says, after it was taken in. */
 export interface RunObserver {
@@ -24,21 +21,13 @@ type Claims = Map<string, Run | undefined>;
 export class RunRegistry {
   readonly #bus: EventBus;
   readonly #observer: RunObserver;
-  /** Of the entries of the tail; it is there as long as somebody reads it. */
-  #index: TopicIndex | undefined;
+  readonly #log: RegistryLog;
   /** Of each id those that are known, the last one at the end. */
   #byId = new Map<string, Run[]>();
   #byToken: Claims = new Map();
-  #subscription: Subscription | undefined;
-  /** The offset up to which entries were taken in; undefined before what was there is. */
-  #taken: number | undefined;
-  #loaded = 0;
   #isClosed = false;
   /** The latest time of a claim, in milliseconds since the Unix epoch. */
   #time = 0;
-  /** The head of the log when entries were looked for. */
-  #seen = -1;
-  #loading: (() => void)[] = [];
   /** Who waits until this instance has read up to an offset. */
   #waiting: { readonly offset: number; readonly resolve: () => void }[] = [];
 
@@ -46,7 +35,12 @@ export class RunRegistry {
     this.#bus = bus;
     this.#observer = observer;
     bus.onRound(() => this.#serve());
-    this.#load();
+    this.#log = new RegistryLog(bus, {
+      take: (entry) => this.#apply(entry),
+      onLogLost: (epoch) => this.#onLogLost(epoch),
+    });
+    // Who observes may have yet to be made.
+    queueMicrotask(() => this.#log.readOn());
   }
 
   /** Whether nothing is read any more. */
@@ -55,13 +49,12 @@ export class RunRegistry {
   }
 
   get isLoaded(): boolean {
-    return this.#taken !== undefined;
+    return this.#log.isLoaded;
   }
 
   /** Resolves when what was there is known. */
   whenLoaded(): Promise<void> {
-    if (this.isLoaded) return Promise.resolve();
-    return new Promise((resolve) => this.#loading.push(resolve));
+    return this.#log.whenLoaded();
   }
 
   /** The last run of an id, as the log has it now. */
@@ -106,21 +99,7 @@ export class RunRegistry {
 
   /** Takes in what the log has by now: nobody who reads it is ahead of what is known here. */
   readOn(): void {
-    const { head } = this.#bus.log;
-    if (this.#taken === undefined || head === this.#seen) return;
-    this.#seen = head;
-    if (this.#index === undefined) return;
-    const { entries, lost } = this.#index;
-    // The tail was too short for what came at once: the archive has it.
-    if (lost > this.#taken) {
-      this.#loadAgain();
-      return;
-    }
-    for (let position = entries.seek(this.#taken); ; position++) {
-      const entry = entries.at(position);
-      if (entry === undefined) return;
-      this.#take(entry);
-    }
+    this.#log.readOn();
   }
 
   /** Forgets runs that can no longer be read, as the log has the time: no claim to come finds one that others know. */
@@ -135,70 +114,15 @@ export class RunRegistry {
 
   close(): void {
     this.#isClosed = true;
-    this.#subscription?.unsubscribe();
-    this.#bus.log.release(REGISTRY_TOPIC);
+    this.#log.close();
     for (const { resolve } of this.#waiting.splice(0)) resolve();
-    for (const resolve of this.#loading.splice(0)) resolve();
   }
 
-  /** From the oldest entry that there is; what is known already is taken in again, which changes nothing. */
-  #load(): void {
-    this.#subscription?.unsubscribe();
-    this.#subscription = this.#bus
-      .follow(REGISTRY_TOPIC, { from: 'earliest', announce: true })
-      .subscribe((event) => this.#onEvent(event));
-    this.#index = this.#bus.log.indexOf(REGISTRY_TOPIC);
-  }
-
-  #onEvent(event: SseEvent): void {
-    const entry = Entry.of(event);
-    if (entry !== undefined) {
-      if (this.#taken === undefined) this.#takeFirst(entry);
-      else this.readOn();
-    } else if (event.type === 'caught-up') {
-      this.#onCaughtUp();
-    } else if (event.type === 'gap') {
-      this.#onGap();
-    }
-  }
-
-  #onCaughtUp(): void {
-    if (this.#taken !== undefined) return;
-    // What the archive does not have either is nobody's any more.
-    this.#taken = Math.max(this.#loaded, this.#index?.lost ?? 0);
-    this.readOn();
-    for (const resolve of this.#loading.splice(0)) resolve();
-  }
-
-  #takeFirst(entry: Entry): void {
-    this.#apply(entry);
-    this.#loaded = entry.offset;
-  }
-
-  #take(entry: Entry): void {
-    this.#apply(entry);
-    this.#taken = entry.offset;
-  }
-
-  /** Something may have been missed: it is read again, unless the log itself has gone. */
-  #onGap(): void {
-    const { epoch } = this.#bus.log;
+  #onLogLost(epoch: string): void {
     const gone = [...this.#byId.values()].flat().filter(({ claim }) => claim.begin.epoch !== epoch);
-    if (gone.length > 0) {
-      this.#byId = new Map();
-      this.#byToken = new Map();
-      this.#observer.onLost(gone);
-    }
-    this.#loadAgain();
-  }
-
-  #loadAgain(): void {
-    this.#taken = undefined;
-    this.#seen = -1;
-    this.#loaded = 0;
-    queueMicrotask(() => {
-      if (!this.#isClosed) this.#load();
-    });
+    this.#byId = new Map();
+    this.#byToken = new Map();
+    this.#observer.onLost(gone);
   }
 
   #apply(entry: Entry): void {

@@ -107,6 +107,18 @@ eachBackplane((bench) => {
     }
   });
 
+  it('is known to all, also if more of them start at once than the tail holds', async () => {
+    const [one, two] = await bench.startTwo({ sse: { history: { maxEvents: 5 } } });
+    const ids = Array.from({ length: 100 }, (_, n) => `chat.${n}`);
+    await Promise.all(ids.map((id) => two.runs.start(id, texts(id))));
+    await until('they have ended', () => two.runs.list().every(({ status }) => status === 'done'));
+    await until('the other knows it', () => one.runs.list().length === ids.length);
+    await until('and how', () => one.runs.list().every(({ status }) => status === 'done'));
+    for (const id of ids.slice(0, 3)) {
+      expect(await all(await bench.connect(one, `/runs/${id}`))).toEqual([id, DONE]);
+    }
+  });
+
   it.each([
     ['an AsyncIterable', () => texts('a', 'b')],
     ['a function that returns a promise of one', () => async () => texts('a', 'b')],
