@@ -152,6 +152,12 @@ export class Log extends LogSink {
     return last?.offset ?? (this.#lostAt < time ? this.#lost : undefined);
   }
 
+  /** Whether the tail does not hold what was at an offset. */
+  hasLost(offset: number): boolean {
+    if (offset <= this.#lost) return true;
+    return this.#holes.some(({ after, upTo }) => offset > after && offset <= upTo);
+  }
+
   /** The first hole that a reader at `offset` has yet to cross. */
   holeAfter(offset: number): Readonly<Hole> | undefined {
     return this.#holes.length === 0 ? undefined : this.#holes.find(({ upTo }) => upTo > offset);

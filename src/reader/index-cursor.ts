@@ -37,15 +37,15 @@ export class IndexCursor {
     offset: number,
     kept: Kept | undefined,
     context: ReaderContext,
-    { reader, settledUpTo }: LookBack,
+    { reader, settledUpTo, upTo }: LookBack,
   ): Lookup {
-    const { lost } = this.index;
+    const lost = Math.max(this.index.lost, upTo);
     this.#foundLost = -1;
     if (lost <= offset) return NOTHING;
     if (kept === undefined || context.history === undefined) {
       return this.#isSettled(lost, 0, settledUpTo)
         ? NOTHING
-        : { kind: 'lost', upTo: context.log.lost };
+        : { kind: 'lost', upTo: Math.max(context.log.lost, upTo) };
     }
     for (let after = offset; ;) {
       const page = context.history.pages.find(kept.topics, after, lost, reader);
@@ -137,4 +137,6 @@ export interface LookBack {
   readonly reader: PageReader;
   /** What was lost up to this offset before anybody looked is no gap. */
   readonly settledUpTo: number;
+  /** The end of a hole in the tail, if there is one to be crossed; else 0. */
+  readonly upTo: number;
 }

@@ -54,11 +54,20 @@ export class ReaderStreams {
     return false;
   }
 
-  /** What there is between `offset` and the tail, the nearest first. */
-  lookBack(offset: number, reader: PageReader): Lookup {
+  /** Whether the archive has all that there is for them. */
+  get areKept(): boolean {
+    return this.all.every(({ topics }) => topics.keptWhole !== undefined);
+  }
+
+  /**
+   * What there is between `offset` and the tail, the nearest first.
+   *
+   * @param upTo the end of a hole in the tail that is to be crossed
+   */
+  lookBack(offset: number, reader: PageReader, upTo = 0): Lookup {
     let found: Lookup = NOTHING;
     for (const { topics, after, settledUpTo } of this.all) {
-      const next = topics.lookBackAll(Math.max(offset, after), { reader, settledUpTo });
+      const next = topics.lookBackAll(Math.max(offset, after), { reader, settledUpTo, upTo });
       if (next.kind === 'reading') return next;
       found = nearer(found, next);
     }

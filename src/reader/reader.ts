@@ -268,16 +268,20 @@ export class Reader {
     const entry = this.streams.nextAfter(this.#offset);
     const hole = this.#log.holeAfter(this.#offset);
     if (hole !== undefined && (entry === undefined || entry.offset > hole.after)) {
-      return this.#cross('trimmed', hole.upTo);
+      return this.streams.areKept ? this.#lookBack(hole.upTo) : this.#cross('trimmed', hole.upTo);
     }
     if (entry === undefined) return false;
     this.#handOut(entry);
     return true;
   }
 
-  /** Hands out what the archive has, until the tail reaches back to where the reader is. */
-  #lookBack(): boolean {
-    const found = this.streams.lookBack(this.#offset, this.#sink);
+  /**
+   * Hands out what the archive has, until the tail reaches back to where the reader is.
+   *
+   * @param upTo the end of a hole in the tail
+   */
+  #lookBack(upTo = 0): boolean {
+    const found = this.streams.lookBack(this.#offset, this.#sink, upTo);
     switch (found.kind) {
       case 'reading':
         return false;
@@ -291,7 +295,7 @@ export class Reader {
         return true;
       case 'nothing':
         this.#onResumed('tail');
-        this.#offset = this.#log.lost;
+        this.#offset = Math.max(this.#log.lost, upTo);
         return true;
     }
   }

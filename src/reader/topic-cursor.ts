@@ -206,7 +206,7 @@ export class TopicCursor extends IndexCursor implements Work, ReadPosition {
 
   /** Whether an entry is of these topics and comes from beyond the tail. */
   hasArchived(entry: Entry): boolean {
-    return entry.offset <= this.#context.log.lost && this.selectsAnyOf(entry.topics);
+    return this.#context.log.hasLost(entry.offset) && this.selectsAnyOf(entry.topics);
   }
 
   /** Whether a later entry of its key that `admits` lets through replaces this one, in each topic selected. */
