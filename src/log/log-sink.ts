@@ -30,6 +30,6 @@ export abstract class LogSink {
   abstract reset(epoch: string, offset: number): void;
   /** @throws SseError if `offset` is not the one after `head` */
   abstract append(offset: number, record: EventRecord): void;
-  /** The events after `head` up to `offset` are gone. Every reader that crosses them has a gap. */
+  /** The events after `head` up to `offset` are gone. Every reader that crosses them has a gap, if the archive does not have them. */
   abstract lose(offset: number): void;
 }

@@ -11,6 +11,7 @@ import type {
 import { merge } from 'rxjs';
 import { MemoryBackplane } from '../../src/backplane/memory.backplane.js';
 import type { MemoryArchive } from '../../src/backplane/memory-archive.js';
+import type { History, LogSink } from '../../src/log/log-sink.js';
 import type { TopicRetention } from '../../src/log/retention.js';
 import { matching } from '../../src/log/matching.js';
 import { Instance, turns } from '../reader/recording-connection.js';
@@ -57,6 +58,17 @@ class Answering implements Archive {
 
 class AnsweringBackplane extends MemoryBackplane {
   #answering: Answering | undefined;
+  /** Whether the instance does not get what is published, but what comes after it. */
+  isCutOff = false;
+
+  override open(sink: LogSink, history?: History): Promise<void> {
+    const append = sink.append.bind(sink);
+    sink.append = (offset, record) => {
+      if (this.isCutOff) sink.lose(offset);
+      else append(offset, record);
+    };
+    return super.open(sink, history);
+  }
 
   get answering(): Answering {
     const archive = super.archive;
@@ -239,6 +251,28 @@ describe('Where the archive and the tail meet', () => {
     const connection = instance.connect((bus) => bus.stream('a', { announce: true }), first);
     await turns();
     expect(connection.data[0]).toContain('"resumed":false');
+  });
+
+  it('what is missing in the middle of the tail is read from the archive, by who is there and who comes', async () => {
+    await open([{ match: 'kept' }, { match: 'few', keepEvents: 1 }], 100);
+    const here = instance.connect((bus) => bus.stream('kept'));
+    const few = instance.connect((bus) => bus.stream('few'));
+    const mixed = instance.connect((bus) => bus.stream(['kept', 'noise']));
+    await turns();
+    const [backplane] = backplanes;
+    const [first = ''] = await publish('kept');
+    if (backplane !== undefined) backplane.isCutOff = true;
+    await publish('kept', 'noise', 'kept', 'few', 'few');
+    if (backplane !== undefined) backplane.isCutOff = false;
+    await publish('kept');
+    const back = instance.connect((bus) => bus.stream('kept'), first);
+    const late = instance.connect((bus) => bus.stream('kept', { from: 'start' }));
+    await turns();
+    expect(here.data).toEqual(['kept 1', 'kept 2', 'kept 4', 'kept 7']);
+    expect(back.data).toEqual(here.data.slice(1));
+    expect(late.data).toEqual(here.data);
+    expect(mixed.data).toEqual(['kept 1', expect.stringContaining('trimmed'), 'kept 7']);
+    expect(few.data).toEqual([expect.stringContaining('trimmed'), 'few 6']);
   });
 
   it('an id overtakes nothing that is on its way from the archive', async () => {
