@@ -15,8 +15,8 @@ import { TopicMatcher } from '../log/matching.js';
 import { GivenOptions } from '../options.js';
 import { RetentionRules } from '../log/retention.js';
 import { type Binding, Bindings, type ChainOf } from './bindings.js';
+import { CallSite } from './call-site.js';
 import { Publication } from './publication.js';
-import { returningRoute } from './returned-streams.js';
 import { type Selection, StreamSubscription } from './stream-subscription.js';
 import type { ReaderContext } from '../reader/reader-context.js';
 import { ArchivePages } from '../reader/archive-pages.js';
@@ -36,6 +36,8 @@ interface EventBusOptions {
   /** What class-transformer would keep back of what is published. */
   readonly conceals?: Concealment | undefined;
   readonly schemas?: EventSchemas | undefined;
+  /** Whether an ordinary route answers with the last of what a subscriber gets. */
+  readonly isAwaited?: (subscriber: object) => boolean;
 }
 
 /** Beside what the backplane is told: who does not get the event. */
@@ -59,7 +61,7 @@ export class EventBus<Events extends object = object> {
   readonly #logger = new Logger('EventBus');
   readonly #context: ReaderContext;
   readonly #bindings: Bindings;
-  readonly #chainOf: ChainOf;
+  readonly #isAwaited: (subscriber: object) => boolean;
   readonly #said = new Set<string>();
   readonly #maxEventBytes: number;
   #isClosed = false;
@@ -76,10 +78,11 @@ export class EventBus<Events extends object = object> {
       rules = new RetentionRules(),
       conceals,
       schemas,
+      isAwaited = () => false,
     }: EventBusOptions = {},
   ) {
     this.#bindings = new Bindings(chainOf);
-    this.#chainOf = chainOf;
+    this.#isAwaited = isAwaited;
     this.#maxEventBytes = maxEventBytes;
     this.#schemas = schemas;
     this.#log = log;
@@ -147,8 +150,9 @@ export class EventBus<Events extends object = object> {
     const selected = topics instanceof TopicMatcher ? topics : checkTopics(topics);
     const selection = { topics: selected, plan: planStream(options) };
     const madeFor = this.#bindings.current;
+    const callSite = madeFor === undefined ? new CallSite() : undefined;
     const stream = new Observable<SseEvent>((subscriber) =>
-      this.#open(selection, subscriber, madeFor),
+      this.#open(selection, subscriber, madeFor, callSite),
     );
     return stream as Observable<SseEvent<Events>>;
   }
@@ -192,6 +196,7 @@ export class EventBus<Events extends object = object> {
     selection: Selection,
     subscriber: Subscriber<SseEvent>,
     madeFor: Binding | undefined,
+    callSite: CallSite | undefined,
   ): (() => void) | undefined {
     if (subscriber.closed) return undefined;
     if (this.#isClosed) {
@@ -211,7 +216,7 @@ export class EventBus<Events extends object = object> {
     const hint = madeFor?.connection === current?.connection ? current : undefined;
     if (hint?.connection.isSilent === true) return undefined;
     if (hint === undefined || !mayHost(hint.connection)) {
-      this.#warnOfRoute(subscriber);
+      if (callSite !== undefined && this.#isAwaited(subscriber)) this.#warnOfRoute(callSite);
       subscription.openAlone();
     } else {
       hint.run(() => subscription.joinAsGuest(hint.connection));
@@ -219,12 +224,11 @@ export class EventBus<Events extends object = object> {
     return () => subscription.close();
   }
 
-  #warnOfRoute(subscriber: Subscriber<SseEvent>): void {
-    const route = returningRoute(subscriber, this.#chainOf);
-    if (route === undefined) return;
+  #warnOfRoute(callSite: CallSite): void {
     this.#context.warnOnce(
-      `${route} returned bus.stream(), but is no @Sse() route: Nest waits for the last event, and there is none, ` +
-        'so it never answers. Write @Sse() in the place of @Get(), or end the stream: take(1), for instance',
+      `A route that is no @Sse() route returned bus.stream(), called at ${callSite.toString()}: Nest waits for the ` +
+        'last event, and there is none, so it never answers. Write @Sse() in the place of @Get(), or end the ' +
+        'stream: take(1), for instance',
     );
   }
 

@@ -127,9 +127,19 @@ describe('Of the inside of Nest and RxJS that is leaned on,', () => {
 
   it('what is not known is said once, with what follows from it', () => {
     const warn = jest.spyOn(Logger.prototype, 'warn').mockImplementation(() => {});
-    NestInternals.of(undefined, false, ['writeMessage']);
+    new NestInternals({
+      chain: undefined,
+      isFollowed: false,
+      missingInStream: ['writeMessage'],
+      enhanceRoutes: undefined,
+      isAwaited: () => false,
+    });
     expect(warn.mock.calls).toEqual([
-      [expect.stringMatching(/lacks writeMessage.*chained differently.*async context/)],
+      [
+        expect.stringMatching(
+          /lacks writeMessage.*chained differently.*async context.*made differently/,
+        ),
+      ],
     ]);
     warn.mockRestore();
   });
