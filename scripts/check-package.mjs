@@ -29,7 +29,7 @@ const { name, devDependencies, exports } = JSON.parse(
 const folder = mkdtempSync(join(tmpdir(), 'check-package-'));
 
 const REQUIRED = ['@nestjs/common', '@nestjs/core', 'reflect-metadata', 'rxjs'];
-const OPTIONAL = ['better-sqlite3', 'eventsource-parser', 'ioredis', 'react'];
+const OPTIONAL = ['@opentelemetry/api', 'better-sqlite3', 'ioredis', 'prom-client', 'react'];
 const TOOLS = [
   ...['@nestjs/platform-express', '@nestjs/testing', '@types/node', '@types/react', 'typescript'],
   ...['@swc/core', '@swc/jest', 'jest'],

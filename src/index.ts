@@ -26,6 +26,7 @@ export {
   type ArchivedEvent,
   type ArchivePage,
   type ArchiveQuery,
+  type ArchiveSize,
   type ArchiveStart,
   type ArchiveTopics,
 } from './backplane/archive.js';

@@ -46,6 +46,14 @@ export type ArchiveStart =
       readonly since: number;
     };
 
+/** How much an archive has, as far as its store knows without counting. */
+export interface ArchiveSize {
+  readonly events?: number | undefined;
+  /** As they count for `archive.maxBytes`. */
+  readonly bytes?: number | undefined;
+  readonly topics?: number | undefined;
+}
+
 /**
  * Keeps the events of topics for which a retention rule says so, beyond the tail that every instance has in
  * memory, under the same offsets.
@@ -67,4 +75,9 @@ export abstract class Archive {
   abstract read(query: ArchiveQuery): Promise<ArchivePage>;
   abstract seek(topics: ArchiveTopics, start: ArchiveStart): Promise<number>;
   abstract latest(topics: ArchiveTopics, upTo: number): Promise<ArchivedEvent | undefined>;
+
+  /** How much it has, for metrics; nothing is known of an archive that does not say. */
+  async size(): Promise<ArchiveSize> {
+    return {};
+  }
 }

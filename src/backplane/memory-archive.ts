@@ -6,6 +6,7 @@ import {
   type ArchivedEvent,
   type ArchivePage,
   type ArchiveQuery,
+  type ArchiveSize,
   type ArchiveStart,
   type ArchiveTopics,
 } from './archive.js';
@@ -106,6 +107,10 @@ export class MemoryArchive extends Archive {
       if (event !== undefined && event.offset > (latest?.offset ?? 0)) latest = event;
     }
     return latest;
+  }
+
+  override async size(): Promise<ArchiveSize> {
+    return { events: this.#count, bytes: this.#bytes, topics: this.#topics.size };
   }
 
   close(): void {

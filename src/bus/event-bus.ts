@@ -1,6 +1,6 @@
 import { Logger } from '@nestjs/common';
 import { Observable, type Subscriber } from 'rxjs';
-import { renderError } from '../errors.js';
+import { isA, renderError, SseError } from '../errors.js';
 import type { Backplane, PublishOptions } from '../backplane/backplane.js';
 import type { Cursor } from '../log/cursor.js';
 import type { EventRecord, ExceptedClients } from '../log/entry.js';
@@ -11,12 +11,15 @@ import type { TurnScheduler } from '../log/turn-scheduler.js';
 import { JoinedFramesCache } from '../wire/joined-frames.js';
 import { checkTopics, MAX_EVENT_BYTES, toRecord } from '../log/event-record.js';
 import { type EventSchemas, validated } from '../log/standard-schema.js';
+import { isInternal } from '../log/internal-topics.js';
 import { TopicMatcher } from '../log/matching.js';
+import { topicEnd } from '../log/topic-end.js';
 import { GivenOptions } from '../options.js';
 import { RetentionRules } from '../log/retention.js';
 import { type Binding, Bindings, type ChainOf } from './bindings.js';
 import { CallSite } from './call-site.js';
 import { Publication } from './publication.js';
+import { PublishOutcomes } from './publish-outcomes.js';
 import { type Selection, StreamSubscription } from './stream-subscription.js';
 import type { ReaderContext } from '../reader/reader-context.js';
 import { ArchivePages } from '../reader/archive-pages.js';
@@ -25,6 +28,9 @@ import { TopicSubjects } from '../reader/topic-subjects.js';
 import type { ConnectionPort } from '../reader/sink.js';
 import { planStream, type StreamOptions } from '../reader/stream-options.js';
 import { WaitingRoom } from '../reader/waiting-room.js';
+
+/** Of an error that is not an `SseError`, as a backplane of somebody else's may give it. */
+const OTHER_CODE = '_OTHER';
 
 /** What publishers may pass when the application names no event types. */
 type Published<Events extends object> = AnyEvents extends Events ? Record<string, unknown> : Events;
@@ -66,6 +72,8 @@ export class EventBus<Events extends object = object> {
   readonly #maxEventBytes: number;
   #isClosed = false;
   readonly #underWay = new Set<Promise<Cursor>>();
+  /** @internal What became of what the application has published. */
+  readonly outcomes = new PublishOutcomes();
 
   /** @internal Made by `SseModule`. */
   constructor(
@@ -135,6 +143,26 @@ export class EventBus<Events extends object = object> {
   }
 
   /**
+   * Ends topics, after all that was published to them before: their streams complete, on every instance, and a client
+   * that comes later is answered 204, which keeps an EventSource away for good, until something is published to the
+   * topic again. One that comes back to where it was before the end gets the rest first. A stream of several topics
+   * completes when all of them have ended, one of a matcher never does. Resolves with the place of the end.
+   *
+   * The end is an entry of the log, and known for as long as that is kept: of a topic with a rule in
+   * `history.topics` as long as the rule says, else as long as the tail holds it.
+   *
+   * Rejects as `publish` does; never throws.
+   *
+   * @example await bus.complete(`job.${id}`);
+   */
+  complete(topics: string | readonly string[]): Promise<Cursor> {
+    const ended = async () => this.#order(topicEnd(checkTopics(topics)));
+    return new Publication(ended(), (error) =>
+      this.#logger.error('The end of a topic that nobody awaited failed', renderError(error)),
+    );
+  }
+
+  /**
    * The events of one topic, of several, or of all that a matcher selects: a plain string is always
    * literal. Where its events go to a client of an `@Sse()` handler, directly or through operators, it resumes
    * at that client's `Last-Event-ID` (or `?lastEventId=`) and stops reading while the client cannot take
@@ -175,6 +203,11 @@ export class EventBus<Events extends object = object> {
   /** @internal Resolves when the publishes that are under way have come to their end, whichever. */
   async settled(): Promise<void> {
     await Promise.allSettled(this.#underWay);
+  }
+
+  /** @internal Frames that were joined in this turn, by readers and by connections. */
+  get frames(): JoinedFramesCache {
+    return this.#context.frames;
   }
 
   /** @internal From now on there is nothing to stream. */
@@ -255,10 +288,17 @@ export class EventBus<Events extends object = object> {
   }
 
   #order(record: EventRecord, options?: PublishOptions): Promise<Cursor> {
+    const began = performance.now();
     const publication = this.#backplane.publish(record, options);
     this.#underWay.add(publication);
-    const forget = () => this.#underWay.delete(publication);
-    publication.then(forget, forget);
+    const settle = (code?: string) => {
+      this.#underWay.delete(publication);
+      if (!record.topics.some(isInternal)) this.outcomes.note(performance.now() - began, code);
+    };
+    publication.then(
+      () => settle(),
+      (error: unknown) => settle(isA(error, SseError) ? error.code : OTHER_CODE),
+    );
     return publication;
   }
 
@@ -289,5 +329,5 @@ function nameIn(except: GivenOptions, name: string): string {
 
 /** Whether streams may join that only their async context ties to this connection. */
 function mayHost({ isEnded, reader }: ConnectionPort): boolean {
-  return !isEnded && reader?.isHost !== false;
+  return !isEnded && reader?.streams.isHost !== false;
 }

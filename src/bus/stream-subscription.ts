@@ -111,7 +111,7 @@ function readerOf(connection: ConnectionPort, context: ReaderContext): Reader {
 function expelGuests(connection: ConnectionPort): void {
   const { reader } = connection;
   if (reader === undefined) return;
-  for (const { expel } of reader.streams) expel?.();
+  for (const { expel } of reader.streams.all) expel?.();
   // What it has read was for nobody here: the client goes on where it asked to.
-  if (!reader.isProven) connection.reader = undefined;
+  if (!reader.streams.isProven) connection.reader = undefined;
 }

@@ -1,5 +1,5 @@
 import type { Reader } from '../reader/reader.js';
-import type { Outlet, Output, ConnectionPort } from '../reader/sink.js';
+import type { Outlet, Output, ConnectionPort, ResumeOutcome } from '../reader/sink.js';
 import type { ExceptedClients } from '../log/entry.js';
 import type { SseEvent } from '../log/event.js';
 import type { Task } from '../log/turn-scheduler.js';
@@ -84,6 +84,20 @@ export class Connection implements ConnectionPort, Task {
 
   get response(): HttpResponse {
     return this.#request.response;
+  }
+
+  /** Bytes of `text/event-stream` written. */
+  get bytes(): number {
+    return this.#outbox.sent;
+  }
+
+  /** Whether the client has yet to take what passed the high-water mark. */
+  get isBehind(): boolean {
+    return this.#outbox.isBehind;
+  }
+
+  get taken(): number {
+    return this.#connections.nest.takenOf(this.response);
   }
 
   get info(): ConnectionInfo {
@@ -189,6 +203,11 @@ export class Connection implements ConnectionPort, Task {
 
   write(frame: Buffer): void {
     if (this.#reason !== undefined) return;
+    this.#connections.cache.delivered++;
+    this.#push(frame);
+  }
+
+  #push(frame: Buffer): void {
     this.#outbox.push(frame);
     if (this.#outbox.isFull) {
       if (!this.#isOpen) this.#open(undefined);
@@ -200,8 +219,14 @@ export class Connection implements ConnectionPort, Task {
     if (!this.#isRunning) this.schedule();
   }
 
-  announce(_gap: SseEvent, frame: Buffer): void {
-    this.write(frame);
+  announce(event: SseEvent, frame: Buffer): void {
+    if (this.#reason !== undefined) return;
+    this.#connections.onAnnounced(event);
+    this.#push(frame);
+  }
+
+  onResumed(outcome: ResumeOutcome): void {
+    if (this.lastEventId !== undefined) this.#connections.resumes[outcome]++;
   }
 
   /** Writes what comes after the end of what the handler emits, while the response is still there. */
@@ -220,7 +245,7 @@ export class Connection implements ConnectionPort, Task {
       this.#nest?.error(error);
       return;
     }
-    this.write(this.#connections.exceptionFrame(this, error));
+    this.#push(this.#connections.exceptionFrame(this, error));
     this.end('error');
   }
 

@@ -3,10 +3,12 @@ import { Logger } from '@nestjs/common';
 import { Subject } from 'rxjs';
 import { renderError } from '../errors.js';
 import { randomDigits } from '../log/epoch.js';
+import type { GapData, GapReason, SseEvent } from '../log/event.js';
 import type { Log } from '../log/log.js';
 import { STRAY_EVENT } from '../log/stray-streams.js';
 import type { TurnScheduler } from '../log/turn-scheduler.js';
-import { JoinedFramesCache } from '../wire/joined-frames.js';
+import type { ResumeOutcome } from '../reader/sink.js';
+import type { JoinedFramesCache } from '../wire/joined-frames.js';
 import { Connection } from './connection.js';
 import {
   type ConnectionInfo,
@@ -18,7 +20,7 @@ import {
 import { exceptionFrame } from './exception.js';
 import { destroy, type HttpResponse, isGone, onceReset, sessionOf } from './http.js';
 import { Deadline } from './deadline.js';
-import type { HandlerChain, NestPort, OpenRequest } from './open-request.js';
+import type { NestPort, OpenRequest } from './open-request.js';
 import type { ConnectionOptions, DeliveryOptions } from './options.js';
 import { Orders, type PlacedOrder } from './orders.js';
 
@@ -31,11 +33,15 @@ const LONG_RETRY_FACTOR = 5;
 
 /** All connections of the application, their one timer, and their end. */
 export class Connections {
-  readonly cache = new JoinedFramesCache();
-  readonly chain: HandlerChain | undefined;
   /** Whether Nest, when it finishes its part, lets the response live. */
   takesOver: boolean;
   readonly ended: Record<EndReason, number>;
+  /** Gaps that clients were told of. */
+  readonly gaps: Record<GapReason, number> = { trimmed: 0, epoch: 0, unknown: 0 };
+  /** Clients that came back with a place, by what they go on from. */
+  readonly resumes: Record<ResumeOutcome, number> = { tail: 0, archive: 0, gap: 0 };
+  /** Of connections that have ended. */
+  #bytesOfEnded = 0;
   readonly #connections = new Set<Connection>();
   /** Ended, but the client has not taken the response to its end; since when, by {@link now}. */
   readonly #leaving = new Map<Connection, number>();
@@ -63,13 +69,13 @@ export class Connections {
     readonly turn: TurnScheduler,
     /** Whose places are the ids of events. */
     readonly log: Log,
-    nest: NestPort,
+    readonly nest: NestPort,
+    /** Shared with the readers, of which many write what connections write too. */
+    readonly cache: JoinedFramesCache,
   ) {
     this.orders = new Orders(log);
-    this.chain = nest.chain;
     this.takesOver = nest.holdsResponses;
     this.ended = Object.fromEntries(END_REASONS.map((reason) => [reason, 0])) as typeof this.ended;
-    turn.onEnd(() => this.cache.clear());
   }
 
   /** Whole milliseconds, of the last tick: close enough for timeouts, and free. */
@@ -79,6 +85,13 @@ export class Connections {
 
   get connections(): ReadonlySet<Connection> {
     return this.#connections;
+  }
+
+  /** Bytes of `text/event-stream` written since the start, by all connections. */
+  get bytes(): number {
+    let bytes = this.#bytesOfEnded;
+    for (const connection of this.#connections) bytes += connection.bytes;
+    return bytes;
   }
 
   /** Whether one more connection is welcome; if not, it is to be opened and ended as `refused`. */
@@ -103,6 +116,10 @@ export class Connections {
     if (this.openings.observed) this.openings.next(connection.info);
   }
 
+  onAnnounced({ type, data }: SseEvent): void {
+    if (type === 'gap') this.gaps[(data as unknown as GapData).reason]++;
+  }
+
   /** Ends what an order means. */
   obey(order: PlacedOrder): void {
     for (const connection of this.#connections) connection.obey(order);
@@ -118,6 +135,7 @@ export class Connections {
     this.ended[reason]++;
     if (this.ends.observed) this.ends.next(endOf(connection, reason));
     this.#connections.delete(connection);
+    this.#bytesOfEnded += connection.bytes;
     if (!isGone(connection.response)) this.#leaving.set(connection, this.#now);
     this.#logger.verbose(`Connection ${describe(connection)} ended: ${reason}`);
   }

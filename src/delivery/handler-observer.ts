@@ -56,7 +56,7 @@ export class HandlerObserver implements Output {
 
   /** This very place, if a subscriber only hands on to the receiver. */
   directOutputFor(subscriber: object): Output | undefined {
-    const { chain } = this.#connections;
+    const { chain } = this.#connections.nest;
     if (this.#receiver === undefined) return undefined;
     if (chain?.handsOnUnchanged(subscriber, this.#receiver) !== true) return undefined;
     this.#isDirect = true;

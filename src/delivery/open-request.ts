@@ -63,10 +63,12 @@ export interface HandlerChain {
   handsOnUnchanged(subscriber: object, receiver: object): boolean;
 }
 
-/** What the inside of Nest lets us do. */
+/** What the inside of Nest, RxJS and Node lets us do. */
 export interface NestPort {
   /** Undefined if everything has to go through RxJS. */
   readonly chain: HandlerChain | undefined;
   /** Whether a gate holds back the headers, and hands a response over. */
   readonly holdsResponses: boolean;
+  /** Bytes that the kernel has taken of a response's socket, a large write's as it is being taken; 0 if nobody tells. */
+  takenOf(response: HttpResponse): number;
 }

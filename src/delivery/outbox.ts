@@ -2,7 +2,7 @@ import type { ServerResponse } from 'node:http';
 import type { ExceptedClients } from '../log/entry.js';
 import type { Outlet } from '../reader/sink.js';
 import type { JoinedFrames, JoinedFramesCache } from '../wire/joined-frames.js';
-import { leastProgressOf, mayWriteToSocket, takenOf, type Target } from './body-writer.js';
+import { type BodyTarget, leastProgressOf, mayWriteToSocket } from './body-target.js';
 import type { HttpResponse } from './http.js';
 
 /** Bounds of what waits for one client, in bytes. */
@@ -13,6 +13,8 @@ export interface OutboxLimits {
 
 /** Whose frames they are. */
 export interface OutboxOwner {
+  /** Bytes that the kernel has taken so far, or 0: see `NestPort`. */
+  readonly taken: number;
   /** The client was behind, and has taken what it was behind with. */
   schedule(): void;
   isExcepted(except: ExceptedClients): boolean;
@@ -24,7 +26,7 @@ export interface OutboxOwner {
 export class Outbox implements Outlet {
   #waiting: JoinedFrames | undefined;
   /** Decided once, when the headers are out. */
-  #target: Target | undefined;
+  #target: BodyTarget | undefined;
   #isChunked = false;
   /** Writes that crossed the high-water mark and were not yet taken. */
   #crossings = 0;
@@ -105,7 +107,7 @@ export class Outbox implements Outlet {
 
   /** Whether the client has taken anything since this was last true. */
   hasMoved(): boolean {
-    const taken = takenOf(this.#response);
+    const { taken } = this.#owner;
     const left = this.#response.writableLength;
     const isMore = taken - this.#taken >= leastProgressOf(this.#response);
     if (!isMore && left === this.#leftThen) return false;
@@ -142,6 +144,7 @@ export class Outbox implements Outlet {
    */
   send(frames: JoinedFrames): void {
     if (this.#isClosed) return;
+    this.#cache.delivered += frames.count;
     if (this.#target !== undefined && this.#waiting === undefined) this.#write(frames);
     else for (const frame of frames.frames) this.push(frame);
   }
@@ -173,13 +176,13 @@ export class Outbox implements Outlet {
   }
 
   /** Straight to the socket if nobody can notice, through the response otherwise. */
-  #choose(): Target {
+  #choose(): BodyTarget {
     const response = this.#response;
     this.#isChunked = mayWriteToSocket(response) && !response.writableEnded;
     if (!this.#isChunked) return (this.#target = response as ServerResponse);
     // Told within the call that ends it, so that looking before each write can be spared.
     response.on('prefinish', () => this.#owner.end('complete'));
-    return (this.#target = response.socket as Target);
+    return (this.#target = response.socket as BodyTarget);
   }
 
   #onTaken(): void {

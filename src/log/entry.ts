@@ -4,6 +4,7 @@ import type { SseEvent } from './event.js';
 import type { FrameSlab } from './frame-slab.js';
 import { bytesOf, ownCopy } from './own-copy.js';
 import type { Parsed, RecentData } from './recent-data.js';
+import { TOPIC_END } from './topic-end.js';
 
 /** Clients that an event is not for, on whichever instance they are: those of an owner, or one connection. */
 export interface ExceptedClients {
@@ -43,6 +44,8 @@ export class Entry implements Parsed {
   readonly frame: Buffer;
   readonly isJson: boolean;
   readonly except: ExceptedClients | undefined;
+  /** Whether it goes to whoever reads it: neither leaves anybody out, nor is an end. */
+  readonly isForAll: boolean;
   /** Undefined where the frame gives it back: not what has carriage returns, which go out as line feeds. */
   readonly #text: string | undefined;
   readonly #recent: RecentData;
@@ -67,9 +70,15 @@ export class Entry implements Parsed {
     this.frame = slab.encode(frameText({ id, type, data: text }));
     this.isJson = isJson;
     this.except = except;
+    this.isForAll = except === undefined && type !== TOPIC_END;
     this.#text = !isJson && text.includes('\r') ? ownCopy(text) : undefined;
     this.#recent = recent;
     this.#published = Math.round((at ?? Date.now()) - performance.timeOrigin);
+  }
+
+  /** Whether its topics end here, until they are published to again. */
+  get isEnd(): boolean {
+    return this.type === TOPIC_END;
   }
 
   /** When it was published, in milliseconds since the Unix epoch. */

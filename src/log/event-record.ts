@@ -2,6 +2,7 @@ import { isA, isThenable, messageOf, received, SseError } from '../errors.js';
 import type { EventRecord } from './entry.js';
 import { INTERNAL_RULE, isInternal } from './internal-topics.js';
 import { type Concealment, unfaithful } from './json-faults.js';
+import { TOPIC_END } from './topic-end.js';
 
 /**
  * Types that a client gets from this package itself, now or later, and has to be able to trust; and those
@@ -16,6 +17,7 @@ const RESERVED_TYPES = new Set([
   'closed',
   'error',
   'open',
+  TOPIC_END,
 ]);
 
 /** Characters (UTF-16 units) of a topic, a pattern, a key and a type: each is kept beside the event. */

@@ -126,6 +126,11 @@ export class Log extends LogSink {
     this.#turn.request();
   }
 
+  /** The first event that the log holds of those after an offset. */
+  firstAfter(offset: number): Entry | undefined {
+    return this.#entries.at(this.#entries.seek(offset));
+  }
+
   /** The first hole that a reader at `offset` has yet to cross. */
   holeAfter(offset: number): Readonly<Hole> | undefined {
     return this.#holes.length === 0 ? undefined : this.#holes.find(({ upTo }) => upTo > offset);

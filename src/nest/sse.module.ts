@@ -28,6 +28,7 @@ import { NestInternals } from './internals/nest-internals.js';
 import { type ResolvedOptions, resolveOptions, type SseModuleOptions } from './options.js';
 import { SseGuard } from './sse.guard.js';
 import { SseInterceptor } from './sse.interceptor.js';
+import { Statistics } from './statistics.js';
 import { SpareSockets } from './spare-sockets.js';
 
 const { ConfigurableModuleClass, MODULE_OPTIONS_TOKEN } =
@@ -99,13 +100,14 @@ export interface SseOptionsFactory {
     },
     {
       provide: Connections,
-      inject: [RESOLVED_OPTIONS, TurnScheduler, Log, NestInternals],
+      inject: [RESOLVED_OPTIONS, TurnScheduler, Log, NestInternals, EventBus],
       useFactory: (
         options: ResolvedOptions,
         turn: TurnScheduler,
         log: Log,
         internals: NestInternals,
-      ) => new Connections(options, turn, log, internals),
+        { frames }: EventBus,
+      ) => new Connections(options, turn, log, internals, frames),
     },
     {
       provide: SseConnections,
@@ -119,6 +121,11 @@ export interface SseOptionsFactory {
       useFactory: (bus: EventBus, turn: TurnScheduler, connections: Connections) =>
         new Control(bus, turn, connections),
     },
+    {
+      provide: Statistics,
+      inject: [EventBus, Connections, Log, Backplane, TurnScheduler],
+      useFactory: (...parts: ConstructorParameters<typeof Statistics>) => new Statistics(...parts),
+    },
     { provide: Arrivals, inject: [Log], useFactory: (log: Log) => new Arrivals(log) },
     {
       provide: Identification,
@@ -128,7 +135,7 @@ export interface SseOptionsFactory {
     SseGuard,
     SseInterceptor,
   ],
-  exports: [EventBus, SseConnections, Backplane],
+  exports: [EventBus, SseConnections, Backplane, Statistics],
 })
 export class SseModule
   extends ConfigurableModuleClass

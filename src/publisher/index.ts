@@ -7,6 +7,7 @@ import type { Cursor } from '../log/cursor.js';
 import type { NewEvent } from '../log/event.js';
 import { checkTopics, MAX_EVENT_BYTES, toRecord } from '../log/event-record.js';
 import type { TopicRetention } from '../log/retention.js';
+import { topicEnd } from '../log/topic-end.js';
 import { checkSchemas, type EventSchemas, validated } from '../log/standard-schema.js';
 import { GivenOptions } from '../options.js';
 
@@ -29,6 +30,8 @@ export interface EventPublisher<Events extends object = Record<string, unknown>>
     event: NewEvent<Events>,
     options?: PublishOptions,
   ): Promise<Cursor>;
+  /** As `EventBus.complete`: ends topics, after all that was published to them before. */
+  complete(topics: string | readonly string[]): Promise<Cursor>;
   /** Ends the connection, after what is on its way; a process can end only then. Can be called twice. */
   close(): Promise<void>;
 }
@@ -85,10 +88,15 @@ export function createPublisher<Events extends object = Record<string, unknown>>
     checkPublishOptions('publisher.publish()', publishing);
     return backplane.publish(record, publishing);
   };
+  const complete = async (topics: unknown) => backplane.publish(topicEnd(checkTopics(topics)));
   return {
     publish: (topics, event, options) =>
       new Publication(publish(topics, event, options), (error) =>
         logger.error(`A publish that nobody awaited failed: ${String(error)}`),
+      ),
+    complete: (topics) =>
+      new Publication(complete(topics), (error) =>
+        logger.error(`The end of a topic that nobody awaited failed: ${String(error)}`),
       ),
     close: () => backplane.close(),
   };

@@ -1,15 +1,55 @@
 import type { Archive } from '../backplane/archive.js';
 import type { RetentionRules } from '../log/retention.js';
 import { TopicMatcher } from '../log/matching.js';
+import { TOPIC_END } from '../log/topic-end.js';
 import type { ArchivePages, PageReader } from './archive-pages.js';
+
+/** Topics whose end is remembered: more are asked for again. */
+const REMEMBERED = 10_000;
+
+/** The end of a topic that the tail has nothing of, as the archive has it. */
+interface ArchivedEnd {
+  /** What the tail had lost of the topic when the archive was asked, and in which log. */
+  readonly epoch: string;
+  readonly lost: number;
+  /** Undefined if its last event is none. */
+  readonly end: number | undefined;
+}
 
 /** What readers find of topics that are kept beyond the tail. */
 export class KeptHistory {
+  readonly #ends = new Map<string, ArchivedEnd>();
+
   constructor(
     readonly archive: Archive,
     readonly pages: ArchivePages,
     private readonly rules: RetentionRules,
   ) {}
+
+  /**
+   * Where a topic has ended that the tail has nothing of, asked once for all readers that come meanwhile.
+   *
+   * @param reader told when the answer is there
+   */
+  endOf(
+    topic: string,
+    epoch: string,
+    lost: number,
+    reader: PageReader,
+  ): number | undefined | 'asked' {
+    const known = this.#ends.get(topic);
+    if (known?.epoch === epoch && known.lost === lost) return known.end;
+    this.ask(
+      reader,
+      (archive) => archive.latest({ topics: [topic], epoch }, Number.MAX_SAFE_INTEGER),
+      (found) => {
+        const end = found?.record.type === TOPIC_END ? found.offset : undefined;
+        if (this.#ends.size >= REMEMBERED) this.#ends.clear();
+        this.#ends.set(topic, { epoch, lost, end });
+      },
+    );
+    return 'asked';
+  }
 
   /** Asks the archive for a reader, again and again until it answers, and has the reader read on then. */
   ask<T>(

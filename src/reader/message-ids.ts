@@ -2,18 +2,12 @@ import { parseCursor } from '../log/cursor.js';
 import { Entry } from '../log/entry.js';
 import type { Log } from '../log/log.js';
 import type { ReaderStream } from './reader-stream.js';
-
-/** The streams of a reader, as they are now. */
-export interface StreamList {
-  readonly streams: readonly ReaderStream[];
-  /** Whether events of its streams are known to come to its client. */
-  isProven: boolean;
-}
+import type { ReaderStreams } from './reader-streams.js';
 
 /** Decides which id a message may carry, so that no id overtakes an event (rule 5). */
 export class MessageIds {
   readonly #log: Log;
-  readonly #reader: StreamList;
+  readonly #streams: ReaderStreams;
   /** Streams that have left while operators held events of theirs. */
   #departed: ReaderStream[] = [];
   /** The offset that the client knows; -1 when it knows none of this log. */
@@ -25,10 +19,10 @@ export class MessageIds {
   /** How often an offset that several streams hold has still to come out before none of them does. */
   #timesLeft: Map<number, number> | undefined;
 
-  constructor(log: Log, reader: StreamList, told: number) {
+  constructor(log: Log, streams: ReaderStreams, told: number) {
     this.#log = log;
     this.#told = this.#reached = told;
-    this.#reader = reader;
+    this.#streams = streams;
   }
 
   /** The client begins anew, or somewhere else. */
@@ -46,7 +40,7 @@ export class MessageIds {
   /** The furthest offset up to `offset` that can be told, if that tells the client anything new. */
   upTo(offset: number): number | undefined {
     let least = offset < this.#reached ? offset : this.#reached;
-    for (const { held } of this.#reader.streams) if (held.value < least) least = held.value;
+    for (const { held } of this.#streams.all) if (held.value < least) least = held.value;
     for (const { held } of this.#departed) if (held.value < least) least = held.value;
     return least > this.#told ? least : undefined;
   }
@@ -67,7 +61,7 @@ export class MessageIds {
 
   /** A message of that offset has come out of the operators, while an event of `from` passed. */
   settle(offset: number, from: ReaderStream): void {
-    this.#reader.isProven = true;
+    this.#streams.isProven = true;
     from.held.settle(offset);
     if (this.#departed.length > 0) this.#settleDeparted(offset, from);
   }
@@ -75,7 +69,7 @@ export class MessageIds {
   /** A message of that offset has come out of the operators at some other time. */
   settleLate(offset: number): void {
     const holders = this.#holdersOf(offset);
-    if (holders.length > 0) this.#reader.isProven = true;
+    if (holders.length > 0) this.#streams.isProven = true;
     // Out of which one it came cannot be seen; that it came out of all can.
     const left = (this.#timesLeft?.get(offset) ?? holders.length) - 1;
     if (left > 0 && holders.length > 1) (this.#timesLeft ??= new Map()).set(offset, left);
@@ -87,7 +81,7 @@ export class MessageIds {
 
   /** Whether operators hold events, so that a message without an id may be one of them. */
   get areHeld(): boolean {
-    return [...this.#reader.streams, ...this.#departed].some(({ held }) => held.holdsAny);
+    return [...this.#streams.all, ...this.#departed].some(({ held }) => held.holdsAny);
   }
 
   /** A stream has left; what its operators still hold may come out yet. */
@@ -118,7 +112,7 @@ export class MessageIds {
   }
 
   #holdersOf(offset: number): ReaderStream[] {
-    return [...this.#reader.streams, ...this.#departed].filter(({ held }) => held.holds(offset));
+    return [...this.#streams.all, ...this.#departed].filter(({ held }) => held.holds(offset));
   }
 
   #settleDeparted(offset: number, from: ReaderStream | undefined): void {

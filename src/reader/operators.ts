@@ -4,9 +4,10 @@ import { disown } from '../errors.js';
 import { Entry, looseEvent } from '../log/entry.js';
 import type { Log } from '../log/log.js';
 import { STRAY_EVENT } from '../log/stray-streams.js';
-import { MessageIds, type StreamList } from './message-ids.js';
+import { MessageIds } from './message-ids.js';
 import type { ReaderContext } from './reader-context.js';
 import type { ReaderStream } from './reader-stream.js';
+import type { ReaderStreams } from './reader-streams.js';
 import type { Sink } from './sink.js';
 
 /** Stands for no message: undefined can be one. */
@@ -21,7 +22,7 @@ export class Operators {
   readonly #sink: Sink;
   readonly #ids: MessageIds;
   readonly #context: ReaderContext;
-  readonly #reader: StreamList;
+  readonly #streams: ReaderStreams;
   #hasWarned = false;
   #hasReported = false;
   /** The stream whose event passes now; the place that is reached when it has passed, if any. */
@@ -33,12 +34,12 @@ export class Operators {
   #lastOffset: number | undefined;
 
   /** @param told the offset that the client knows; -1 if it knows none */
-  constructor(context: ReaderContext, sink: Sink, reader: StreamList, told: number) {
+  constructor(context: ReaderContext, sink: Sink, streams: ReaderStreams, told: number) {
     this.#context = context;
     this.#log = context.log;
     this.#sink = sink;
-    this.#ids = new MessageIds(context.log, reader, told);
-    this.#reader = reader;
+    this.#ids = new MessageIds(context.log, streams, told);
+    this.#streams = streams;
   }
 
   /** Hands an event of the log to the streams that take it. */
@@ -158,7 +159,7 @@ export class Operators {
   #onMissingId(): void {
     const consequence =
       'so a client that loses its connection gets it again. Pass the id on: map to { ...event, data }.';
-    if (!this.#reader.isProven) {
+    if (!this.#streams.isProven) {
       this.#context.warnOnce(
         'A message without an id came to a client, and none that has the id of an event. If events of the ' +
           `bus come to it in a way that cannot be seen, it is one of them, ${consequence} If the handler only ` +
@@ -175,7 +176,7 @@ export class Operators {
   /** Whether the event can have come by a stream of this connection, or by one that was. */
   #selects(entry: Entry): boolean {
     if (this.#ids.isHeld(entry.offset)) return true;
-    return this.#reader.streams.some(({ topics }) => topics.selectsAnyOf(entry.topics));
+    return this.#streams.all.some(({ topics }) => topics.selectsAnyOf(entry.topics));
   }
 
   /** @param isShared whether it may come out of another stream as well */

@@ -21,7 +21,7 @@ export function readThrough(
     while (frames === undefined ? room > 0 : frames.length < room) {
       const entry = selection.after(reached);
       if (entry === undefined) break;
-      if (entry.except !== undefined && outlet.isExcepted?.(entry.except) === true) {
+      if (!entry.isForAll && !isFor(entry, outlet)) {
         if (frames !== undefined) outlet.send(frames);
         selection.retreat();
         return reached;
@@ -33,4 +33,8 @@ export function readThrough(
     outlet.send(frames);
     if (frames.length < room) return reached;
   }
+}
+
+function isFor({ isEnd, except }: Entry, outlet: Outlet): boolean {
+  return !isEnd && (except === undefined || outlet.isExcepted?.(except) !== true);
 }

@@ -6,13 +6,11 @@ import type { Log } from '../log/log.js';
 import { HeldOffsets } from './held-offsets.js';
 import type { PageReader } from './archive-pages.js';
 import type { ReaderContext } from './reader-context.js';
-import { type Lookup, nearer, type TopicCursor } from './topic-cursor.js';
+import type { TopicCursor } from './topic-cursor.js';
 import type { Output, Sink } from './sink.js';
-import { oldestOf } from './oldest.js';
+import { mayHaveEnded, TopicEnds } from './topic-ends.js';
 import { readSnapshot } from './snapshot.js';
 import type { StreamPlan } from './stream-options.js';
-
-const NONE: readonly ReaderStream[] = [];
 
 /** One stream that a reader serves. */
 export class ReaderStream {
@@ -31,6 +29,8 @@ export class ReaderStream {
   /** Where the place stands that has to be found first. */
   #start: 'asked' | 'found' | undefined;
   #isOver: boolean | 'asked' | undefined;
+  #ends: TopicEnds | undefined;
+  #hasEnded = false;
   readonly #output: Output;
   #hasReported = false;
 
@@ -138,8 +138,13 @@ export class ReaderStream {
 
   /** All that there is of its topics is new to it, and what there is not is no gap. */
   startAnew(context: ReaderContext): void {
-    this.startAfter(oldestOf([this], context.log), context);
+    this.startAfter(this.oldestIn(context.log), context);
     this.#beLenient();
+  }
+
+  /** The place before the oldest event that there may be for it, of this log. */
+  oldestIn(log: Log): number {
+    return this.topics.isKept ? 0 : log.lost;
   }
 
   /** Goes on where its client was: whatever is gone since then is a gap. */
@@ -182,8 +187,36 @@ export class ReaderStream {
     return false;
   }
 
-  /** Whether `until` has ended it at or before an offset, for good. Undefined while the archive is asked. */
+  /** Whether there is nothing for a new client, and will be nothing. Undefined while the archive is asked. */
+  isOverFromStart(context: ReaderContext, reader: PageReader): boolean | undefined {
+    if (!this.findStart(context, reader)) return undefined;
+    return this.hasEndedAt(this.after, context, reader);
+  }
+
+  /** Whether its topics have all ended, and nothing of them is left after an offset. Undefined while the archive is asked. */
+  hasEndedAt(offset: number, context: ReaderContext, reader: PageReader): boolean | undefined {
+    const { named } = this.topics;
+    if (!named.some((topic) => mayHaveEnded(topic, context))) return false;
+    this.#ends ??= new TopicEnds(named);
+    const verdict = this.#ends.areAllAt(offset, context, reader);
+    this.#hasEnded = verdict === true;
+    return verdict;
+  }
+
+  /** Whether an entry that is an end ends the last of its topics. */
+  isEndedWith(entry: Entry, log: Log): boolean {
+    const { named } = this.topics;
+    if (entry.offset <= this.after || named.length === 0) return false;
+    return (this.#ends ??= new TopicEnds(named)).add(entry, log);
+  }
+
+  /** Whether it has ended at or before an offset, for good. Undefined while the archive is asked. */
   isOverAt(offset: number, context: ReaderContext, reader: PageReader): boolean | undefined {
+    const hasEnded = this.hasEndedAt(offset, context, reader);
+    return hasEnded === false ? this.#isUntilOverAt(offset, context, reader) : hasEnded;
+  }
+
+  #isUntilOverAt(offset: number, context: ReaderContext, reader: PageReader): boolean | undefined {
     if (this.plan.until === undefined) return false;
     if (this.#isOver !== undefined) return this.#isOver === 'asked' ? undefined : this.#isOver;
     const latest = this.topics.latestUpTo(offset);
@@ -206,7 +239,7 @@ export class ReaderStream {
 
   /** Whether it was found to have ended before its client came back. */
   get isOver(): boolean {
-    return this.#isOver === true;
+    return this.#isOver === true || this.#hasEnded;
   }
 
   selects(entry: Entry): boolean {
@@ -277,84 +310,4 @@ export class ReaderStream {
 
 function idOf({ epoch, offset }: Entry): string {
   return formatCursor(epoch, offset);
-}
-
-/** Whether the tail lost events after `offset` that are for one of the streams, and that is not settled. */
-export function haveLost(streams: readonly ReaderStream[], offset: number): boolean {
-  for (const { topics, after } of streams) {
-    if (topics.hasLostAnyAfter(Math.max(offset, after))) return true;
-  }
-  return false;
-}
-
-/** What there is for the streams between `offset` and the tail, the nearest first. */
-export function lookBack(
-  streams: readonly ReaderStream[],
-  offset: number,
-  reader: PageReader,
-): Lookup {
-  let found: Lookup = { kind: 'nothing' };
-  for (const { topics, after, isLenient } of streams) {
-    const next = topics.lookBackAll(Math.max(offset, after), { reader, isLenient });
-    if (next.kind === 'reading') return next;
-    found = nearer(found, next);
-  }
-  return found;
-}
-
-/** The first entry after `offset` that one of the streams selects. */
-export function nextAfter(streams: readonly ReaderStream[], offset: number): Entry | undefined {
-  let next: Entry | undefined;
-  for (const { topics } of streams) {
-    const entry = topics.after(offset);
-    if (entry !== undefined && (next === undefined || entry.offset < next.offset)) next = entry;
-  }
-  return next;
-}
-
-/** Whether something after `offset` is not for one of the streams, whatever it selects. */
-export function areBounded(streams: readonly ReaderStream[], offset: number): boolean {
-  return streams.some(({ after }) => after > offset);
-}
-
-/** The streams that an entry is the last one of, as their `until` says. */
-export function endingWith(streams: readonly ReaderStream[], entry: Entry): ReaderStream[] {
-  return streams.filter((stream) => stream.selects(entry) && stream.isEndedBy(entry));
-}
-
-/** Whether one that has read up to `offset` has read all that there is, and has missed nothing. */
-export function haveNothingAfter(
-  streams: readonly ReaderStream[],
-  offset: number,
-  log: Log,
-): boolean {
-  if (areOwed(streams) || haveLost(streams, offset)) return false;
-  if (log.holeAfter(offset) !== undefined) return false;
-  return nextAfter(streams, offset) === undefined;
-}
-
-/** Whether one of the streams waits for its snapshot. */
-export function areOwed(streams: readonly ReaderStream[]): boolean {
-  for (const { isOwed } of streams) if (isOwed) return true;
-  return false;
-}
-
-/**
- * The streams that take an entry, the first one after `offset`.
- *
- * @param catchUpTo see {@link ReaderStream.wants}
- */
-export function takersOf(
-  streams: readonly ReaderStream[],
-  entry: Entry,
-  offset: number,
-  catchUpTo: number,
-): readonly ReaderStream[] {
-  const [only] = streams;
-  const isTaker = (stream: ReaderStream) =>
-    (stream.topics.after(offset) === entry || stream.topics.hasArchived(entry)) &&
-    stream.wants(entry, catchUpTo);
-  // Nothing is allocated for an event of a connection that has one stream.
-  if (streams.length === 1 && only !== undefined) return isTaker(only) ? streams : NONE;
-  return streams.filter(isTaker);
 }

@@ -1,29 +1,20 @@
 import { AsyncResource } from 'node:async_hooks';
-import { type Cursor, formatCursor, parseCursor } from '../log/cursor.js';
+import { type Cursor, formatCursor } from '../log/cursor.js';
 import type { Entry } from '../log/entry.js';
 import type { GapReason } from '../log/event.js';
 import type { Log } from '../log/log.js';
 import { OUTLIVED } from '../log/stray-streams.js';
+import { encodeFrame } from '../wire/frame.js';
 import { Announcements } from './announcements.js';
 import { makeGap } from './gap.js';
 import { Operators } from './operators.js';
+import type { ReadPosition } from './read-position.js';
 import type { ReaderContext } from './reader-context.js';
-import {
-  areBounded,
-  areOwed,
-  endingWith,
-  haveLost,
-  haveNothingAfter,
-  lookBack,
-  nextAfter,
-  type ReaderStream,
-  takersOf,
-} from './reader-stream.js';
+import type { ReaderStream } from './reader-stream.js';
+import { ReaderStreams } from './reader-streams.js';
 import type { TopicCursor } from './topic-cursor.js';
-import type { Sink } from './sink.js';
-import { oldestOf } from './oldest.js';
-import { beginningOf, findStart, isNewTo, mayCome, placeByCode, placeWithin } from './start.js';
-import { Wait } from './waiting-room.js';
+import type { ResumeOutcome, Sink } from './sink.js';
+import { Start } from './start.js';
 
 /**
  * Walks the log for one connection and all of its streams. It owns a cursor and nothing else: replay,
@@ -32,17 +23,16 @@ import { Wait } from './waiting-room.js';
 export class Reader {
   /** What the only stream selects, while it is unmodified: that reads alone where it can, past the operators. */
   #unmodified: TopicCursor | undefined;
+  #position: ReadPosition;
   readonly #context: ReaderContext;
   readonly #log: Log;
   #epoch: string;
-  /** Until reading begins, the place of a client that comes now. */
-  #offset: number;
-  /** Without operators, the offset that the client knows; -1 when it knows none. */
-  #told = -1;
   readonly #sink: Sink;
-  #hasBegun = false;
-  /** Copied when it changes: most readers have one stream, and grow no array for it. */
-  streams: readonly ReaderStream[] = [];
+  readonly streams = new ReaderStreams();
+  /** Undefined when reading has begun. */
+  #start: Start | undefined;
+  /** Whether a place was asked for, and it is not known yet where from it is read. */
+  #isResuming = false;
   #isBehind = false;
   /** Whether a stream has an `until`. */
   #mayEnd = false;
@@ -54,27 +44,20 @@ export class Reader {
   #operators: Operators | undefined;
   /** Of whoever opened the stream, not of who publishes: operators look there for their connection. */
   #scope: AsyncResource | undefined;
-  #joined = 0;
-  /** What the client, or else the code, asks to go on from; and the wait for it, if it had to come first. */
-  #requested: string | undefined;
-  #wait: Wait | undefined;
-  /** Whether guests are welcome: there was no stream whose events are known to go to the client. */
-  isHost = true;
-  /** Whether there was one, or a guest's events have come out where the client's messages do. */
-  isProven = false;
 
   constructor(context: ReaderContext, sink: Sink, lastEventId: string | undefined) {
     this.#context = context;
     this.#log = context.log;
     this.#sink = sink;
-    this.#requested = lastEventId;
+    this.#start = new Start(context, this.streams, sink, lastEventId);
     this.#epoch = context.log.epoch;
-    this.#offset = context.log.head;
+    // Until reading begins, the place of a client that comes now.
+    this.#position = { offset: context.log.head, told: -1 };
   }
 
   /** What the streams select: topics, and the patterns of matchers. */
   get topics(): string[] {
-    return [...new Set(this.streams.flatMap(({ topics }) => topics.names))];
+    return this.streams.names;
   }
 
   /** Where it has come to; undefined until it knows where to begin. */
@@ -83,51 +66,67 @@ export class Reader {
   }
 
   join(stream: ReaderStream): void {
-    this.isHost &&= stream.isGuest;
-    this.isProven ||= !stream.isGuest;
-    stream.joinedAs = ++this.#joined;
+    this.streams.add(stream);
     if (stream.plan.until !== undefined) this.#mayEnd = true;
-    this.streams = [...this.streams, stream];
-    if (this.#joined === 1 && stream.isUnmodified) {
+    if (this.streams.joined === 1 && stream.isUnmodified) {
       this.#unmodified = stream.topics;
+      this.#keepPositionIn(stream.topics);
     } else {
       this.#throughOperators();
       this.#scope ??= new AsyncResource('SseReader');
     }
     if (this.#hasBegun) {
       this.#advance();
-      stream.goOn('new', this.#offset, this.#context, this.#sink);
+      this.#joinLate(stream);
     } else {
       stream.joinBefore(this.#offset, this.#context);
     }
     this.#sink.schedule();
   }
 
+  #joinLate(stream: ReaderStream): void {
+    const hasEnded = stream.hasEndedAt(this.#offset, this.#context, this.#sink);
+    if (hasEnded === true) {
+      stream.complete();
+      return;
+    }
+    if (hasEnded === undefined) this.streams.unsure = [...this.streams.unsure, stream];
+    stream.goOn('new', this.#offset, this.#context, this.#sink);
+  }
+
+  /** The archive may have answered whether streams that have joined late have ended. */
+  #completeEnded(): void {
+    const verdicts = this.streams.unsure.map((stream) => ({
+      stream,
+      hasEnded: stream.hasEndedAt(stream.after, this.#context, this.#sink),
+    }));
+    this.streams.unsure = verdicts
+      .filter(({ hasEnded }) => hasEnded === undefined)
+      .map(({ stream }) => stream);
+    for (const { stream, hasEnded } of verdicts) if (hasEnded === true) stream.complete();
+  }
+
   leave(stream: ReaderStream): void {
     stream.topics.release();
-    if (!this.streams.includes(stream)) return;
-    this.streams = this.streams.filter((other) => other !== stream);
-    this.#follow();
-    this.#unmodified = undefined;
-    stream.leftAs = this.#joined;
+    if (!this.streams.remove(stream)) return;
+    this.#endReadingAlone();
     this.#operators?.depart(stream);
     if (stream.isOwed) this.#sink.schedule();
-    if (this.streams.length === 0) this.#context.waitingRoom.leave(this.#wait);
+    if (this.streams.isEmpty) this.#start?.leave();
   }
 
   /** Reads on while there is something to read and room for it. Called in a turn of its own. */
   read(): void {
-    this.#follow();
     if (this.#scope === undefined) this.#readOn();
     else this.#scope.runInAsyncScope(this.#readOn, this);
     const hasReadAll = this.#hasBegun && this.#sink.room > 0;
-    this.#unmodified?.readAlone(this.#offset, hasReadAll ? this.#sink.outlet : undefined);
+    this.#unmodified?.readAlone(hasReadAll ? this.#sink.outlet : undefined);
     if (this.#announcements?.isPending === true) this.#announceCaughtUp();
   }
 
   #announceReady(isResumed: boolean): void {
-    if (!this.streams.some(({ plan }) => plan.announce)) return;
-    const cursor = areOwed(this.streams) ? {} : { cursor: this.#log.cursorAt(this.#offset) };
+    if (!this.streams.all.some(({ plan }) => plan.announce)) return;
+    const cursor = this.streams.areOwed ? {} : { cursor: this.#log.cursorAt(this.#offset) };
     this.#announcements = new Announcements(this.#sink, this.#log.head, {
       ...cursor,
       resumed: isResumed,
@@ -135,29 +134,21 @@ export class Reader {
   }
 
   #announceCaughtUp(): void {
-    if (this.#sink.room <= 0 || areOwed(this.streams)) return;
-    const mayHold = this.#unmodified === undefined;
-    for (const { held, snapshot } of mayHold ? this.streams : []) {
-      if (snapshot !== undefined || held.value !== Infinity) return;
-    }
+    if (this.#sink.room <= 0 || this.streams.areOwed) return;
+    if (this.#unmodified === undefined && this.streams.arePending) return;
     this.#advance();
     const cursor = this.#log.cursorAt(this.#offset);
     this.#announcements?.onReached(this.#offset, cursor, () => this.#tell(this.#offset));
   }
 
-  /** Is where an unmodified stream has come to alone. */
-  #follow(): void {
-    const reached = this.#unmodified?.reached ?? -1;
-    if (reached > this.#offset) this.#offset = this.#told = reached;
-  }
-
   #readOn(): void {
-    if (this.streams.length === 0 || (!this.#hasBegun && !this.#begin())) return;
+    if (this.streams.isEmpty || (this.#start !== undefined && !this.#begin(this.#start))) return;
+    if (this.streams.unsure.length > 0) this.#completeEnded();
     if (this.#isBehind && this.#sink.room > 0) {
       this.#isBehind = false;
       this.#catchUpTo = this.#log.head;
     }
-    while (this.streams.length > 0 && !areOwed(this.streams)) {
+    while (this.streams.all.length > 0 && !this.streams.areOwed) {
       if (this.#sink.room <= 0) {
         this.#isBehind = true;
         return;
@@ -168,8 +159,7 @@ export class Reader {
 
   /** The id to tell the client in silence, if that is news, and the place is known to be the client's own. */
   heartbeat(): string | undefined {
-    if (!this.#hasBegun || !this.isProven || this.streams.length === 0) return undefined;
-    this.#follow();
+    if (!this.#hasBegun || !this.streams.isProven || this.streams.isEmpty) return undefined;
     this.#advance();
     return this.#tell(this.#offset);
   }
@@ -188,76 +178,66 @@ export class Reader {
 
   /** The connection is gone: streams that somebody kept end, for nothing would ever be read for them. */
   close(): void {
-    if (this.streams.length > 0) this.#context.warnOnce(OUTLIVED);
-    for (const stream of this.streams) stream.complete();
+    if (!this.streams.isEmpty) this.#context.warnOnce(OUTLIVED);
+    for (const stream of this.streams.all) stream.complete();
   }
 
-  /** False while the place to begin at may yet come: until then the client is told of no other. */
-  #begin(): boolean {
-    const asked = (this.#requested ??= placeByCode(this.streams));
-    const requested = placeWithin(this.#context, this.streams, asked);
-    if (
-      requested !== undefined &&
-      this.#wait?.isOver !== true &&
-      mayCome(this.#context, requested)
-    ) {
-      this.#wait ??= new Wait(this.#sink, this.#joined, requested);
-      this.#context.waitingRoom.enter(this.#wait);
-      return false;
-    }
-    if (!this.#isStartKnown(requested)) return false;
-    const isReplaced = this.#epoch !== this.#log.epoch;
-    const { offset, gap } = findStart(this.#context, this.streams, requested, isReplaced);
-    this.#hasBegun = true;
+  get #offset(): number {
+    return this.#position.offset;
+  }
+
+  set #offset(offset: number) {
+    this.#position.offset = offset;
+  }
+
+  /** Whether it knows where it is. */
+  get #hasBegun(): boolean {
+    return this.#start === undefined;
+  }
+
+  /** False while it is not known where. */
+  #begin(start: Start): boolean {
+    const place = start.find(this.#epoch !== this.#log.epoch);
+    if (place === undefined) return false;
+    start.leave();
+    this.#start = undefined;
+    const { offset, gap } = place;
     this.#epoch = this.#log.epoch;
     this.#catchUpTo = this.#log.head;
     this.#offset = offset;
-    for (const stream of gap === undefined ? this.streams : [])
-      if (isNewTo(this.#context, stream, asked, this.#wait))
-        stream.askForSnapshot('new', this.#context, this.#sink);
+    if (gap === undefined) start.askForSnapshots();
     const id = gap === undefined ? this.#tell(offset) : undefined;
-    if (this.#wait === undefined) this.#sink.begin(id);
-    this.#beginning = asked === undefined ? beginningOf(this.streams) : undefined;
-    this.#announceReady(asked !== undefined && gap === undefined);
-    if (gap !== undefined) this.#cross(gap, offset, asked);
-    if (areBounded(this.streams, this.#offset)) this.#throughOperators();
-    if (requested !== undefined && gap === undefined) {
-      for (const stream of this.streams) if (stream.isOver) stream.complete();
-    }
+    if (!start.hasWaited) this.#sink.begin(id);
+    this.#beginning = start.beginning;
+    const isResumed = start.requested !== undefined && gap === undefined;
+    this.#announceReady(isResumed);
+    this.#isResuming = start.requested !== undefined;
+    if (gap !== undefined) this.#onResumed('gap');
+    else if (!this.streams.haveLost(offset)) this.#onResumed('tail');
+    if (gap !== undefined) this.#cross(gap, offset, start.requested);
+    if (this.streams.areBounded(this.#offset)) this.#throughOperators();
+    if (gap === undefined) this.#completeOver();
     return true;
   }
 
-  /** False while the archive is asked where to begin, or whether there is anything left to read. */
-  #isStartKnown(requested: Cursor | undefined): boolean {
-    if (requested === undefined) {
-      return this.streams
-        .map((stream) => stream.findStart(this.#context, this.#sink))
-        .every(Boolean);
-    }
-    const place = parseCursor(requested);
-    if (place?.epoch !== this.#log.epoch) return true;
-    const verdicts = this.streams.map((stream) =>
-      stream.isOverAt(place.offset, this.#context, this.#sink),
-    );
-    if (verdicts.includes(undefined)) return false;
-    if (!verdicts.every(Boolean)) return true;
-    this.#sink.endForGood();
-    return false;
+  /** Those that were over before reading began. */
+  #completeOver(): void {
+    for (const stream of this.streams.all) if (stream.isOver) stream.complete();
   }
 
   /** Crosses a gap or hands out one event, of a snapshot or of the log; false if there is nothing. */
   #readOne(): boolean {
     if (this.#epoch !== this.#log.epoch)
-      return this.#cross('epoch', oldestOf(this.streams, this.#log));
-    const answered = this.streams.find(({ snapshot }) => snapshot !== undefined);
+      return this.#cross('epoch', this.streams.oldestIn(this.#log));
+    const { answered } = this.streams;
     if (answered !== undefined) {
       if (answered.snapshot?.length !== 0) this.#announcements?.onReplayed();
       this.#throughOperators().passSnapshot(answered, this.#offset);
       return true;
     }
     if (this.#offset >= this.#log.head) return false;
-    if (haveLost(this.streams, this.#offset)) return this.#lookBack();
-    const entry = nextAfter(this.streams, this.#offset);
+    if (this.streams.haveLost(this.#offset)) return this.#lookBack();
+    const entry = this.streams.nextAfter(this.#offset);
     const hole = this.#log.holeAfter(this.#offset);
     if (hole !== undefined && (entry === undefined || entry.offset > hole.after)) {
       return this.#cross('trimmed', hole.upTo);
@@ -269,51 +249,73 @@ export class Reader {
 
   /** Hands out what the archive has, until the tail reaches back to where the reader is. */
   #lookBack(): boolean {
-    const found = lookBack(this.streams, this.#offset, this.#sink);
+    const found = this.streams.lookBack(this.#offset, this.#sink);
     switch (found.kind) {
       case 'reading':
         return false;
       case 'lost':
-        for (const { topics } of this.streams) topics.tellAllLost();
+        this.#onResumed('gap');
+        for (const { topics } of this.streams.all) topics.tellAllLost();
         return this.#cross('trimmed', Math.max(found.upTo, this.#offset), this.#beginning);
       case 'entry':
+        this.#onResumed('archive');
         this.#handOut(found.entry);
         return true;
       case 'nothing':
+        this.#onResumed('tail');
         this.#offset = this.#log.lost;
         return true;
     }
+  }
+
+  #onResumed(outcome: ResumeOutcome): void {
+    if (this.#isResuming) this.#sink.onResumed?.(outcome);
+    this.#isResuming = false;
   }
 
   #handOut(entry: Entry): void {
     const before = this.#offset;
     this.#offset = entry.offset;
     this.#beginning = undefined;
+    if (entry.isEnd) {
+      this.#endTopics(entry);
+      return;
+    }
     if (this.#announcements?.isPending === true) this.#announcements.onReplayed();
     const { except } = entry;
     const isExcepted = except !== undefined && this.#sink.isExcepted?.(except) === true;
     if (this.#unmodified === undefined) {
-      const takers = isExcepted ? [] : takersOf(this.streams, entry, before, this.#catchUpTo);
-      const last = this.#mayEnd ? endingWith(this.streams, entry) : [];
+      const takers = isExcepted ? [] : this.streams.takersOf(entry, before, this.#catchUpTo);
+      const last = this.#mayEnd ? this.streams.endingWith(entry) : [];
       if (takers.length > 0) this.#throughOperators().pass(entry, takers);
       for (const stream of last) stream.complete();
     } else if (!isExcepted) {
-      this.#told = entry.offset;
+      this.#position.told = entry.offset;
       this.#sink.write(entry.frame);
     }
+  }
+
+  /** A client whose streams end is told the place of that, so that it has nothing left to come back for. */
+  #endTopics(entry: Entry): void {
+    const ended = this.streams.all.filter((stream) => stream.isEndedWith(entry, this.#log));
+    if (ended.length === 0) return;
+    const id = this.streams.isProven ? this.#tell(entry.offset) : undefined;
+    if (id !== undefined) this.#sink.write(encodeFrame({ id }));
+    for (const stream of ended) stream.complete();
   }
 
   /** Announces a gap and goes on at `offset`, or at the head if snapshots are the way on. */
   #cross(reason: GapReason, offset: number, from = `${this.#epoch}.${this.#offset}`): true {
     this.#beginning = undefined;
-    const isCoveredBySnapshots = this.streams.every(({ plan }) => plan.snapshot !== undefined);
+    const isCoveredBySnapshots = this.streams.all.every(({ plan }) => plan.snapshot !== undefined);
     this.#epoch = this.#log.epoch;
     this.#offset = isCoveredBySnapshots ? this.#log.head : offset;
     this.#catchUpTo = this.#log.head;
-    this.#told = -1;
+    this.#position.told = -1;
     this.#operators?.reset();
-    for (const stream of this.streams) stream.goOn(reason, this.#offset, this.#context, this.#sink);
-    if (areBounded(this.streams, this.#offset)) this.#throughOperators();
+    for (const stream of this.streams.all)
+      stream.goOn(reason, this.#offset, this.#context, this.#sink);
+    if (this.streams.areBounded(this.#offset)) this.#throughOperators();
     const resumedAt = this.#log.cursorAt(this.#offset);
     const { event, frame } = makeGap(reason, from, resumedAt, this.#tell(this.#offset));
     this.#sink.announce(event, frame);
@@ -323,22 +325,34 @@ export class Reader {
   /** The cursor to tell the client for having reached `offset`; undefined if that is nothing new or not safe. */
   #tell(offset: number): string | undefined {
     if (this.#operators !== undefined) return this.#operators.tell(offset);
-    if (offset <= this.#told) return undefined;
-    this.#told = offset;
+    if (offset <= this.#position.told) return undefined;
+    this.#position.told = offset;
     return this.#log.cursorAt(offset);
   }
 
   /** From now on operators may hold what they are handed. */
   #throughOperators(): Operators {
-    this.#follow();
-    this.#unmodified?.readAlone(this.#offset, undefined);
+    this.#endReadingAlone();
+    const { told } = this.#position;
+    return (this.#operators ??= new Operators(this.#context, this.#sink, this.streams, told));
+  }
+
+  #endReadingAlone(): void {
+    if (this.#unmodified === undefined) return;
+    this.#unmodified.readAlone(undefined);
     this.#unmodified = undefined;
-    return (this.#operators ??= new Operators(this.#context, this.#sink, this, this.#told));
+    this.#keepPositionIn({ offset: 0, told: 0 });
+  }
+
+  #keepPositionIn(position: ReadPosition): void {
+    position.offset = this.#position.offset;
+    position.told = this.#position.told;
+    this.#position = position;
   }
 
   /** A reader that has read everything there is stands at the head. */
   #advance(): void {
     if (this.#epoch !== this.#log.epoch || this.#offset >= this.#log.head) return;
-    if (haveNothingAfter(this.streams, this.#offset, this.#log)) this.#offset = this.#log.head;
+    if (this.streams.haveNothingAfter(this.#offset, this.#log)) this.#offset = this.#log.head;
   }
 }

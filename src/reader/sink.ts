@@ -16,6 +16,9 @@ export interface Outlet {
   send(frames: JoinedFrames): void;
 }
 
+/** What a client that comes back with a place goes on from: what is in memory, the archive, or after a gap. */
+export type ResumeOutcome = 'tail' | 'archive' | 'gap';
+
 /** Where a reader's events go in the end, as the reader sees it: a connection, or a subscriber. */
 export interface Sink extends Work {
   /** Bytes that may be read for it. A reader that finds none is called again when there is some. */
@@ -35,6 +38,8 @@ export interface Sink extends Work {
   announce(event: SseEvent, frame: Buffer): void;
   /** Milliseconds of silence after which a client hears from us; undefined where there is no client. */
   readonly heartbeatInterval?: number | false;
+  /** The place that the client came back with was found, or not. */
+  onResumed?(outcome: ResumeOutcome): void;
   /** There is nothing for the client any more, and it need not come back. */
   endForGood(): void;
 }

@@ -8,124 +8,179 @@ import {
 import type { GapReason } from '../log/event.js';
 import type { Log } from '../log/log.js';
 import type { ReaderContext } from './reader-context.js';
-import { oldestOf } from './oldest.js';
 import type { ReaderStream } from './reader-stream.js';
-import type { Wait } from './waiting-room.js';
+import type { ReaderStreams } from './reader-streams.js';
+import type { Sink } from './sink.js';
+import { Wait } from './waiting-room.js';
 
 /** Where a reader begins, and why it cannot begin where it was asked to, if so. */
-export interface Start {
+export interface StartPlace {
   readonly offset: number;
   readonly gap: GapReason | undefined;
 }
 
-/** The cursor that the code of a stream goes on from, if it names one. */
-export function placeByCode(streams: readonly ReaderStream[]): Cursor | undefined {
-  for (const { plan } of streams) {
-    const { from } = plan;
-    if (typeof from === 'string' && parseCursor(from) !== undefined) return from;
-  }
-  return undefined;
-}
+/** The start of a reader: finds out where, which may take a wait, or a look into the archive. */
+export class Start {
+  readonly #context: ReaderContext;
+  readonly #streams: ReaderStreams;
+  readonly #sink: Sink;
+  #requested: Cursor | undefined;
+  /** For the place that is requested, if that had to come first. */
+  #wait: Wait | undefined;
 
-/** What a new client asks to begin with, if that is a place that may be gone. */
-export function beginningOf(streams: readonly ReaderStream[]): string | undefined {
-  for (const { plan } of streams) {
-    const { from } = plan;
-    if (from === 'start') return from;
-    if (typeof from === 'object' && from.since !== undefined)
-      return new Date(from.since).toISOString();
+  constructor(
+    context: ReaderContext,
+    streams: ReaderStreams,
+    sink: Sink,
+    lastEventId: string | undefined,
+  ) {
+    this.#context = context;
+    this.#streams = streams;
+    this.#sink = sink;
+    this.#requested = lastEventId;
   }
-  return undefined;
-}
 
-/**
- * The place that a client goes on from, or the first one that any of its streams may read from: what was
- * before that was never theirs, and is no gap.
- */
-export function placeWithin(
-  context: ReaderContext,
-  streams: readonly ReaderStream[],
-  requested: Cursor | undefined,
-): Cursor | undefined {
-  const place = requested === undefined ? undefined : parseCursor(requested);
-  let least: StreamPosition | undefined;
-  for (const stream of streams) {
-    const boundary = stream.boundaryIn(context);
-    if (place === undefined || boundary === undefined || !isBefore(place, boundary))
-      return requested;
-    if (least === undefined || isBefore(boundary, least)) least = boundary;
+  /** What the client, or else the code, asks to go on from. */
+  get requested(): Cursor | undefined {
+    return this.#requested;
   }
-  return least === undefined ? requested : formatCursor(least.epoch, least.offset);
-}
 
-/** Whether a client that asks for a place has nothing of a stream yet: all of it that it may read is behind that. */
-export function isNewTo(
-  context: ReaderContext,
-  stream: ReaderStream,
-  requested: Cursor | undefined,
-  wait: Wait | undefined,
-): boolean {
-  if (requested === undefined || wait?.precedes(stream) === true) return true;
-  const place = parseCursor(requested);
-  const boundary = stream.boundaryIn(context);
-  return place !== undefined && boundary !== undefined && isBefore(place, boundary);
+  /** Whether the client has been told what it waits for. */
+  get hasWaited(): boolean {
+    return this.#wait !== undefined;
+  }
+
+  /** What a new client asks to begin with, if that is a place that may be gone. */
+  get beginning(): string | undefined {
+    if (this.#requested !== undefined) return undefined;
+    for (const { plan } of this.#streams.all) {
+      const { from } = plan;
+      if (from === 'start') return from;
+      if (typeof from === 'object' && from.since !== undefined)
+        return new Date(from.since).toISOString();
+    }
+    return undefined;
+  }
+
+  /**
+   * Finds the place, and puts the streams there. Undefined while it may yet come, or the archive is asked: until
+   * then the client is told of no other.
+   *
+   * @param isReplaced whether another log began after the streams had joined
+   */
+  find(isReplaced: boolean): StartPlace | undefined {
+    this.#requested ??= this.#placeByCode();
+    const place = this.#placeWithin(this.#requested);
+    if (place !== undefined && this.#wait?.isOver !== true && mayCome(this.#context, place)) {
+      this.#wait ??= new Wait(this.#sink, this.#streams.joined, place);
+      this.#context.waitingRoom.enter(this.#wait);
+      return undefined;
+    }
+    return this.#isKnown(place) ? this.#putStreamsAt(place, isReplaced) : undefined;
+  }
+
+  /** For the streams of which the client has nothing yet. */
+  askForSnapshots(): void {
+    for (const stream of this.#streams.all)
+      if (this.#isNewTo(stream)) stream.askForSnapshot('new', this.#context, this.#sink);
+  }
+
+  /** Nobody waits any more. */
+  leave(): void {
+    this.#context.waitingRoom.leave(this.#wait);
+  }
+
+  /** The cursor that the code of a stream goes on from, if it names one. */
+  #placeByCode(): Cursor | undefined {
+    for (const { plan } of this.#streams.all) {
+      const { from } = plan;
+      if (typeof from === 'string' && parseCursor(from) !== undefined) return from;
+    }
+    return undefined;
+  }
+
+  /**
+   * The place that a client goes on from, or the first one that any of its streams may read from: what was
+   * before that was never theirs, and is no gap.
+   */
+  #placeWithin(requested: Cursor | undefined): Cursor | undefined {
+    const place = requested === undefined ? undefined : parseCursor(requested);
+    let least: StreamPosition | undefined;
+    for (const stream of this.#streams.all) {
+      const boundary = stream.boundaryIn(this.#context);
+      if (place === undefined || boundary === undefined || !isBefore(place, boundary))
+        return requested;
+      if (least === undefined || isBefore(boundary, least)) least = boundary;
+    }
+    return least === undefined ? requested : formatCursor(least.epoch, least.offset);
+  }
+
+  /** False while the archive is asked where to begin, or whether there is anything left to read. */
+  #isKnown(requested: Cursor | undefined): boolean {
+    const place = requested === undefined ? undefined : parseCursor(requested);
+    if (requested !== undefined && place?.epoch !== this.#context.log.epoch) return true;
+    const verdicts = this.#streams.all.map((stream) =>
+      place === undefined
+        ? stream.isOverFromStart(this.#context, this.#sink)
+        : stream.isOverAt(place.offset, this.#context, this.#sink),
+    );
+    if (verdicts.includes(undefined)) return false;
+    if (!verdicts.every(Boolean)) return true;
+    this.#sink.endForGood();
+    return false;
+  }
+
+  #putStreamsAt(requested: Cursor | undefined, isReplaced: boolean): StartPlace {
+    const { log } = this.#context;
+    const { all } = this.#streams;
+    for (const stream of all) {
+      if (stream.plan.snapshot !== undefined) stream.startAfter(log.head, this.#context);
+      // All of it is new to them.
+      else if (isReplaced) stream.startAnew(this.#context);
+    }
+    // Not beyond the log: what is behind a boundary may not have come to this instance.
+    const newClient = Math.min(log.head, ...all.map(({ after }) => after));
+    const start =
+      requested === undefined
+        ? { offset: newClient, gap: undefined }
+        : this.#placeOf(requested, newClient);
+    for (const stream of all) {
+      if (requested !== undefined && start.gap !== 'unknown') {
+        stream.resumeAfter(start.offset, this.#context);
+      }
+      stream.topics.seek(start.offset);
+    }
+    return start;
+  }
+
+  /**
+   * The place that a client asks for. `unknown` begins as a new client does, a log that is gone at the oldest
+   * event that this one has; whether a place of this log is still covered is a matter of topics.
+   */
+  #placeOf(requested: Cursor, newClient: number): StartPlace {
+    const { log, isLocal } = this.#context;
+    const place = parseCursor(requested);
+    if (place === undefined) return { offset: newClient, gap: 'unknown' };
+    const isGone = isLocal ? place.epoch !== log.epoch : place.epoch < log.epoch;
+    if (isGone) return { offset: this.#streams.oldestIn(log), gap: 'epoch' };
+    if (isAhead(place, log)) return { offset: newClient, gap: 'unknown' };
+    return { offset: place.offset, gap: undefined };
+  }
+
+  /** Whether the client has nothing of a stream yet: all of it that it may read is behind its place. */
+  #isNewTo(stream: ReaderStream): boolean {
+    const requested = this.#requested;
+    if (requested === undefined || this.#wait?.precedes(stream) === true) return true;
+    const place = parseCursor(requested);
+    const boundary = stream.boundaryIn(this.#context);
+    return place !== undefined && boundary !== undefined && isBefore(place, boundary);
+  }
 }
 
 /** Whether a place is ahead of this instance's log, so that it may yet come from another instance. */
-export function mayCome({ log, isLocal }: ReaderContext, requested: Cursor): boolean {
+function mayCome({ log, isLocal }: ReaderContext, requested: Cursor): boolean {
   const place = isLocal ? undefined : parseCursor(requested);
   return place !== undefined && isAhead(place, log);
-}
-
-/**
- * Finds where reading begins, and puts the streams there.
- *
- * @param isReplaced whether another log began after they had joined
- */
-export function findStart(
-  context: ReaderContext,
-  streams: readonly ReaderStream[],
-  requested: Cursor | undefined,
-  isReplaced: boolean,
-): Start {
-  const { log, isLocal } = context;
-  for (const stream of streams) {
-    if (stream.plan.snapshot !== undefined) stream.startAfter(log.head, context);
-    // All of it is new to them.
-    else if (isReplaced) stream.startAnew(context);
-  }
-  // Not beyond the log: what is behind a boundary may not have come to this instance.
-  const newClient = Math.min(log.head, ...streams.map(({ after }) => after));
-  const start =
-    requested === undefined
-      ? { offset: newClient, gap: undefined }
-      : startAt(log, streams, requested, isLocal, newClient);
-  for (const stream of streams) {
-    if (requested !== undefined && start.gap !== 'unknown') {
-      stream.resumeAfter(start.offset, context);
-    }
-    stream.topics.seek(start.offset);
-  }
-  return start;
-}
-
-/**
- * Finds the place that a client asks for. `unknown` begins as a new client does, a log that is gone at the
- * oldest event that this one has; whether a place of this log is still covered is a matter of topics.
- */
-function startAt(
-  log: Log,
-  streams: readonly ReaderStream[],
-  requested: Cursor,
-  isLocal: boolean,
-  newClient: number,
-): Start {
-  const place = parseCursor(requested);
-  if (place === undefined) return { offset: newClient, gap: 'unknown' };
-  const isGone = isLocal ? place.epoch !== log.epoch : place.epoch < log.epoch;
-  if (isGone) return { offset: oldestOf(streams, log), gap: 'epoch' };
-  if (isAhead(place, log)) return { offset: newClient, gap: 'unknown' };
-  return { offset: place.offset, gap: undefined };
 }
 
 function isAhead(place: StreamPosition, { epoch, head }: Log): boolean {

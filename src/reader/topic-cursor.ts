@@ -1,141 +1,24 @@
 import type { Entry } from '../log/entry.js';
-import type { EntryQueue } from '../log/entry-queue.js';
 import type { TopicIndex } from '../log/topic-index.js';
 import type { TopicRule } from '../log/topics.js';
 import type { Work } from '../log/turn-scheduler.js';
 import { TopicMatcher } from '../log/matching.js';
 import type { ArchiveStart, ArchiveTopics } from '../backplane/archive.js';
-import type { PageReader } from './archive-pages.js';
+import { IndexCursor, type LookBack } from './index-cursor.js';
+import { type Lookup, nearer, NOTHING } from './lookup.js';
+import type { ReadPosition } from './read-position.js';
 import { readThrough } from './read-through.js';
 import type { ReaderContext } from './reader-context.js';
 import type { Outlet } from './sink.js';
 
-/** What is found between a place and the tail: see {@link TopicCursor.lookBack}. */
-export type Lookup =
-  /** Pages are on their way; the reader is told when they are there. */
-  | { readonly kind: 'reading' }
-  /** Something is gone: the reader can go on after `upTo`. */
-  | { readonly kind: 'lost'; readonly upTo: number }
-  | { readonly kind: 'entry'; readonly entry: Entry }
-  /** Nothing, up to where the tail begins. */
-  | { readonly kind: 'nothing' };
-
-const READING: Lookup = { kind: 'reading' };
-const NOTHING: Lookup = { kind: 'nothing' };
-
-/** A place in one index. */
-class IndexCursor {
-  readonly #entries: EntryQueue;
-  #position = 0;
-  /** The last offset whose loss the client has been told of, or need not be; -1 before anybody has looked. */
-  #toldLost = -1;
-  /** What {@link lookBack} has found to be gone, of which nobody has been told. */
-  #foundLost = -1;
-
-  constructor(readonly index: TopicIndex) {
-    this.#entries = index.entries;
-  }
-
-  /** Whether the tail lost something after an offset that the archive may have, or that nobody was told of. */
-  hasLostAfter(offset: number, isKept: () => boolean): boolean {
-    const { lost } = this.index;
-    return lost > offset && (lost > this.#toldLost || isKept());
-  }
-
-  /**
-   * What is gone is told to the client by {@link tellLost}, and not before: another topic may have to be read first.
-   *
-   * @param kept the topic, if its history is kept beyond the tail
-   * @param isLenient whether what was lost before anybody looked is no gap
-   */
-  lookBack(
-    offset: number,
-    kept: readonly [string] | TopicRule | undefined,
-    context: ReaderContext,
-    { reader, isLenient }: LookBack,
-  ): Lookup {
-    const { lost } = this.index;
-    this.#foundLost = -1;
-    if (lost <= offset) return NOTHING;
-    if (kept === undefined || context.history === undefined) {
-      return this.#isSettled(lost, isLenient) ? NOTHING : { kind: 'lost', upTo: context.log.lost };
-    }
-    for (let after = offset; ;) {
-      const page = context.history.pages.find(kept, after, lost, reader);
-      if (page === undefined) return READING;
-      // What the archive lost after that is in the tail, unless the tail loses it too.
-      const gone = Math.min(page.lost, lost);
-      const isGap = gone > offset && !this.#isSettled(gone, isLenient);
-      const entry = page.entries.find((each) => each.offset > offset);
-      // Other topics of a rule may still have what is older.
-      if (isGap) return { kind: 'lost', upTo: Math.min(gone, (entry?.offset ?? Infinity) - 1) };
-      if (entry !== undefined) return { kind: 'entry', entry };
-      if (page.upTo >= lost) return NOTHING;
-      after = page.upTo;
-    }
-  }
-
-  /** The client is told of what was found to be gone. */
-  tellLost(): void {
-    this.#toldLost = Math.max(this.#toldLost, this.#foundLost);
-  }
-
-  /** Nothing is settled for a client that comes back. */
-  forgetLost(): void {
-    this.#toldLost = this.#foundLost = -1;
-  }
-
-  /** One that asks for what there is begins at an offset: what is known to be gone by now was never there for it. */
-  settleLost(offset: number, isKept: () => boolean): void {
-    const { lost } = this.index;
-    this.#foundLost = -1;
-    this.#toldLost = lost <= offset || !isKept() ? lost : -1;
-  }
-
-  /** The last entry at or before an offset that the tail holds. */
-  latestUpTo(offset: number): Entry | undefined {
-    const entry = this.#entries.at(this.#entries.seek(offset) - 1);
-    return entry?.offset !== undefined && entry.offset <= offset ? entry : undefined;
-  }
-
-  #isSettled(lost: number, isLenient: boolean): boolean {
-    if (lost <= this.#toldLost) return true;
-    if (!isLenient || this.#toldLost >= 0) {
-      this.#foundLost = lost;
-      return false;
-    }
-    this.#toldLost = lost;
-    return true;
-  }
-
-  seek(offset: number): void {
-    this.#position = this.#entries.seek(offset);
-  }
-
-  /** The first entry after `offset`; offsets asked for never shrink, but for {@link seek}. */
-  after(offset: number): Entry | undefined {
-    const entries = this.#entries;
-    // What was dropped before it was read is a gap, or was not for this stream.
-    if (this.#position < entries.start) this.#position = entries.start;
-    let entry = entries.at(this.#position);
-    while (entry !== undefined && entry.offset <= offset) entry = entries.at(++this.#position);
-    return entry;
-  }
-}
-
-/** For whom, and how, a {@link TopicCursor} looks back. */
-export interface LookBack {
-  readonly reader: PageReader;
-  readonly isLenient: boolean;
-}
-
 /** The topics that a stream selects, as places in their indexes: that of the first, and those of the others. */
-export class TopicCursor extends IndexCursor implements Work {
+export class TopicCursor extends IndexCursor implements Work, ReadPosition {
   // What each event touches comes first: of a thousand in turn, none is in the processor's cache.
-  /** While it reads alone: where that goes to, how far it is, and how often the log had broken off then. */
+  /** While it reads alone: where that goes to, and how often the log had broken off when it began to. */
   #outlet: Outlet | undefined;
-  #reached = -1;
   #breaks = 0;
+  offset = -1;
+  told = -1;
   readonly #context: ReaderContext;
   readonly #others: readonly IndexCursor[] | undefined;
   readonly #reader: Work;
@@ -161,12 +44,13 @@ export class TopicCursor extends IndexCursor implements Work {
   run(): void {
     const outlet = this.#outlet;
     const { log, frames } = this.#context;
-    const mayRead = outlet?.isClear() === true && this.lost <= this.#reached;
+    const mayRead = outlet?.isClear() === true && this.lost <= this.offset;
     if (!mayRead || log.breaks !== this.#breaks) {
       this.#outlet = undefined;
       this.#reader.run();
     } else {
-      this.#reached = readThrough(this, outlet, frames, this.#reached);
+      const reached = readThrough(this, outlet, frames, this.offset);
+      if (reached > this.offset) this.offset = this.told = reached;
       if (this.#outlet === undefined) this.#reader.run();
       // What did not fit may be gone when there is room: that is for the reader to see.
       else if (!outlet.isClear()) this.#outlet = undefined;
@@ -178,24 +62,23 @@ export class TopicCursor extends IndexCursor implements Work {
     this.#outlet = undefined;
   }
 
-  /** How far it has read alone. */
-  get reached(): number {
-    return this.#reached;
-  }
-
   /**
-   * Reads on without its reader, which has read everything up to an offset.
+   * Reads on from its position without its reader, which has read everything up to there.
    *
    * @param outlet undefined if it is the reader that has to read on
    */
-  readAlone(after: number, outlet: Outlet | undefined): void {
-    this.#reached = after;
+  readAlone(outlet: Outlet | undefined): void {
     this.#breaks = this.#context.log.breaks;
     this.#outlet = outlet;
   }
 
   get names(): readonly string[] {
     return this.#topics instanceof TopicMatcher ? [this.#topics.pattern] : this.#topics;
+  }
+
+  /** The topics that it names; none for a matcher, which may always select another one. */
+  get named(): readonly string[] {
+    return this.#topics instanceof TopicMatcher ? [] : this.#topics;
   }
 
   selectsAnyOf(topics: readonly string[]): boolean {
@@ -360,19 +243,4 @@ export class TopicCursor extends IndexCursor implements Work {
       ? this.#topics.matches(topic)
       : this.#topics.includes(topic);
   }
-}
-
-/** Of what two topics have after the same offset, what a reader has to see to first. */
-export function nearer(one: Lookup, other: Lookup): Lookup {
-  if (one.kind === 'reading' || other.kind === 'nothing') return one;
-  if (other.kind === 'reading' || one.kind === 'nothing') return other;
-  if (one.kind === 'entry' && other.kind === 'entry') {
-    return one.entry.offset <= other.entry.offset ? one : other;
-  }
-  // A loss is told first, and takes nobody past an event that is there.
-  return { kind: 'lost', upTo: Math.min(placeOf(one), placeOf(other)) };
-}
-
-function placeOf(found: Extract<Lookup, { kind: 'lost' | 'entry' }>): number {
-  return found.kind === 'lost' ? found.upTo : found.entry.offset - 1;
 }

@@ -3,6 +3,7 @@ import {
   type ArchivedEvent,
   type ArchivePage,
   type ArchiveQuery,
+  type ArchiveSize,
   type ArchiveStart,
   type ArchiveTopics,
 } from '../backplane/archive.js';
@@ -63,6 +64,17 @@ export class RedisArchive extends Archive {
       if (event !== undefined && event.offset > (latest?.offset ?? 0)) latest = event;
     }
     return latest;
+  }
+
+  /** Redis has counted no events, only what they take. */
+  override async size(): Promise<ArchiveSize> {
+    const meta = this.#publisher.keyOf('meta');
+    const [epoch, bytes] = (await this.#publisher.askFor('hmget', meta, 'e', 'ab')) as string[];
+    const byAge = this.#publisher.keyOf('by-age', epoch ?? '');
+    return {
+      bytes: Number(bytes ?? 0),
+      topics: Number(await this.#publisher.askFor('zcard', byAge)),
+    };
   }
 
   /** The last offset of a topic that was published before a time. */

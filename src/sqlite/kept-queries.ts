@@ -36,6 +36,7 @@ export class KeptQueries {
   readonly #before: Statement;
   readonly #through: Statement;
   readonly #event: Statement;
+  readonly #count: Statement;
 
   constructor(database: Database, rules: RulesInForce) {
     this.#rules = rules;
@@ -52,6 +53,9 @@ export class KeptQueries {
       'SELECT offset, topic FROM kept WHERE (offset, topic) > (?, ?) AND offset <= ? ORDER BY offset, topic LIMIT ?',
     );
     this.#event = database.prepare(`SELECT ${EVENT_COLUMNS} FROM events WHERE offset = ?`);
+    this.#count = database.prepare(
+      'SELECT coalesce(sum(count), 0) AS events, count(*) AS topics FROM topics WHERE count > 0',
+    );
   }
 
   read({ topics, after, upTo, maxEvents, maxBytes }: KeptRange): KeptPage {
@@ -100,6 +104,11 @@ export class KeptQueries {
     const values: Value[] = [];
     if (row !== undefined) pushEvent(values, row);
     return values;
+  }
+
+  /** What is kept, of topics that have anything. */
+  count(): { readonly events: number; readonly topics: number } {
+    return this.#count.get() as { events: number; topics: number };
   }
 
   #select(topics: Selection['topics']): readonly Topic[] {

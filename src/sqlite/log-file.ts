@@ -1,4 +1,4 @@
-import { ARCHIVE_BYTES } from '../backplane/archive.js';
+import { ARCHIVE_BYTES, type ArchiveSize } from '../backplane/archive.js';
 import { RetentionRules } from '../log/retention.js';
 import type { Database, Statement, Value } from './driver.js';
 import { EventRows } from './event-rows.js';
@@ -152,6 +152,10 @@ export class LogFile {
     } finally {
       this.#database.exec('COMMIT');
     }
+  }
+
+  sizeOfArchive(): ArchiveSize {
+    return { ...this.#queries.count(), bytes: this.#state().kept_bytes };
   }
 
   /** What can wait until after the answer; gives a warning, if there is something to say. */

@@ -1,5 +1,5 @@
 import type { SseErrorCode } from '../errors.js';
-import type { ArchiveStart } from '../backplane/archive.js';
+import type { ArchiveSize, ArchiveStart } from '../backplane/archive.js';
 import type { History } from '../log/log-sink.js';
 import type { Durability } from './options.js';
 import type { Value } from './driver.js';
@@ -103,6 +103,7 @@ export interface Requests {
     readonly ask: { readonly selection: Selection; readonly upTo: number };
     readonly answer: { readonly values: readonly Value[] };
   };
+  sizeKept: { readonly ask: object; readonly answer: ArchiveSize };
 }
 
 export type Kind = keyof Requests;

@@ -3,6 +3,7 @@ import {
   type ArchivedEvent,
   type ArchivePage,
   type ArchiveQuery,
+  type ArchiveSize,
   type ArchiveStart,
   type ArchiveTopics,
 } from '../backplane/archive.js';
@@ -43,6 +44,10 @@ export class SqliteArchive extends Archive {
   override async latest(selected: ArchiveTopics, upTo: number): Promise<ArchivedEvent | undefined> {
     const asked = { selection: selectionOf(selected), upTo };
     return eventsOf((await this.#ask('latestKept', asked)).values)[0];
+  }
+
+  override async size(): Promise<ArchiveSize> {
+    return this.#ask('sizeKept', {});
   }
 
   async #ask<K extends Kind>(kind: K, request: Requests[K]['ask']): Promise<Requests[K]['answer']> {

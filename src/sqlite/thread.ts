@@ -65,6 +65,7 @@ class FileOwner {
       this.#known = page;
       return page;
     }
+    if (request.kind === 'sizeKept') return file.sizeOfArchive();
     if (request.kind !== 'publish') return answerFromArchive(file, request);
     file.state(this.#known);
     const published = file.publish(request.batch);

@@ -1,13 +1,9 @@
-import { once } from 'node:events';
-import {
-  type ClientRequest,
-  type IncomingHttpHeaders,
-  type IncomingMessage,
-  request,
-} from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { IncomingHttpHeaders } from 'node:http';
+import { type AddressInfo, type Server, isIPv6 } from 'node:net';
+import { type ConnectionOptions, Server as TlsServer } from 'node:tls';
 import type { INestApplication } from '@nestjs/common';
 import type { Jsonify } from '../log/json.js';
+import { type Answer, send } from './answer.js';
 import { EventQueue, type ReceivedEvent } from './event-queue.js';
 import { StreamReader } from './stream-reader.js';
 
@@ -21,6 +17,16 @@ export interface ConnectSseOptions {
   readonly lastEventId?: string | undefined;
   /** Bound of every wait, in milliseconds. Default 5_000. */
   readonly timeout?: number | undefined;
+  /**
+   * Whether to speak HTTP/2 to an `http:` URL. Where there is TLS the server says what it prefers, and an application
+   * under test is asked.
+   */
+  readonly http2?: boolean | undefined;
+  /**
+   * For `https:`, what `tls.connect()` takes, such as `ca`. Whatever certificate an application under test has is
+   * taken.
+   */
+  readonly tls?: ConnectionOptions | undefined;
 }
 
 /** The events of `Events` as a client gets them. */
@@ -32,24 +38,22 @@ type Received<Events extends object> = {
 export class SseTestClient<
   Events extends object = Record<string, unknown>,
 > implements AsyncIterable<Received<Events>> {
-  readonly #request: ClientRequest;
-  readonly #response: IncomingMessage;
+  readonly #answer: Answer;
   readonly #queue: EventQueue;
   readonly #reader: StreamReader;
   /** Resolves when the response has ended, by whoever's doing. */
   readonly closed: Promise<void>;
 
   /** @internal Made by {@link connectSse}. */
-  constructor(request: ClientRequest, response: IncomingMessage, timeout: number) {
-    this.#request = request;
-    this.#response = response;
+  constructor(answer: Answer, timeout: number) {
+    this.#answer = answer;
     this.#queue = new EventQueue(timeout);
     this.#reader = new StreamReader((event) => this.#queue.push(event));
-    response.setEncoding('utf8');
-    response.on('data', (text: string) => this.#reader.read(text));
-    response.on('error', (error) => this.#queue.end(`the connection broke (${error.message})`));
+    const { body } = answer;
+    body.on('data', (bytes: Uint8Array) => this.#reader.read(bytes));
+    body.on('error', ({ message }) => this.#queue.end(`the connection broke (${message})`));
     this.closed = new Promise((resolve) => {
-      response.once('close', () => {
+      body.once('close', () => {
         this.#queue.end(`the response has ended (${this.#describeAnswer()})`);
         resolve();
       });
@@ -58,19 +62,19 @@ export class SseTestClient<
 
   /** Of the answer; an application that refuses a client answers 200 all the same, or what a guard says. */
   get status(): number {
-    return this.#response.statusCode ?? 0;
+    return this.#answer.status;
   }
 
   /** The status, and what an answer that is no stream says. */
   #describeAnswer(): string {
-    const status = `status ${this.status} ${this.#response.statusMessage ?? ''}`.trimEnd();
+    const status = `status ${this.status} ${this.#answer.statusText}`.trimEnd();
     const isStream = this.headers['content-type']?.startsWith('text/event-stream') === true;
     const text = this.text.length > 200 ? `${this.text.slice(0, 200)}…` : this.text;
     return isStream || text === '' ? status : `${status}: ${text}`;
   }
 
   get headers(): IncomingHttpHeaders {
-    return this.#response.headers;
+    return this.#answer.headers;
   }
 
   /** What an EventSource would send as `Last-Event-ID` now; also moved by frames that dispatch nothing. */
@@ -114,16 +118,16 @@ export class SseTestClient<
 
   /** Stops taking bytes off the connection, as a client does that cannot keep up. */
   pause(): void {
-    this.#response.pause();
+    this.#answer.body.pause();
   }
 
   resume(): void {
-    this.#response.resume();
+    this.#answer.body.resume();
   }
 
   /** Drops the connection. */
   close(): void {
-    this.#request.destroy();
+    this.#answer.destroy();
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<Received<Events>, void> {
@@ -139,10 +143,11 @@ export class SseTestClient<
 }
 
 /**
- * Connects to an SSE route of an application under test, over a real socket; an application that does not
- * listen yet is made to, on a free port of the loopback interface.
+ * Connects to an SSE route of an application under test, over a real socket, HTTP/1.1 or HTTP/2, with TLS or without;
+ * an application that does not listen yet is made to, on a free port of the loopback interface.
  *
  * @param app an application, or the URL of one
+ * @throws Error with the method and path, if no answer comes in time or nobody listens
  * @example
  * const client = await connectSse(app, '/events');
  * await app.get(EventBus).publish('news', { type: 'headline', data: { text: 'Hello' } });
@@ -155,7 +160,8 @@ export async function connectSse<Events extends object = Record<string, unknown>
   options: ConnectSseOptions = {},
 ): Promise<SseTestClient<Events>> {
   const { body, lastEventId, timeout = 5_000 } = options;
-  const url = new URL(path, typeof app === 'string' ? app : await urlOf(app));
+  const server = typeof app === 'string' ? app : await listening(app);
+  const url = new URL(path, typeof server === 'string' ? server : urlOf(server));
   const payload = body === undefined || typeof body === 'string' ? body : JSON.stringify(body);
   const headers: Record<string, string> = {
     accept: 'text/event-stream',
@@ -165,22 +171,25 @@ export async function connectSse<Events extends object = Record<string, unknown>
     ...options.headers,
   };
   const method = options.method ?? (payload === undefined ? 'GET' : 'POST');
-  const outgoing = request(url, { method, headers, agent: false });
+  const isHttp2 = options.http2 ?? (typeof server !== 'string' && 'updateSettings' in server);
+  const tls = { rejectUnauthorized: typeof server === 'string', ...options.tls };
   const signal = AbortSignal.timeout(timeout);
-  // It breaks when it is closed or given up; whoever waits for an answer or an event is told.
-  outgoing.on('error', () => {});
-  outgoing.end(payload);
-  const [response] = (await once(outgoing, 'response', { signal }).catch((cause: unknown) => {
-    outgoing.destroy();
+  const sent = { url, method, headers, payload, isHttp2, tls };
+  const answer = await send(sent, signal).catch((cause: unknown) => {
     const why = signal.aborted ? `no answer within ${timeout} ms` : String(cause);
     throw new Error(`${method} ${url.pathname}: ${why}`, { cause });
-  })) as [IncomingMessage];
-  return new SseTestClient<Events>(outgoing, response, timeout);
+  });
+  return new SseTestClient<Events>(answer, timeout);
 }
 
-async function urlOf(app: INestApplication): Promise<string> {
-  const server = app.getHttpServer() as { address(): AddressInfo | string | null };
+async function listening(app: INestApplication): Promise<Server> {
+  const server = app.getHttpServer() as Server;
   if (server.address() === null) await app.listen(0, '127.0.0.1');
-  const { port } = server.address() as AddressInfo;
-  return `http://127.0.0.1:${port}`;
+  return server;
+}
+
+function urlOf(server: Server): string {
+  const { address, port } = server.address() as AddressInfo;
+  const host = isIPv6(address) && address !== '::' ? '[::1]' : '127.0.0.1';
+  return `${server instanceof TlsServer ? 'https' : 'http'}://${host}:${port}`;
 }

@@ -1,29 +1,19 @@
-import { createParser, type EventSourceParser } from 'eventsource-parser';
+import { frameReader } from '../client/frames.js';
 import type { ReceivedEvent } from './event-queue.js';
 
-/** Reads `text/event-stream` as an EventSource does. */
+/** Reads `text/event-stream` as the client does, and keeps what a test may want to see. */
 export class StreamReader {
-  readonly #parser: EventSourceParser;
+  readonly #decoder = new TextDecoder();
+  readonly #framesIn = frameReader((retry) => {
+    this.#retry = retry;
+  });
+  readonly #onEvent: (event: ReceivedEvent) => void;
   #text = '';
-  #line = '';
-  #idBuffer = '';
   #lastEventId = '';
   #retry: number | undefined;
-  #comments = 0;
 
   constructor(onEvent: (event: ReceivedEvent) => void) {
-    this.#parser = createParser({
-      onEvent: ({ event = 'message', data }) => {
-        const lastEventId = this.#lastEventId;
-        onEvent({ type: event, data, lastEventId, json: () => JSON.parse(data) as unknown });
-      },
-      onRetry: (retry) => {
-        this.#retry = retry;
-      },
-      onComment: () => {
-        this.#comments++;
-      },
-    });
+    this.#onEvent = onEvent;
   }
 
   get lastEventId(): string {
@@ -35,24 +25,19 @@ export class StreamReader {
   }
 
   get comments(): number {
-    return this.#comments;
+    return this.#text.match(/(?:^|[\r\n]):/g)?.length ?? 0;
   }
 
   get text(): string {
     return this.#text;
   }
 
-  read(text: string): void {
-    this.#text += text;
-    const lines = (this.#line + text).split('\n');
-    this.#line = lines.pop() ?? '';
-    for (const line of lines) this.#readLine(line.replace(/\r$/, ''));
-  }
-
-  /** The parser says nothing of a frame without data, whose id counts all the same (WHATWG HTML 9.2.6). */
-  #readLine(line: string): void {
-    if (line === '') this.#lastEventId = this.#idBuffer;
-    else if (line.startsWith('id:')) this.#idBuffer = line.slice(3).replace(/^ /, '');
-    this.#parser.feed(`${line}\n`);
+  read(bytes: Uint8Array): void {
+    this.#text += this.#decoder.decode(bytes, { stream: true });
+    for (const { id = this.#lastEventId, type, data } of this.#framesIn(bytes)) {
+      this.#lastEventId = id;
+      if (data === undefined) continue;
+      this.#onEvent({ type, data, lastEventId: id, json: () => JSON.parse(data) as unknown });
+    }
   }
 }

@@ -4,6 +4,8 @@
  */
 export class JoinedFrames {
   readonly length: number;
+  /** How many frames they are. */
+  readonly count: number;
   /** What the last one that came by here went on with; the others before it, if there are several. */
   #next: JoinedFrames | undefined;
   #others: Map<Buffer, JoinedFrames> | undefined;
@@ -15,6 +17,7 @@ export class JoinedFrames {
     readonly frame: Buffer,
   ) {
     this.length = (before?.length ?? 0) + frame.length;
+    this.count = (before?.count ?? 0) + 1;
   }
 
   /** These frames, then `frame`. */
@@ -65,6 +68,8 @@ export class JoinedFrames {
 
 /** Where the paths of one turn begin: by their first frame. */
 export class JoinedFramesCache {
+  /** Events that went to clients: counted by what all of them touch, so that a delivery touches nothing more. */
+  delivered = 0;
   readonly #byFirst = new Map<Buffer, JoinedFrames>();
   #last: JoinedFrames | undefined;
 

@@ -1,3 +1,6 @@
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { describe, expect, it, jest } from '@jest/globals';
 import { Logger } from '@nestjs/common';
 import {
@@ -47,6 +50,7 @@ import {
   missingForSignals,
 } from '../../src/nest/internals/nest-stream.js';
 import { canFollow, layersBetween } from '../../src/nest/internals/rxjs-chain.js';
+import { takenOf } from '../../src/nest/internals/socket-handle.js';
 import { onExpress } from '../support/each-adapter.js';
 
 const bench = onExpress();
@@ -116,6 +120,25 @@ describe('Of the inside of Nest and RxJS that is leaned on,', () => {
 
   it('subscribers of RxJS still tell whom they hand on to', () => {
     expect(canFollow()).toBe(true);
+  });
+
+  it('the handle of a socket still tells what the kernel has taken', async () => {
+    const taken: number[] = [];
+    const server = createServer((_, response) => {
+      response.write('x'.repeat(1_000), () => {
+        taken.push(takenOf(response));
+        response.write('x'.repeat(1_000), () => {
+          taken.push(takenOf(response));
+          response.end();
+        });
+      });
+    }).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    await fetch(`http://127.0.0.1:${(server.address() as AddressInfo).port}`).then((r) => r.text());
+    server.close();
+    const [first = 0, second = 0] = taken;
+    expect(first).toBeGreaterThan(1_000);
+    expect(second).toBeGreaterThan(first + 1_000);
   });
 
   it('all is known, and nothing said, when the application starts', async () => {

@@ -239,3 +239,16 @@ function textOf(text: string): string {
 function offsetOf(id: string): number {
   return Number(id.split('.')[1]);
 }
+
+withExample('metrics', (example) => {
+  it('answers a scrape', async () => {
+    const client = await connect(example(), '/news');
+    await example().post('/news', { text: 'Rain' });
+    await client.next();
+    const response = await fetch(`${example().url}/metrics`);
+    expect(response.headers.get('content-type')).toMatch(/^text\/plain; version=0\.0\.4/);
+    const scrape = await response.text();
+    expect(scrape).toContain('sse_server_published_events_total 1\n');
+    expect(scrape).toMatch(/^sse_server_active_connections\{.*http_route="\/news"\} 1$/m);
+  });
+});

@@ -165,6 +165,24 @@ function keepsTopics({ canMatch, survivesRestart, backplane }: Kind): void {
     });
   }
 
+  it('stay ended when the tail has forgotten it, and give the rest of them', async () => {
+    await start(keepAll);
+    const first = await bus.publish('job.1', { data: '0' });
+    await bus.publish('job.1', { data: '1' });
+    const end = await bus.complete('job.1');
+    await flood();
+    const late = await Promise.all([connect('/topics/job.1'), connect('/topics/job.1', end)]);
+    expect(late.map(({ status }) => status)).toEqual([204, 204]);
+    const behind = await connect('/topics/job.1', first);
+    expect((await behind.next()).data).toBe('1');
+    await behind.closed;
+    expect(behind.lastEventId).toBe(end);
+    await bus.publish('job.1', { data: 'again' });
+    await flood();
+    const again = await connect('/topics/job.1', end);
+    expect(await dataOf(again, 1)).toEqual(['again']);
+  });
+
   it('are a gap for those that are not kept, told with them', async () => {
     await start(keepAll);
     const first = await bus.publish('other', { data: '0' });

@@ -4,6 +4,7 @@ import type {
   ArchivedEvent,
   ArchivePage,
   ArchiveQuery,
+  ArchiveSize,
   ArchiveStart,
   ArchiveTopics,
 } from '../../src/backplane/archive.js';
@@ -36,6 +37,10 @@ class Answering implements Archive {
   async latest(topics: ArchiveTopics, upTo: number): Promise<ArchivedEvent | undefined> {
     this.#ask();
     return this.archive.latest(topics, upTo);
+  }
+
+  async size(): Promise<ArchiveSize> {
+    return this.archive.size();
   }
 
   #ask(): void {

@@ -26,12 +26,12 @@ const IN_THE_READER: Record<string, Mutation> = {
   },
   'a heartbeat that overtakes what operators hold': {
     file: 'reader/message-ids.ts',
-    from: 'for (const { held } of this.#reader.streams) if (held.value < least) least = held.value;',
+    from: 'for (const { held } of this.#streams.all) if (held.value < least) least = held.value;',
     to: '',
   },
   'a heartbeat that overtakes what has not been read': {
-    file: 'reader/reader-stream.ts',
-    from: 'return nextAfter(streams, offset) === undefined;',
+    file: 'reader/reader-streams.ts',
+    from: 'return this.nextAfter(offset) === undefined;',
     to: 'return true;',
   },
   'a reader that nobody wakes': {
@@ -51,7 +51,7 @@ const IN_THE_READER: Record<string, Mutation> = {
   },
   'a gap for everybody, whatever was lost': {
     file: 'reader/reader.ts',
-    from: 'if (haveLost(this.streams, this.#offset)) return this.#lookBack();',
+    from: 'if (this.streams.haveLost(this.#offset)) return this.#lookBack();',
     to: "if (this.#log.lost > this.#offset) return this.#cross('trimmed', this.#log.lost);",
   },
   'a hole that is crossed in silence': {
@@ -61,7 +61,7 @@ const IN_THE_READER: Record<string, Mutation> = {
   },
   'another epoch that passes for the same': {
     file: 'reader/start.ts',
-    from: "if (isGone) return { offset: oldestOf(streams, log), gap: 'epoch' };",
+    from: "if (isGone) return { offset: this.#streams.oldestIn(log), gap: 'epoch' };",
     to: '',
   },
   'a place that may yet come, taken for one of a log that is gone': {
@@ -81,11 +81,11 @@ const IN_THE_READER: Record<string, Mutation> = {
   },
   'another epoch that is not noticed in mid-stream': {
     file: 'reader/reader.ts',
-    from: "if (this.#epoch !== this.#log.epoch)\n      return this.#cross('epoch', oldestOf(this.streams, this.#log));",
+    from: "if (this.#epoch !== this.#log.epoch)\n      return this.#cross('epoch', this.streams.oldestIn(this.#log));",
     to: '',
   },
   'a place that was trimmed and is never left': {
-    file: 'reader/topic-cursor.ts',
+    file: 'reader/index-cursor.ts',
     from: 'if (this.#position < entries.start) this.#position = entries.start;',
     to: '',
   },
@@ -114,22 +114,22 @@ const IN_THE_READER: Record<string, Mutation> = {
     from: 'return !this.topics.isReplaced(entry, (later) => this.#admits(later));',
     to: 'return !this.topics.isReplaced(entry, () => true);',
   },
-  'a plain stream that reads on alone though its reader has not read everything': {
+  'an unmodified stream that reads on alone though its reader has not read everything': {
     file: 'reader/reader.ts',
     from: 'this.#hasBegun && this.#sink.room > 0',
     to: 'this.#hasBegun',
   },
-  'a plain stream that does not notice that the log has broken off': {
+  'an unmodified stream that does not notice that the log has broken off': {
     file: 'reader/topic-cursor.ts',
     from: ' || log.breaks !== this.#breaks',
     to: '',
   },
-  'a reader that does not follow its plain stream': {
-    file: 'reader/reader.ts',
-    from: '    if (reached > this.#offset) this.#offset = this.#told = reached;\n',
-    to: '',
+  'an unmodified stream that reads on and does not move its reader': {
+    file: 'reader/topic-cursor.ts',
+    from: 'if (reached > this.offset) this.offset = this.told = reached;',
+    to: 'if (reached > this.offset) this.told = reached;',
   },
-  'a plain stream that skips what does not fit': {
+  'an unmodified stream that skips what does not fit': {
     file: 'reader/read-through.ts',
     from: 'if (entry === undefined) break;',
     to: 'if (entry === undefined || (frames !== undefined && entry.offset % 7 === 0)) break;',

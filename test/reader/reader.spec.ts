@@ -27,13 +27,19 @@ function isData(wanted: unknown): (event: SseEvent) => boolean {
 describe('A reader with several streams', () => {
   it('sends an event of two of them once, held by one operator or by two', async () => {
     const { bus, ...desk } = await open();
-    const one = desk.seat(() => merge(bus.stream('a'), bus.stream('b')).pipe(delay(1)));
+    const gates = [new Subject<void>(), new Subject<void>()] as const;
+    const held = (gate: Subject<void>) => delayWhen<SseEvent>(() => gate);
+    const one = desk.seat(() => merge(bus.stream('a'), bus.stream('b')).pipe(held(gates[0])));
     const two = desk.seat(() =>
-      merge(bus.stream('a').pipe(delay(1)), bus.stream('b').pipe(delay(5))),
+      merge(bus.stream('a').pipe(held(gates[0])), bus.stream('b').pipe(held(gates[1]))),
     );
     await turns();
     await bus.publish(['a', 'b'], { data: 'once' });
-    await new Promise((resolve) => setTimeout(resolve, 30));
+    for (const gate of gates) {
+      await turns();
+      gate.next();
+    }
+    await turns();
     expect([one.data, two.data]).toEqual([['once'], ['once']]);
     one.beat();
     two.beat();

@@ -28,7 +28,8 @@ it.each([['a'], ['a', 'b']])(
     let sent = 0;
     const outlet = { room: 1_000, isClear: () => true, send: () => (sent += 1) };
     const cursor = new TopicCursor(context, topics, { run: () => (isRead = true) });
-    cursor.readAlone(0, outlet);
+    cursor.offset = 0;
+    cursor.readAlone(outlet);
     for (const offset of [1, 2]) log.append(offset, { topics: [last], text: 'x', isJson: false });
     const index = log.indexOf(last);
     if (index.entries.oldest !== undefined) index.drop(index.entries.oldest);

@@ -98,6 +98,27 @@ describeWith(REDIS_SERVER, 'what instances that share a Redis tell each other', 
     expect((await first.next()).data).toBe('still');
   });
 
+  it('completes the streams of a topic on both, and answers 204 on one that comes later', async () => {
+    const [one, two] = [await start(), await start()];
+    const both = [await connect(one, 'a', 'ada'), await connect(two, 'a', 'grace')];
+    void one.get(EventBus).publish('a', { data: 'last' });
+    const end = await one.get(EventBus).complete('a');
+    for (const client of both) {
+      expect((await client.next()).data).toBe('last');
+      await client.closed;
+      expect(client.lastEventId).toBe(end);
+    }
+    const three = await start();
+    for (const app of [one, two, three]) {
+      expect((await connectSse(app, '/topics/a')).status).toBe(204);
+      expect((await connectSse(app, '/topics/a', { lastEventId: end })).status).toBe(204);
+    }
+    await three.get(EventBus).publish('a', { data: 'again' });
+    const again = await connectSse(two, '/topics/a', { lastEventId: end });
+    expect((await again.next()).data).toBe('again');
+    again.close();
+  });
+
   it('has the guards asked anew about an owner on both', async () => {
     const [one, two] = [await start(), await start()];
     const both = [await connect(one, 'a', 'ada'), await connect(two, 'a', 'ada')];

@@ -12,7 +12,6 @@ import {
   type ConnectSseOptions,
   type ReceivedEvent,
 } from 'nestjs-event-stream/testing';
-import { connectHttp2 } from './http2-client.js';
 import { LogLines } from './log-lines.js';
 
 /** What a suite needs of a client, whatever the version of HTTP. */
@@ -67,9 +66,7 @@ export class Bench {
   }
 
   async connect(app: INestApplication, path: string, options?: ConnectSseOptions): Promise<Client> {
-    const client = this.isHttp2
-      ? await connectHttp2(urlOf(app), path, options)
-      : await connectSse(app, path, options);
+    const client = await connectSse(app, path, options);
     this.#clients.push(client);
     return client;
   }

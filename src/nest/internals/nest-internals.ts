@@ -5,6 +5,7 @@ import { askNestChain } from './nest-chain.js';
 import { askNestStream } from './nest-stream.js';
 import { askForEnhanceRoutes, type EnhanceRoutes } from './route-enhancers.js';
 import { canFollow, chainOf } from './rxjs-chain.js';
+import { takenOf } from './socket-handle.js';
 
 /** What of the inside of Nest and RxJS looks as known. */
 export interface NestAnswers {
@@ -18,6 +19,7 @@ export interface NestAnswers {
 
 /** What the inside of this Nest and this RxJS lets us do, asked once, when the application starts. */
 export class NestInternals implements NestPort {
+  readonly takenOf = takenOf;
   /** Undefined if no way past RxJS is known. */
   readonly chain: HandlerChain | undefined;
   /** See {@link chainOf}; nothing but the subscriber itself if it cannot be followed. */

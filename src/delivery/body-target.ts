@@ -1,8 +1,8 @@
 import { OutgoingMessage, type ServerResponse } from 'node:http';
-import { type HttpResponse, isHttp2, sessionOf } from './http.js';
+import { type HttpResponse, isHttp2 } from './http.js';
 
 /** What the bytes of a response's body are written to: a socket, or the response itself. */
-export interface Target {
+export interface BodyTarget {
   /** Bytes that were written and not yet taken by the kernel. */
   readonly writableLength: number;
   /** @param onTaken called when these bytes have been taken, or never */
@@ -25,15 +25,6 @@ export function mayWriteToSocket(response: HttpResponse): response is ServerResp
   );
 }
 
-/** What a socket's handle counts, in bytes; of a TLS socket the TCP handle below it has these too. */
-interface Handle {
-  /** All that it was ever given, what waits included. */
-  readonly bytesWritten?: number;
-  /** What the kernel has yet to take. */
-  readonly writeQueueSize?: number;
-  readonly _parent?: Handle | null;
-}
-
 /** The largest frame that HTTP/2 has unless the peers agree on more (RFC 9113, section 4.2). */
 const HTTP2_FRAME = 16_384;
 
@@ -43,24 +34,4 @@ const HTTP2_FRAME = 16_384;
  */
 export function leastProgressOf(response: HttpResponse): number {
   return isHttp2(response) ? HTTP2_FRAME : 1;
-}
-
-/**
- * Bytes that the kernel has taken so far: it grows while a single large write is being taken, which the
- * streams of Node only tell the end of. Of HTTP/2 those of all streams of the session, as nobody tells
- * how far the write of one has come; over TLS the encrypted ones.
- */
-export function takenOf(response: HttpResponse): number {
-  const handle = handleOf(response);
-  const lowest = handle?._parent ?? handle;
-  return (lowest?.bytesWritten ?? 0) - (lowest?.writeQueueSize ?? 0);
-}
-
-function handleOf(response: HttpResponse): Handle | null | undefined {
-  const session = sessionOf(response);
-  if (isHttp2(response) && session?.destroyed !== false) return undefined;
-  const { socket } = (session ?? response) as {
-    readonly socket: { readonly _handle?: Handle | null } | null;
-  };
-  return socket?._handle;
 }

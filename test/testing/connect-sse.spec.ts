@@ -1,7 +1,8 @@
-import { expect, it, jest } from '@jest/globals';
-import { once } from 'node:events';
+import { expect, it } from '@jest/globals';
+import { type EventEmitter, once } from 'node:events';
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { createServer as createSecureServer } from 'node:https';
+import type { AddressInfo, Server } from 'node:net';
 import {
   Body,
   Controller,
@@ -11,11 +12,14 @@ import {
   RequestMethod,
   Sse,
 } from '@nestjs/common';
+import { ExpressAdapter } from '@nestjs/platform-express';
+import { FastifyAdapter } from '@nestjs/platform-fastify';
 import { Test } from '@nestjs/testing';
 import { concat, NEVER, type Observable, of } from 'rxjs';
 import { EventBus, SseConnections, SseModule } from 'nestjs-event-stream';
 import { connectSse, type ReceivedEvent, SseTestClient } from 'nestjs-event-stream/testing';
 import { StreamReader } from '../../src/testing/stream-reader.js';
+import { CERTIFICATE } from '../support/certificate.js';
 import { onExpress, urlOf } from '../support/each-adapter.js';
 import { until } from '../support/until.js';
 
@@ -161,36 +165,67 @@ it('names the status it got where a stream was waited for, and what the answer s
   );
 });
 
-it('reads the same with eventsource-parser 3 and 4', async () => {
-  const text = ': hi\nretry: 7\nid: 1\n\nid: 2\nevent: a\ndata: x\ndata: y\n\ndata: é\r\n\r\n';
-  const read = (Reader: typeof StreamReader) => {
-    const events: unknown[] = [];
-    const reader = new Reader(({ type, data, lastEventId }) =>
-      events.push([type, data, lastEventId]),
+it('reads what the client reads, byte by byte', () => {
+  const text =
+    '\ufeff: hi\nretry: 7\nid: 1\n\nid: 2\nevent: a\ndata: x\ndata: y\n\ndata: é\r\n\r\n';
+  const events: unknown[] = [];
+  const reader = new StreamReader(({ type, data, lastEventId }) =>
+    events.push([type, data, lastEventId]),
+  );
+  for (const byte of Buffer.from(text)) reader.read(Uint8Array.of(byte));
+  expect(events).toEqual([
+    ['a', 'x\ny', '2'],
+    ['message', 'é', '2'],
+  ]);
+  expect(reader).toMatchObject({ retry: 7, comments: 1, lastEventId: '2', text: text.slice(1) });
+});
+
+it.each([
+  ['HTTP/1.1', { adapter: () => new ExpressAdapter() }],
+  ['HTTP/2', { adapter: () => new FastifyAdapter({ http2: true }) }],
+  ['HTTP/1.1 over TLS', { adapter: () => new ExpressAdapter(), httpsOptions: CERTIFICATE }],
+  ['HTTP/2 over TLS', { adapter: () => new FastifyAdapter({ http2: true, https: CERTIFICATE }) }],
+])(
+  'connects by %s, to an application that does not listen yet and to a URL',
+  async (how, setup) => {
+    const module = await Test.createTestingModule({
+      imports: [SseModule.forRoot()],
+      controllers: [Routes],
+    }).compile();
+    const { adapter, httpsOptions } = { httpsOptions: undefined, ...setup };
+    const app = module.createNestApplication(adapter(), { ...(httpsOptions && { httpsOptions }) });
+    const served: string[] = [];
+    const server = app.getHttpServer() as EventEmitter;
+    server.on('request', ({ httpVersion }: { httpVersion: string }) => served.push(httpVersion));
+
+    const news = await connectSse(app, '/news?a=1', { headers: { 'x-who': 'me' } });
+    const id = await app.get(EventBus).publish('news', { type: 'a', data: 1 });
+    expect(await news.next('a')).toMatchObject({ data: '1', lastEventId: id });
+    const missing = await connectSse(app, '/missing');
+    await expect(missing.next()).rejects.toThrow(
+      /status 404 Not Found: \{"message":"no such thing"/,
     );
-    for (const character of text) reader.read(character);
-    const { retry, comments, lastEventId } = reader;
-    return { events, retry, comments, lastEventId };
-  };
-  jest.resetModules();
-  const useOfMock = jest.fn();
-  jest.unstable_mockModule('eventsource-parser', () => {
-    useOfMock();
-    return import('eventsource-parser-4');
-  });
-  const { StreamReader: WithFour } = await import('../../src/testing/stream-reader.js');
-  const results = [read(StreamReader), read(WithFour)];
-  expect(useOfMock).toHaveBeenCalledTimes(1);
-  expect(results[1]).toEqual(results[0]);
-  expect(results[0]).toEqual({
-    events: [
-      ['a', 'x\ny', '2'],
-      ['message', 'é', '2'],
-    ],
-    retry: 7,
-    comments: 1,
-    lastEventId: '2',
-  });
+
+    const [scheme, http2] = [how.endsWith('TLS') ? 'https' : 'http', how === 'HTTP/2'];
+    const { port } = (app.getHttpServer() as Server).address() as AddressInfo;
+    const url = `${scheme}://localhost:${port}`;
+    const tls = { host: '127.0.0.1', ca: CERTIFICATE.cert };
+    const byUrl = await connectSse(url, '/echo', { body: { a: 1 }, http2, tls });
+    expect((await byUrl.next()).json()).toMatchObject({ body: { a: 1 } });
+    expect(new Set(served)).toEqual(new Set([how.startsWith('HTTP/2') ? '2.0' : '1.1']));
+    for (const client of [news, missing, byUrl]) client.close();
+    await app.close();
+  },
+);
+
+it('says why TLS failed', async () => {
+  const server = createSecureServer(CERTIFICATE).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  await expect(
+    connectSse(`https://localhost:${port}`, '/', { tls: { host: '127.0.0.1' } }),
+  ).rejects.toThrow(/^GET \/: .*self.signed certificate/);
+  server.close();
 });
 
 it('bounds the wait for an answer', async () => {

@@ -1,0 +1,1 @@
+export { SseMetricsModule, type SseMetricsOptions } from './sse-metrics.module.js';

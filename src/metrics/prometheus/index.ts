@@ -1,0 +1,1 @@
+export { SsePrometheusModule, type SsePrometheusOptions } from './sse-prometheus.module.js';

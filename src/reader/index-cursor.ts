@@ -1,0 +1,113 @@
+import type { Entry } from '../log/entry.js';
+import type { EntryQueue } from '../log/entry-queue.js';
+import type { TopicIndex } from '../log/topic-index.js';
+import type { TopicRule } from '../log/topics.js';
+import type { PageReader } from './archive-pages.js';
+import { type Lookup, NOTHING, READING } from './lookup.js';
+import type { ReaderContext } from './reader-context.js';
+
+/** A place in one index. */
+export class IndexCursor {
+  readonly #entries: EntryQueue;
+  #position = 0;
+  /** The last offset whose loss the client has been told of, or need not be; -1 before anybody has looked. */
+  #toldLost = -1;
+  /** What {@link lookBack} has found to be gone, of which nobody has been told. */
+  #foundLost = -1;
+
+  constructor(readonly index: TopicIndex) {
+    this.#entries = index.entries;
+  }
+
+  /** Whether the tail lost something after an offset that the archive may have, or that nobody was told of. */
+  hasLostAfter(offset: number, isKept: () => boolean): boolean {
+    const { lost } = this.index;
+    return lost > offset && (lost > this.#toldLost || isKept());
+  }
+
+  /**
+   * What is gone is told to the client by {@link tellLost}, and not before: another topic may have to be read first.
+   *
+   * @param kept the topic, if its history is kept beyond the tail
+   * @param isLenient whether what was lost before anybody looked is no gap
+   */
+  lookBack(
+    offset: number,
+    kept: readonly [string] | TopicRule | undefined,
+    context: ReaderContext,
+    { reader, isLenient }: LookBack,
+  ): Lookup {
+    const { lost } = this.index;
+    this.#foundLost = -1;
+    if (lost <= offset) return NOTHING;
+    if (kept === undefined || context.history === undefined) {
+      return this.#isSettled(lost, isLenient) ? NOTHING : { kind: 'lost', upTo: context.log.lost };
+    }
+    for (let after = offset; ;) {
+      const page = context.history.pages.find(kept, after, lost, reader);
+      if (page === undefined) return READING;
+      // What the archive lost after that is in the tail, unless the tail loses it too.
+      const gone = Math.min(page.lost, lost);
+      const isGap = gone > offset && !this.#isSettled(gone, isLenient);
+      const entry = page.entries.find((each) => each.offset > offset);
+      // Other topics of a rule may still have what is older.
+      if (isGap) return { kind: 'lost', upTo: Math.min(gone, (entry?.offset ?? Infinity) - 1) };
+      if (entry !== undefined) return { kind: 'entry', entry };
+      if (page.upTo >= lost) return NOTHING;
+      after = page.upTo;
+    }
+  }
+
+  /** The client is told of what was found to be gone. */
+  tellLost(): void {
+    this.#toldLost = Math.max(this.#toldLost, this.#foundLost);
+  }
+
+  /** Nothing is settled for a client that comes back. */
+  forgetLost(): void {
+    this.#toldLost = this.#foundLost = -1;
+  }
+
+  /** One that asks for what there is begins at an offset: what is known to be gone by now was never there for it. */
+  settleLost(offset: number, isKept: () => boolean): void {
+    const { lost } = this.index;
+    this.#foundLost = -1;
+    this.#toldLost = lost <= offset || !isKept() ? lost : -1;
+  }
+
+  /** The last entry at or before an offset that the tail holds. */
+  latestUpTo(offset: number): Entry | undefined {
+    const entry = this.#entries.at(this.#entries.seek(offset) - 1);
+    return entry?.offset !== undefined && entry.offset <= offset ? entry : undefined;
+  }
+
+  #isSettled(lost: number, isLenient: boolean): boolean {
+    if (lost <= this.#toldLost) return true;
+    if (!isLenient || this.#toldLost >= 0) {
+      this.#foundLost = lost;
+      return false;
+    }
+    this.#toldLost = lost;
+    return true;
+  }
+
+  seek(offset: number): void {
+    this.#position = this.#entries.seek(offset);
+  }
+
+  /** The first entry after `offset`; offsets asked for never shrink, but for {@link seek}. */
+  after(offset: number): Entry | undefined {
+    const entries = this.#entries;
+    // What was dropped before it was read is a gap, or was not for this stream.
+    if (this.#position < entries.start) this.#position = entries.start;
+    let entry = entries.at(this.#position);
+    while (entry !== undefined && entry.offset <= offset) entry = entries.at(++this.#position);
+    return entry;
+  }
+}
+
+/** For whom, and how, a cursor looks back. */
+export interface LookBack {
+  readonly reader: PageReader;
+  readonly isLenient: boolean;
+}

@@ -1,0 +1,74 @@
+import type { Entry } from '../log/entry.js';
+import type { Log } from '../log/log.js';
+import type { PageReader } from './archive-pages.js';
+import type { ReaderContext } from './reader-context.js';
+
+type Context = Pick<ReaderContext, 'log' | 'history'>;
+
+/** Which topics of one stream have come to their end, and where. */
+export class TopicEnds {
+  readonly #topics: readonly string[];
+  /** The offset of a topic's last end. */
+  readonly #ends = new Map<string, number>();
+
+  constructor(topics: readonly string[]) {
+    this.#topics = topics;
+  }
+
+  /**
+   * Whether all topics have ended, and nothing of them is left after an offset. Undefined while the archive is asked.
+   *
+   * @param reader told when the archive has answered
+   */
+  areAllAt(offset: number, context: Context, reader: PageReader): boolean | undefined {
+    let isKnown = true;
+    let areAll = true;
+    for (const topic of this.#topics) {
+      const end = endOf(topic, context, reader);
+      if (end === 'asked') isKnown = false;
+      else if (end === undefined) areAll = false;
+      else if (end <= offset) this.#ends.set(topic, end);
+      else areAll &&= hasNothingBetween(offset, end, topic, context.log);
+    }
+    return isKnown ? areAll : undefined;
+  }
+
+  /** Takes note of an end, and says whether it was the last of those to come. */
+  add({ topics, offset }: Entry, log: Log): boolean {
+    const ended = this.#topics.filter((topic) => topics.includes(topic));
+    for (const topic of ended) this.#ends.set(topic, offset);
+    return (
+      ended.length > 0 && this.#topics.every((topic) => this.#isEndedUntil(offset, topic, log))
+    );
+  }
+
+  /** Whether a topic has ended, and was not used again up to an offset. */
+  #isEndedUntil(offset: number, topic: string, log: Log): boolean {
+    const end = this.#ends.get(topic);
+    if (end === undefined) return false;
+    const { entries, lost } = log.indexOf(topic);
+    const latest = entries.at(entries.seek(offset) - 1);
+    return lost <= end && (latest === undefined || latest.offset <= end);
+  }
+}
+
+/** Whether a topic has to be looked at more closely: of most topics the last event is none that ends them. */
+export function mayHaveEnded(topic: string, { log, history }: Context): boolean {
+  const { entries, lost } = log.indexOf(topic);
+  const { newest } = entries;
+  return newest === undefined ? lost > 0 && history?.has(topic) === true : newest.isEnd;
+}
+
+/** The offset of a topic's end, if that is the last that there is of it. */
+function endOf(topic: string, context: Context, reader: PageReader): number | undefined | 'asked' {
+  const { log, history } = context;
+  if (!mayHaveEnded(topic, context)) return undefined;
+  const { entries, lost } = log.indexOf(topic);
+  return entries.newest?.offset ?? history?.endOf(topic, log.epoch, lost, reader);
+}
+
+/** Whether a client that has come to an offset has everything before the end. */
+function hasNothingBetween(offset: number, end: number, topic: string, log: Log): boolean {
+  const { entries, lost } = log.indexOf(topic);
+  return lost <= offset && entries.at(entries.seek(offset))?.offset === end;
+}
