@@ -1,7 +1,7 @@
 import { ApplicationConfig } from '@nestjs/core';
 import { Observable } from 'rxjs';
 import { chainOf } from './rxjs-chain.js';
-import { callTrialRoute } from './trial-route.js';
+import { waitAsRoute } from './trial-route.js';
 
 /** Whether an ordinary route answers with the last value of what a subscriber is subscribed to, as it is. */
 export type IsAwaited = (subscriber: object) => boolean;
@@ -24,7 +24,7 @@ async function layersOfResult(): Promise<number | undefined> {
     subscriber.next('answer');
     subscriber.complete();
   });
-  await callTrialRoute(new ApplicationConfig(), () => result);
+  await waitAsRoute(new ApplicationConfig(), result);
   return layers;
 }
 
