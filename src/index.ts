@@ -1,4 +1,4 @@
-export type { EventOptions } from './bus/event-bus.js';
+export type { EventOptions } from './bus/event-options.js';
 export { EventBus, EventBus as SseEventBus } from './bus/event-bus.js';
 export { matching, type TopicMatcher } from './log/matching.js';
 export type { SnapshotReason, StreamOptions } from './reader/stream-options.js';

@@ -3,7 +3,7 @@ import { Observable, type Subscriber } from 'rxjs';
 import { isA, renderError, SseError } from '../errors.js';
 import type { Backplane, PublishOptions } from '../backplane/backplane.js';
 import type { Cursor } from '../log/cursor.js';
-import type { EventRecord, ExceptedClients } from '../log/entry.js';
+import type { EventRecord } from '../log/entry.js';
 import type { AnyEvents, NewEvent, SseEvent } from '../log/event.js';
 import type { Concealment } from '../log/json-faults.js';
 import type { Log } from '../log/log.js';
@@ -14,12 +14,14 @@ import { type EventSchemas, validated } from '../log/standard-schema.js';
 import { isInternal } from '../log/internal-topics.js';
 import { TopicMatcher } from '../log/matching.js';
 import { topicEnd } from '../log/topic-end.js';
-import { GivenOptions } from '../options.js';
 import { RetentionRules } from '../log/retention.js';
 import { type Binding, Bindings, type ChainOf } from './bindings.js';
 import { CallSite } from './call-site.js';
 import { Publication } from './publication.js';
+import { type EventOptions, exceptedBy } from './event-options.js';
+import { checkPublishOptions } from './publish-options.js';
 import { PublishOutcomes } from './publish-outcomes.js';
+import type { PublishTracer } from './publish-tracer.js';
 import { type Selection, StreamSubscription } from './stream-subscription.js';
 import type { ReaderContext } from '../reader/reader-context.js';
 import { ArchivePages } from '../reader/archive-pages.js';
@@ -46,15 +48,6 @@ interface EventBusOptions {
   readonly isAwaited?: (subscriber: object) => boolean;
 }
 
-/** Beside what the backplane is told: who does not get the event. */
-export interface EventOptions extends PublishOptions {
-  /**
-   * Everybody but these: the connections of an owner, or one connection, on whichever instance they are. Their cursors
-   * move on all the same. It is for clients of `@Sse()` handlers; a subscriber of your own gets it.
-   */
-  readonly except?: ExceptedClients | undefined;
-}
-
 /**
  * Publishes events to topics and streams them to clients. `Events` maps event types to their data, so
  * that both are checked: `EventBus<{ progress: { percent: number } }>`.
@@ -74,6 +67,8 @@ export class EventBus<Events extends object = object> {
   readonly #underWay = new Set<Promise<Cursor>>();
   /** @internal What became of what the application has published. */
   readonly outcomes = new PublishOutcomes();
+  /** @internal Undefined unless publishes are traced. */
+  tracer: PublishTracer | undefined;
 
   /** @internal Made by `SseModule`. */
   constructor(
@@ -282,9 +277,20 @@ export class EventBus<Events extends object = object> {
       maxBytes: this.#maxEventBytes,
       conceals: this.#context.conceals,
     });
-    if (options === undefined) return this.#order(record);
-    const except = exceptedBy(options);
-    return this.#order(except === undefined ? record : { ...record, except }, options);
+    const except =
+      options === undefined
+        ? undefined
+        : exceptedBy(checkPublishOptions('bus.publish()', options, ['except']));
+    const excepting = except === undefined ? record : { ...record, except };
+    if (this.tracer === undefined) return this.#order(excepting, options);
+    const traced = this.tracer.begin();
+    const { trace } = traced;
+    const publication = this.#order({ ...excepting, trace }, options);
+    publication.then(
+      (cursor) => traced.end(cursor),
+      (error: unknown) => traced.end(undefined, error),
+    );
+    return publication;
   }
 
   #order(record: EventRecord, options?: PublishOptions): Promise<Cursor> {
@@ -306,25 +312,6 @@ export class EventBus<Events extends object = object> {
     if (error === undefined) this.#logger.warn(message);
     else this.#logger.error(message, renderError(error));
   }
-}
-
-/** @throws SseError `BAD_OPTION` */
-function exceptedBy(options: EventOptions): ExceptedClients | undefined {
-  const known = ['idempotencyKey', 'except'];
-  const given = new GivenOptions('bus.publish()', 'options', options, known);
-  const key = given.get('idempotencyKey');
-  if (key !== undefined && typeof key !== 'string') throw given.bad('idempotencyKey', 'a string');
-  if (!given.has('except')) return undefined;
-  const except = given.nested('except', ['connection', 'owner']);
-  const names = ['connection', 'owner'].filter((name) => except.has(name));
-  if (names.length === 0) throw given.bad('except', '{ connection } or { owner }');
-  return Object.freeze(Object.fromEntries(names.map((name) => [name, nameIn(except, name)])));
-}
-
-function nameIn(except: GivenOptions, name: string): string {
-  const value = except.get(name);
-  if (typeof value === 'string' && value !== '') return value;
-  throw except.bad(name, 'a non-empty string');
 }
 
 /** Whether streams may join that only their async context ties to this connection. */

@@ -20,7 +20,7 @@ import {
 import { exceptionFrame } from './exception.js';
 import { destroy, type HttpResponse, isGone, onceReset, sessionOf } from './http.js';
 import { Deadline } from './deadline.js';
-import type { NestPort, OpenRequest } from './open-request.js';
+import type { ConnectionTracer, NestPort, OpenRequest } from './open-request.js';
 import type { ConnectionOptions, DeliveryOptions } from './options.js';
 import { Orders, type PlacedOrder } from './orders.js';
 
@@ -62,6 +62,8 @@ export class Connections {
   /** What the ids of this instance's connections begin with. */
   readonly instance = randomDigits() + randomDigits();
   readonly orders: Orders;
+  /** Undefined unless requests are traced. */
+  tracer: ConnectionTracer | undefined;
   #onEmpty: (() => void) | undefined;
 
   constructor(
@@ -94,6 +96,11 @@ export class Connections {
     return bytes;
   }
 
+  /** Whether all of them end, because the application does. */
+  get isDraining(): boolean {
+    return this.#isDraining;
+  }
+
   /** Whether one more connection is welcome; if not, it is to be opened and ended as `refused`. */
   get isFull(): boolean {
     const { maxConnections } = this.options;
@@ -110,6 +117,11 @@ export class Connections {
     onceReset(opening.response, () => connection.end('client'));
     this.#remember(opening.response);
     return connection;
+  }
+
+  /** Calls what asks a connection's handler. */
+  runFor<T>(connection: Connection, work: () => T): T {
+    return this.tracer === undefined ? work() : this.tracer.run(connection, work);
   }
 
   onOpen(connection: Connection): void {

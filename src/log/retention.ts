@@ -56,6 +56,10 @@ export class RetentionRules {
     return this.#rules.length === 0;
   }
 
+  get patterns(): readonly string[] {
+    return this.#rules.map(({ matcher }) => matcher.pattern);
+  }
+
   /** How a topic is kept; undefined if it is not. */
   of(topic: string): Retention | undefined {
     if (this.#rules.length === 0) return undefined;

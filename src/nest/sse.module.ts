@@ -123,7 +123,7 @@ export interface SseOptionsFactory {
     },
     {
       provide: Statistics,
-      inject: [EventBus, Connections, Log, Backplane, TurnScheduler],
+      inject: [EventBus, Connections, Log, Backplane, TurnScheduler, RESOLVED_OPTIONS],
       useFactory: (...parts: ConstructorParameters<typeof Statistics>) => new Statistics(...parts),
     },
     { provide: Arrivals, inject: [Log], useFactory: (log: Log) => new Arrivals(log) },

@@ -220,7 +220,7 @@ export class ReaderStream {
     if (this.plan.until === undefined) return false;
     if (this.#isOver !== undefined) return this.#isOver === 'asked' ? undefined : this.#isOver;
     const latest = this.topics.latestUpTo(offset);
-    const { kept } = this.topics;
+    const kept = this.topics.keptWhole;
     const { history, log } = context;
     if (latest !== undefined || kept === undefined || history === undefined) {
       return (this.#isOver = latest !== undefined && this.isEndedBy(latest));

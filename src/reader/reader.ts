@@ -124,8 +124,13 @@ export class Reader {
     if (this.#announcements?.isPending === true) this.#announceCaughtUp();
   }
 
-  #announceReady(isResumed: boolean): void {
+  #announceReady(isAtItsPlace: boolean): void {
     if (!this.streams.all.some(({ plan }) => plan.announce)) return;
+    const offset = this.#offset;
+    const isLost =
+      this.#log.holeAfter(offset) !== undefined ||
+      this.streams.lookBack(offset, this.#sink).kind === 'lost';
+    const isResumed = isAtItsPlace && !isLost;
     const cursor = this.streams.areOwed ? {} : { cursor: this.#log.cursorAt(this.#offset) };
     this.#announcements = new Announcements(this.#sink, this.#log.head, {
       ...cursor,
@@ -209,8 +214,7 @@ export class Reader {
     const id = gap === undefined ? this.#tell(offset) : undefined;
     if (!start.hasWaited) this.#sink.begin(id);
     this.#beginning = start.beginning;
-    const isResumed = start.requested !== undefined && gap === undefined;
-    this.#announceReady(isResumed);
+    this.#announceReady(start.requested !== undefined && gap === undefined);
     this.#isResuming = start.requested !== undefined;
     if (gap !== undefined) this.#onResumed('gap');
     else if (!this.streams.haveLost(offset)) this.#onResumed('tail');

@@ -118,9 +118,10 @@ export class Start {
   /** False while the archive is asked where to begin, or whether there is anything left to read. */
   #isKnown(requested: Cursor | undefined): boolean {
     const place = requested === undefined ? undefined : parseCursor(requested);
-    if (requested !== undefined && place?.epoch !== this.#context.log.epoch) return true;
+    const isNew = place === undefined || this.#isUnknown(place);
+    if (!isNew && place.epoch !== this.#context.log.epoch) return true;
     const verdicts = this.#streams.all.map((stream) =>
-      place === undefined
+      isNew
         ? stream.isOverFromStart(this.#context, this.#sink)
         : stream.isOverAt(place.offset, this.#context, this.#sink),
     );
@@ -163,8 +164,14 @@ export class Start {
     if (place === undefined) return { offset: newClient, gap: 'unknown' };
     const isGone = isLocal ? place.epoch !== log.epoch : place.epoch < log.epoch;
     if (isGone) return { offset: this.#streams.oldestIn(log), gap: 'epoch' };
-    if (isAhead(place, log)) return { offset: newClient, gap: 'unknown' };
+    if (this.#isUnknown(place)) return { offset: newClient, gap: 'unknown' };
     return { offset: place.offset, gap: undefined };
+  }
+
+  /** Whether it is a place of no log that there ever was: its client is as good as new. */
+  #isUnknown(place: StreamPosition): boolean {
+    const { log, isLocal } = this.#context;
+    return (!isLocal || place.epoch === log.epoch) && isAhead(place, log);
   }
 
   /** Whether the client has nothing of a stream yet: all of it that it may read is behind its place. */

@@ -1,5 +1,5 @@
 import { createRequire } from 'node:module';
-import { SseError } from '../errors.js';
+import { messageOf, SseError } from '../errors.js';
 
 export type Value = string | number | null;
 
@@ -61,7 +61,7 @@ export function loadDriver(): Opener {
     isMissing
       ? `sqliteBackplane() needs a driver, and Node.js ${process.version} has none: npm install better-sqlite3, ` +
           'or use Node.js 22.13 or later'
-      : `better-sqlite3 is installed and cannot be loaded: ${String(reason)}. npm rebuild better-sqlite3 ` +
+      : `better-sqlite3 is installed and cannot be loaded: ${messageOf(reason)}. npm rebuild better-sqlite3 ` +
           'builds it for this Node.js',
     { cause: reason },
   );

@@ -1,4 +1,4 @@
-import { SseError } from '../errors.js';
+import { messageOf, SseError } from '../errors.js';
 import { type Result, resultOf } from './driver.js';
 import type { Failure } from './protocol.js';
 
@@ -128,7 +128,7 @@ export function failureOf(error: unknown, path: string, isCommit: boolean): Fail
   if (error instanceof SseError) return { code: error.code, message: error.message };
   const result = resultOf(error);
   const meaning = result === undefined ? `'${path}' failed` : MEANINGS[result](path);
-  const message = `${meaning} (${error instanceof Error ? error.message : String(error)})`;
+  const message = `${meaning} (${messageOf(error)})`;
   if (isCommit && IN_DOUBT.includes(result)) {
     const unknown = unknownError(path, message);
     return { code: unknown.code, message: unknown.message };

@@ -1,5 +1,5 @@
 import { Worker } from 'node:worker_threads';
-import { SseError } from '../errors.js';
+import { messageOf, SseError } from '../errors.js';
 import { closedError, unknownError, unreadableError } from './failures.js';
 import type {
   Answer,
@@ -81,7 +81,7 @@ export class FileThread {
     worker.once('exit', () => {
       this.#worker = undefined;
       if (this.#isClosed) return;
-      const what = `its thread has ended (${String(reason)})`;
+      const what = `its thread has ended (${messageOf(reason)})`;
       this.#rejectAll(what);
       this.#events.onEnded(unreadableError(this.#options.path, what));
     });

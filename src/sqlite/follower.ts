@@ -1,5 +1,5 @@
 import { setTimeout as elapse } from 'node:timers/promises';
-import { SseError } from '../errors.js';
+import { messageOf, SseError } from '../errors.js';
 import type { LogSink } from '../log/log-sink.js';
 import { formatCursor } from '../log/cursor.js';
 import type { Availability } from './availability.js';
@@ -194,5 +194,5 @@ export class Follower {
 
 function asSseError(error: unknown): SseError {
   if (error instanceof SseError) return error;
-  return new SseError('BACKPLANE_BROKEN', String(error), { cause: error });
+  return new SseError('BACKPLANE_BROKEN', messageOf(error), { cause: error });
 }

@@ -1,6 +1,7 @@
 import { MemoryBackplane } from '../backplane/memory.backplane.js';
 import type { PublishOptions } from '../backplane/backplane.js';
-import { EventBus, type EventOptions } from '../bus/event-bus.js';
+import { EventBus } from '../bus/event-bus.js';
+import type { EventOptions } from '../bus/event-options.js';
 import type { Cursor } from '../log/cursor.js';
 import type { EventRecord, ExceptedClients } from '../log/entry.js';
 import type { AnyEvents, NewEvent } from '../log/event.js';

@@ -80,7 +80,9 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   sqlite: ['backplane', 'log', 'wire', 'options.ts', 'errors.ts'],
   publisher: ['bus', 'backplane', 'log', 'options.ts', 'errors.ts'],
   swagger: [],
-  metrics: ['nest', 'delivery', 'backplane', 'errors.ts'],
+  terminus: ['nest', 'options.ts', 'errors.ts'],
+  metrics: ['nest', 'delivery', 'bus', 'backplane', 'log', 'errors.ts'],
+  inspector: ['nest', 'delivery', 'log', 'options.ts', 'errors.ts'],
   testing: ['client', 'delivery', 'bus', 'backplane', 'log', 'options.ts', 'errors.ts'],
   client: [],
 };
@@ -104,7 +106,10 @@ const PACKAGES: Readonly<Record<string, RegExp>> = {
   sqlite: /^(node:.*|@nestjs\/common)$/,
   publisher: /^$/,
   swagger: /^$/,
-  metrics: /^(@opentelemetry\/api|prom-client|rxjs|@nestjs\/common)$/,
+  terminus: /^@nestjs\/(common|terminus)$/,
+  metrics:
+    /^(node:(http|diagnostics_channel)|@opentelemetry\/api|prom-client|rxjs|@nestjs\/(common|core))$/,
+  inspector: /^(node:(http|os)|rxjs|@nestjs\/(common|core))$/,
   client: /^(react|rxjs)$/,
   testing: /^(node:.*|@nestjs\/common)$/,
 };
@@ -278,7 +283,7 @@ describe('the sources', () => {
       if (/@ts-|eslint-disable|\bTODO\b|\bFIXME\b/.test(text)) wrong.push(`${path}: suppressed`);
       if (
         path.endsWith('/index.ts') &&
-        !/^(testing|redis|sqlite|publisher|swagger|metrics(\/\w+)?|client(\/\w+)?)\/index/.test(
+        !/^(testing|redis|sqlite|publisher|swagger|terminus|inspector|metrics(\/\w+)?|client(\/\w+)?)\/index/.test(
           path,
         )
       ) {

@@ -18,15 +18,21 @@ import { Desk, turns } from '../reader/recording-connection.js';
 /** The archive in memory, as the test lets it answer. */
 class Answering implements Archive {
   readonly knowsRules = true;
+  /** How often it was asked for pages and places. */
   asked = 0;
   failure: Error | undefined;
+  /** Of questions for a topic's last event: whether it has ended. */
+  failureOfLatest: Error | undefined;
   change = (page: ArchivePage): ArchivePage => page;
+  /** Events of a page at most. */
+  pageSize = Infinity;
 
   constructor(private readonly archive: Archive) {}
 
   async read(query: ArchiveQuery): Promise<ArchivePage> {
     this.#ask();
-    return this.change(await this.archive.read(query));
+    const maxEvents = Math.min(query.maxEvents, this.pageSize);
+    return this.change(await this.archive.read({ ...query, maxEvents }));
   }
 
   async seek(topics: ArchiveTopics, start: ArchiveStart): Promise<number> {
@@ -35,7 +41,7 @@ class Answering implements Archive {
   }
 
   async latest(topics: ArchiveTopics, upTo: number): Promise<ArchivedEvent | undefined> {
-    this.#ask();
+    if (this.failureOfLatest !== undefined) throw this.failureOfLatest;
     return this.archive.latest(topics, upTo);
   }
 
@@ -128,6 +134,64 @@ describe('Where the archive and the tail meet', () => {
     expect(seat.data.slice(1)).toEqual(['a.1 1', 'a.2 2', 'a.3 3', 'a.4 6']);
   });
 
+  it('a pattern is told what is lost between two pages, also if another topic has lost a later event before', async () => {
+    await open([{ match: 'a.*', keepEvents: 2 }]);
+    archive.pageSize = 1;
+    await publish('a.3', 'a.2', 'a.1', 'a.1', 'a.1', 'a.1', ...noise);
+    const seat = desk.seat((bus) => bus.stream(matching('a.*'), { from: 'start' }));
+    seat.capacity = 2;
+    await turns();
+    expect(seat.data.slice(1)).toEqual(['a.3 1']);
+    await publish('a.2', 'a.2', ...noise);
+    seat.capacity = Infinity;
+    seat.isReady = true;
+    seat.schedule();
+    for (let page = 0; page < 8; page++) await turns();
+    const [requested, first, lost, ...rest] = seat.data;
+    expect([requested, lost]).toEqual([
+      expect.stringContaining('"requested":"start"'),
+      expect.stringContaining('trimmed'),
+    ]);
+    expect([first, ...rest]).toEqual(['a.3 1', 'a.1 5', 'a.1 6', 'a.2 10', 'a.2 11']);
+  });
+
+  it('a pattern of which no rule keeps all is told of what none keeps, and gets the rest', async () => {
+    await open([{ match: 'a.kept' }, { match: 'a.b.**' }]);
+    const [first = ''] = await publish('a.kept', 'a.other', 'a.kept', 'a.b.c', ...noise);
+    const some = desk.seat((bus) => bus.stream(matching('a.*')), first);
+    const more = desk.seat((bus) => bus.stream(matching('a.**')), first);
+    await turns();
+    expect(some.data).toEqual([expect.stringContaining('trimmed'), 'a.kept 3']);
+    expect(more.data).toEqual([expect.stringContaining('trimmed'), 'a.kept 3', 'a.b.c 4']);
+  });
+
+  it('a pattern that a rule keeps all of has no gap, whatever others have lost', async () => {
+    await open([{ match: 'a.b.**' }]);
+    const [first = ''] = await publish('a.b.c', 'a.other', 'a.b.c', 'a.b.c.d', ...noise);
+    const seats = ['a.b.c', 'a.b.*', 'a.b.**', 'a.b.*.d'].map((pattern) =>
+      desk.seat((bus) => bus.stream(matching(pattern)), first),
+    );
+    await turns();
+    const all = ['a.b.c 3', 'a.b.c.d 4'];
+    expect(seats.map(({ data }) => data)).toEqual([
+      all.slice(0, 1),
+      all.slice(0, 1),
+      all,
+      all.slice(1),
+    ]);
+  });
+
+  it('nobody asks the archive for a pattern that no rule has anything of', async () => {
+    await open([{ match: 'a.b.**' }, { match: 'c' }]);
+    const [first = ''] = await publish('x.1', 'x.1', ...noise);
+    const seats = ['x.*', '*.x', 'a.*', 'a.c.**', 'c.*'].map((pattern) =>
+      desk.seat((bus) => bus.stream(matching(pattern)), first),
+    );
+    await turns();
+    expect(archive.asked).toBe(0);
+    expect(seats[0]?.data).toEqual([expect.stringContaining('trimmed')]);
+  });
+
   it('nobody is taken past what the tail has, because the archive no longer has it', async () => {
     await open([{ match: 'kept', keepEvents: 1 }], 4);
     const [first = ''] = await publish('kept', 'kept', 'kept', 'kept', 'kept', 'kept');
@@ -151,6 +215,22 @@ describe('Where the archive and the tail meet', () => {
     expect(seat.data).toEqual(['a 1', expect.stringContaining('trimmed')]);
   });
 
+  it('a place that there never was is that of a new client, which begins where the code says', async () => {
+    await open([{ match: 'other' }], 9);
+    await publish('a', 'a', 'a', 'a');
+    const seat = desk.seat((bus) => bus.stream('a', { from: { last: 2 } }), 'nonsense');
+    await turns();
+    expect(seat.data).toEqual([expect.stringContaining('unknown'), 'a 3', 'a 4']);
+  });
+
+  it('nobody is told that it has resumed from a place of which something is lost', async () => {
+    await open([{ match: 'other' }]);
+    const [first = ''] = await publish('a', 'a', 'a', ...noise);
+    const seat = desk.seat((bus) => bus.stream('a', { announce: true }), first);
+    await turns();
+    expect(seat.data[0]).toContain('"resumed":false');
+  });
+
   it('an id overtakes nothing that is on its way from the archive', async () => {
     await open([{ match: 'kept' }]);
     const [first = ''] = await publish('kept', 'kept', ...noise);
@@ -158,7 +238,8 @@ describe('Where the archive and the tail meet', () => {
     const seat = desk.seat((bus) => bus.stream('kept'), first);
     await turns();
     seat.beat();
-    expect(seat.told).toBe(1);
+    // No id at all, while the archive is asked whether the topic has ended.
+    expect(seat.told ?? 1).toBe(1);
   });
 
   describe('while the archive does not answer', () => {
@@ -182,6 +263,17 @@ describe('Where the archive and the tail meet', () => {
       expect(seat.data).toEqual(['kept 2']);
     });
 
+    it('and nobody knows whether the topic has ended, the client is told no place', async () => {
+      const seat = await clientThatWaits(() => (archive.failureOfLatest = new Error('away')));
+      seat.beat();
+      expect(seat.told).toBeUndefined();
+      expect(archive.asked).toBe(0);
+      archive.failureOfLatest = undefined;
+      await jest.advanceTimersByTimeAsync(2_000);
+      await turns();
+      expect(seat.data).toEqual(['kept 2']);
+    });
+
     it('nobody asks again for a client that has gone', async () => {
       const seat = await clientThatWaits(() => (archive.failure = new Error('away')));
       seat.isEnded = true;
@@ -199,6 +291,7 @@ describe('Where the archive and the tail meet', () => {
       seat.isEnded = true;
       archive.failure = undefined;
       await jest.advanceTimersByTimeAsync(60_000);
+      // That of the client that is there, which waits for a page.
       expect(archive.asked).toBe(asked + 2);
     });
 

@@ -1,6 +1,6 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import type { INestApplication } from '@nestjs/common';
 import { EventBus, MemoryBackplane, SseError } from 'nestjs-event-stream';
 import { createPublisher, type EventPublisher } from 'nestjs-event-stream/publisher';
@@ -37,6 +37,35 @@ it('refuses options that it does not know, and says whose they are', () => {
   expect(() => createPublisher(backplane, { history: { topics: [{ match: 'a*' }] } })).toThrow(
     expect.objectContaining({ code: 'BAD_TOPIC' }),
   );
+});
+
+it('survives an error that cannot be rendered, of a publish that nobody awaits', async () => {
+  const line = new Promise<unknown>((resolve) =>
+    jest.spyOn(console, 'error').mockImplementationOnce(resolve),
+  );
+  const unrenderable: unknown = new Proxy(
+    {},
+    {
+      get: () => {
+        throw new Error('no');
+      },
+    },
+  );
+  const price = {
+    '~standard': {
+      version: 1 as const,
+      vendor: 'test',
+      validate: () => {
+        throw unrenderable;
+      },
+    },
+  };
+  const publisher = createPublisher(redisBackplane({ url: 'redis://127.0.0.1:1' }), {
+    events: { price },
+  });
+  void publisher.publish('a', { type: 'price', data: 1 });
+  expect(await line).toContain('A publish that nobody awaited failed');
+  await publisher.close();
 });
 
 describeWith(REDIS_SERVER, 'a publisher outside Nest', (path) => {

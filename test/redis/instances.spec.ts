@@ -136,11 +136,13 @@ describeWith(REDIS_SERVER, 'instances that share a Redis', (path) => {
     const quiet = { checkInterval: 60_000 };
     const [one, two] = [await start(quiet), await start(quiet)];
     const cursor = await one.get(EventBus).publish('news', { data: 0 });
+    let head = cursor;
     for (let number = 1; number <= 10; number++) {
-      await one.get(EventBus).publish('news', { data: number });
+      head = await one.get(EventBus).publish('news', { data: number });
     }
-    const head = one.get(EventBus).head;
-    await until('both have everything', () => two.get(EventBus).head === head);
+    await until('both have everything', () =>
+      [one, two].every((app) => app.get(EventBus).head === head),
+    );
     const before = await commands();
     let clients: SseTestClient[] = [];
     for (let batch = 0; batch < 10; batch++) {
