@@ -39,10 +39,9 @@ import {
   timeout,
   timer,
 } from 'rxjs';
-import type { TestingModuleBuilder } from '@nestjs/testing';
 import { EventBus, SseConnections } from 'nestjs-event-stream';
-import { NestInternals } from '../../src/nest/internals/nest-internals.js';
 import { type Bench, eachAdapter } from '../support/each-adapter.js';
+import { onEveryRoute } from '../support/on-every-route.js';
 import { until } from '../support/until.js';
 
 class KeyGuard implements CanActivate {
@@ -155,13 +154,6 @@ type Change = (source: Observable<unknown>) => Observable<unknown>;
 
 function interceptor(change: Change): NestInterceptor {
   return { intercept: (_, next) => change(next.handle()) };
-}
-
-/** As in a Nest in which guard and interceptor cannot be put on some routes. */
-function onEveryRoute(builder: TestingModuleBuilder): TestingModuleBuilder {
-  return builder.overrideProvider(NestInternals).useFactory({
-    factory: async () => Object.assign(await NestInternals.ask(), { enhanceRoutes: undefined }),
-  });
 }
 
 eachAdapter((bench: Bench) => {
