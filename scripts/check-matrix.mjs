@@ -27,8 +27,11 @@ const RUNTIMES = [
     parameters: ['run', '--allow-all', '--node-modules-dir=manual', '--quiet'],
   },
 ];
-/** The newest of those whose applications are still written, with each module system, runner and builder. */
-const TOOLCHAIN_NESTS = ['~11.2.0', '^12.2.0'];
+/** The newest of those whose applications are still written, with each module system, runner and builder; `testing` is released apart. */
+const TOOLCHAIN_NESTS = [
+  { nest: '~11.2.0', testing: '^11.1.20' },
+  { nest: '^12.2.0', testing: '^12.0.1' },
+];
 const TOOLS = [
   ...['@opentelemetry/api', 'better-sqlite3', 'ioredis', 'prom-client', 'react'],
   ...['@swc/core', '@swc/jest', '@types/node', '@types/react', 'jest', 'typescript'],
@@ -44,8 +47,9 @@ try {
   const tarball = join(folder, packed.trim());
   const runtimes = [OWN_NODE, ...(isShort ? [] : RUNTIMES.map(installRuntime))].map(versioned);
   const nests = isShort ? [NEST_VERSIONS[0], NEST_VERSIONS.at(-1)] : NEST_VERSIONS;
-  const rows = nests.flatMap((nest) => rowsOf(nest, tarball, runtimes));
+  // First, since they are what changes with the registry.
   const toolchains = isShort ? [] : TOOLCHAIN_NESTS.map((nest) => toolchainRow(nest, tarball));
+  const rows = nests.flatMap((nest) => rowsOf(nest, tarball, runtimes));
   if (!isShort) writeFileSync(page, await pageOf(rows, toolchains));
 } finally {
   rmSync(folder, { recursive: true, force: true });
@@ -75,8 +79,8 @@ function consume({ program, parameters }, adapter, place) {
 }
 
 function toolchainRow(version, tarball) {
-  const { place, nest } = newPlace(`tools-${version}`, [
-    ...[tarball, ...nestPackages({ nest: version }), `@nestjs/testing@${version}`],
+  const { place, nest } = newPlace(`tools-${version.nest}`, [
+    ...[tarball, ...nestPackages(version), `@nestjs/testing@${version.testing}`],
     ...TOOLS.map((name) => `${name}@${devDependencies[name]}`),
     ...TOOLCHAIN_PACKAGES,
   ]);
