@@ -117,9 +117,18 @@ export interface SseOptionsFactory {
     },
     {
       provide: Control,
-      inject: [EventBus, TurnScheduler, Connections],
-      useFactory: (bus: EventBus, turn: TurnScheduler, connections: Connections) =>
-        new Control(bus, turn, connections),
+      inject: [EventBus, TurnScheduler, Connections, Backplane, RESOLVED_OPTIONS],
+      useFactory: async (
+        bus: EventBus,
+        turn: TurnScheduler,
+        connections: Connections,
+        { isLocal }: Backplane,
+        { limits }: ResolvedOptions,
+      ) => {
+        const control = new Control(bus, turn, connections);
+        if (limits !== undefined) await control.limit(limits, isLocal);
+        return control;
+      },
     },
     {
       provide: Statistics,
@@ -212,7 +221,7 @@ export class SseModule
   }
 
   async onApplicationShutdown(): Promise<void> {
-    this.control.close();
+    await this.control.close();
     this.bus.close();
     this.log.close();
     await this.backplane.close();

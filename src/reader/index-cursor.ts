@@ -6,7 +6,7 @@ import type { PageReader } from './archive-pages.js';
 import { type Lookup, NOTHING, READING } from './lookup.js';
 import type { ReaderContext } from './reader-context.js';
 
-/** A place in one index. */
+/** A position in one index. */
 export class IndexCursor {
   readonly #entries: EntryQueue;
   #position = 0;

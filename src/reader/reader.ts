@@ -202,11 +202,11 @@ export class Reader {
 
   /** False while it is not known where. */
   #begin(start: Start): boolean {
-    const place = start.find(this.#epoch !== this.#log.epoch);
-    if (place === undefined) return false;
+    const point = start.find(this.#epoch !== this.#log.epoch);
+    if (point === undefined) return false;
     start.leave();
     this.#start = undefined;
-    const { offset, gap } = place;
+    const { offset, gap } = point;
     this.#epoch = this.#log.epoch;
     this.#catchUpTo = this.#log.head;
     this.#offset = offset;

@@ -10,7 +10,7 @@ import { readThrough } from './read-through.js';
 import type { ReaderContext } from './reader-context.js';
 import type { Outlet } from './sink.js';
 
-/** The topics that a stream selects, as places in their indexes: that of the first, and those of the others. */
+/** The topics that a stream selects, as positions in their indexes: that of the first, and those of the others. */
 export class TopicCursor extends IndexCursor implements Work, ReadPosition {
   // What each event touches comes first: of a thousand in turn, none is in the processor's cache.
   /** While it reads alone: where that goes to, and how often the log had broken off when it began to. */

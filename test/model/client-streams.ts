@@ -59,7 +59,7 @@ export class ClientStreams implements Surroundings {
     this.#close = () => subscription.unsubscribe();
     const [{ lane } = { lane: undefined }] = views;
     this.connection.isTransparent =
-      views.length === 1 && lane?.way === 'plain' && lane.sources.length === 1;
+      views.length === 1 && lane?.way === 'unmodified' && lane.sources.length === 1;
     for (const view of views) this.#add(view);
   }
 

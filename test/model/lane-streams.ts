@@ -76,7 +76,7 @@ function onTheWay(
     return n === undefined || isForAll === true || n % FILTERED !== 0;
   });
   switch (way) {
-    case 'plain':
+    case 'unmodified':
       return events;
     case 'hold':
       return events.pipe(at.hold());

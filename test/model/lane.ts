@@ -31,7 +31,7 @@ export type LaneStart =
  * How the events of a lane get to the client: as they are; as new messages that inherit the id; through an
  * operator that holds them, with the event itself, a copy with its id, or one without; past a filter.
  */
-export type Way = 'plain' | 'map' | 'hold' | 'holdMap' | 'holdNoId' | 'filter';
+export type Way = 'unmodified' | 'map' | 'hold' | 'holdMap' | 'holdNoId' | 'filter';
 
 /** Streams whose messages a client cannot tell apart, and what is done with them. */
 export interface Lane {
@@ -127,7 +127,7 @@ function randomStart(random: Random, hasHistory: boolean): LaneStart {
 
 export function randomLanes(random: Random, repertoire: Repertoire): Lane[] {
   if (random.chance(0.5)) {
-    const way = random.pick<Way>(['plain', 'plain', 'hold']);
+    const way = random.pick<Way>(['unmodified', 'unmodified', 'hold']);
     if (random.chance(0.3)) {
       const sources = [
         randomSource(random, false, repertoire),

@@ -11,13 +11,13 @@ beforeAll(() => {
 const IN_THE_READER: Record<string, Mutation> = {
   'one event too few at the splice': {
     file: 'reader/start.ts',
-    from: 'return { offset: place.offset, gap: undefined };',
-    to: 'return { offset: place.offset + 1, gap: undefined };',
+    from: 'return { offset: position.offset, gap: undefined };',
+    to: 'return { offset: position.offset + 1, gap: undefined };',
   },
   'one event too many at the splice': {
     file: 'reader/start.ts',
-    from: 'return { offset: place.offset, gap: undefined };',
-    to: 'return { offset: Math.max(place.offset - 1, 0), gap: undefined };',
+    from: 'return { offset: position.offset, gap: undefined };',
+    to: 'return { offset: Math.max(position.offset - 1, 0), gap: undefined };',
   },
   'a topic found one entry too far': {
     file: 'log/entry-queue.ts',
@@ -66,8 +66,8 @@ const IN_THE_READER: Record<string, Mutation> = {
   },
   'a place that may yet come, taken for one of a log that is gone': {
     file: 'reader/start.ts',
-    from: 'const place = isLocal ? undefined : parseCursor(requested);',
-    to: 'const place = isLocal ? undefined : undefined;',
+    from: 'const position = isLocal ? undefined : parseCursor(requested);',
+    to: 'const position = isLocal ? undefined : undefined;',
   },
   'a wait of which nobody hears that it is over': {
     file: 'reader/waiting-room.ts',
