@@ -62,13 +62,16 @@ function applicationOf(creator: object): object {
   return (creator as { readonly config?: object }).config ?? creator;
 }
 
-/** Whether the enhancers are asked for when a route is made, for it and its application alone. */
+/** Whether a route runs its enhancers before those of all routes, and nothing is asked of others. */
 async function isHeeded(): Promise<boolean> {
+  const ran: string[] = [];
   const [application, other] = [new ApplicationConfig(), new ApplicationConfig()];
+  const ofAllRoutes = recordingEnhancers('every', ran);
+  application.addGlobalGuard(ofAllRoutes.guard);
+  application.addGlobalInterceptor(ofAllRoutes.interceptor);
   let asked = 0;
   enhanceRoutes(application, {
-    guard: { canActivate: () => true },
-    interceptor: { intercept: (_, next) => next.handle() },
+    ...recordingEnhancers('some', ran),
     // Tracing puts handlers of its own in the place of others, with their metadata.
     isFor: (handler) => Reflect.hasMetadata(TRIAL, handler) && ++asked > 0,
   });
@@ -77,7 +80,19 @@ async function isHeeded(): Promise<boolean> {
   await makeTrialRoute(other, handler);
   await makeTrialRoute(application, () => 'another');
   if (asked > 0) return false;
-  await makeTrialRoute(application, handler);
-  // For the guards, and for the interceptors.
-  return asked === 2;
+  const request = await makeTrialRoute(application, handler);
+  await request();
+  return ran.join() === 'some guard,every guard,some interceptor,every interceptor';
+}
+
+/** What says in `ran` that it ran. */
+function recordingEnhancers(owner: string, ran: string[]) {
+  const guard: CanActivate = { canActivate: () => ran.push(`${owner} guard`) > 0 };
+  const interceptor: NestInterceptor = {
+    intercept: (_, next) => {
+      ran.push(`${owner} interceptor`);
+      return next.handle();
+    },
+  };
+  return { guard, interceptor };
 }

@@ -1,6 +1,9 @@
 import { RequestMethod } from '@nestjs/common';
 import type { ApplicationConfig } from '@nestjs/core';
 
+/** Does what a request to the route does. */
+export type TrialRoute = () => Promise<unknown>;
+
 /** What we need of Nest's `RouterExecutionContext`, which makes what a route does out of its handler. */
 interface RouteMaker {
   create(
@@ -9,7 +12,7 @@ interface RouteMaker {
     methodName: string,
     module: string,
     method: RequestMethod,
-  ): unknown;
+  ): (request: object, response: object, next: () => void) => Promise<unknown>;
   createHandleResponseFn(
     handler: () => unknown,
     isResponseHandled: boolean,
@@ -20,18 +23,22 @@ interface Explorer {
   readonly executionContextCreator: RouteMaker;
 }
 
+/** Answers nobody. */
+const ADAPTER = { status: () => {}, setHeader: () => {}, reply: () => {} };
+
 /** A controller. */
 class Trial {
   constructor(readonly handler: () => unknown) {}
 }
 
-/** Makes a route as Nest's router makes it. Nobody calls it: tracing would tell of that. */
+/** Makes a route as Nest's router makes it. Tracing tells of each call. */
 export async function makeTrialRoute(
   application: ApplicationConfig,
   handler: () => unknown,
-): Promise<void> {
+): Promise<TrialRoute> {
   const maker = await newRouteMaker(application);
-  maker.create(new Trial(handler), handler, 'handler', 'trial', RequestMethod.GET);
+  const route = maker.create(new Trial(handler), handler, 'handler', 'trial', RequestMethod.GET);
+  return () => route({}, {}, () => {});
 }
 
 /** Has an ordinary route deal with what its handler returned, short of answering. */
@@ -45,7 +52,7 @@ async function newRouteMaker(application: ApplicationConfig): Promise<RouteMaker
     (await import('@nestjs/core/router/router-explorer.js')) as unknown as {
       RouterExplorer: new (...parts: unknown[]) => Explorer;
     };
-  const container = { getHttpAdapterRef: () => ({}), getModules: () => new Map() };
+  const container = { getHttpAdapterRef: () => ADAPTER, getModules: () => new Map() };
   const unused = {};
   return new RouterExplorer(
     ...[unused, container, unused, unused, unused, application, unused, unused],
