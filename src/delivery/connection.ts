@@ -177,9 +177,11 @@ export class Connection implements ConnectionPort, Task {
     return connection !== undefined && connection === this.id;
   }
 
-  /** Ends it if an order means it, and it was opened before. */
+  /** Ends it if an order means it, and it was opened before: with what came before the order, which is what is there now. */
   obey(order: OrderInLog): void {
-    if (precedes(this.#request.arrival, order) && isMeant(order, this.info)) this.end(order.reason);
+    if (!precedes(this.#request.arrival, order) || !isMeant(order, this.info)) return;
+    this.run();
+    this.end(order.reason);
   }
 
   /** It may have come after an order that was given after its guards had let it in. */
