@@ -227,7 +227,7 @@ export class EventBus<Events extends object = object> {
     const madeFor = this.#bindings.current;
     return new Observable((subscriber) => {
       const selection = { topics: [topic], plan: plan((work) => subscriber.add(work)) };
-      return this.#open(selection, subscriber, madeFor);
+      return this.#open(selection, subscriber, madeFor, undefined);
     });
   }
 

@@ -46,6 +46,8 @@ export interface RunClaim {
   readonly owner: string;
   /** Milliseconds after its end. */
   readonly keepFor: number;
+  /** Milliseconds of silence after which its owner is gone. */
+  readonly lease: number;
   readonly begin: StreamPosition;
   /** When, in milliseconds since the Unix epoch. */
   readonly at: number;

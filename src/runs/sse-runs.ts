@@ -1,4 +1,4 @@
-import { randomBytes, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import { Logger, NotFoundException } from '@nestjs/common';
 import { type Observable, Subject } from 'rxjs';
 import type { EventBus } from '../bus/event-bus.js';
@@ -6,7 +6,6 @@ import { SseError } from '../errors.js';
 import { parseCursor } from '../log/cursor.js';
 import { Entry } from '../log/entry.js';
 import type { SseEvent } from '../log/event.js';
-import { toRecord } from '../log/event-record.js';
 import { GivenOptions } from '../options.js';
 import type { StreamPlan } from '../reader/stream-options.js';
 import { OwnerWatch } from './owner-watch.js';
@@ -14,14 +13,14 @@ import { endKey, OwnRun, type OwnRunContext } from './own-run.js';
 import type { RunsOptions } from './options.js';
 import { RunRegistry } from './registry.js';
 import type { Run, RunInfo } from './run.js';
-import { endRecord, type RunEntry } from './run-entry.js';
-import { checkRunId, RunTopics } from './run-topics.js';
+import { endRecord, registryRecord, type RunEntry } from './run-entry.js';
+import { checkRunId, newToken, topicOf } from './run-topics.js';
 import { checkSource, type RunFactory, type RunSource } from './source.js';
 
 /** Options of a run: times in milliseconds, sizes in bytes. */
 export interface RunOptions {
   /**
-   * How long it can be read after its end; at most `keepFor` of the module.
+   * How long it can be read after its end.
    *
    * @defaultValue `keepFor` of `SseRunsModule`
    */
@@ -66,7 +65,6 @@ export class SseRuns {
   readonly events$: Observable<RunChange>;
   readonly #bus: EventBus;
   readonly #options: RunsOptions;
-  readonly #topics: RunTopics;
   readonly #registry: RunRegistry;
   readonly #watch: OwnerWatch;
   readonly #context: OwnRunContext;
@@ -83,10 +81,8 @@ export class SseRuns {
   constructor(bus: EventBus, options: RunsOptions) {
     this.#bus = bus;
     this.#options = options;
-    // Until its owner is known to be gone, a run that is silent has to be there, however short it is kept later.
-    this.#topics = new RunTopics(Math.max(options.keepFor, options.lease * LEASES_KEPT));
     this.events$ = this.#changes.asObservable();
-    this.#registry = new RunRegistry(bus, this.#topics, {
+    this.#registry = new RunRegistry(bus, {
       onStart: (run) => this.#onStart(run),
       onStop: (run) => queueMicrotask(() => this.#own.get(run.claim.token)?.stop()),
       onEnd: (run) => this.#onEnd(run),
@@ -94,7 +90,6 @@ export class SseRuns {
     });
     const shared = {
       bus,
-      topics: this.#topics,
       registry: this.#registry,
       instance: this.#instance,
     };
@@ -152,7 +147,7 @@ export class SseRuns {
    */
   stream(id: string): Observable<SseEvent> {
     checkRunId(id);
-    return this.#bus.streamSpan(this.#topics.of(id), (onClose) => this.#plan(id, onClose));
+    return this.#bus.streamSpan(topicOf(id), (onClose) => this.#plan(id, onClose));
   }
 
   /**
@@ -212,7 +207,7 @@ export class SseRuns {
   }
 
   async #publish(entry: RunEntry, idempotencyKey: string): Promise<number> {
-    const record = toRecord([this.#topics.registry], { data: entry });
+    const record = registryRecord(entry);
     const place = parseCursor(await this.#bus.order(record, { idempotencyKey }));
     await this.#registry.reached(place?.offset ?? 0);
     return place?.offset ?? 0;
@@ -223,10 +218,13 @@ export class SseRuns {
     if (this.#isClosing) throw closingError(id);
     if (this.#registry.hasAtLeast(this.#options.maxRuns))
       throw fullError(id, this.#options.maxRuns);
-    const token = randomBytes(12).toString('base64url');
+    // Until its owner is known to be gone, a run that is silent has to be there, however short it is kept later.
+    const token = newToken(Math.max(keepFor, this.#options.lease * LEASES_KEPT));
     this.#claimed.add(token);
     try {
-      const claim: RunEntry = { kind: 'claim', id, token, owner: this.#instance, keepFor, over };
+      const { lease } = this.#options;
+      const owner = this.#instance;
+      const claim: RunEntry = { kind: 'claim', id, token, owner, keepFor, lease, over };
       await this.#publish(claim, `$run-claim.${token}`);
       await this.#registry.whenLoaded();
       return this.#registry.ofToken(token);
@@ -252,7 +250,7 @@ export class SseRuns {
   async #replace(run: Run): Promise<void> {
     const { claim, events, bytes } = run;
     const { id, token } = claim;
-    const record = endRecord([this.#topics.of(id), this.#topics.registry], {
+    const record = endRecord(id, {
       ...{ status: 'stopped', token, by: this.#instance, events, bytes },
     });
     const place = parseCursor(await this.#bus.order(record, { idempotencyKey: endKey(token) }));
@@ -295,11 +293,11 @@ export class SseRuns {
   /** Claims a run of a log that has gone in the new one, and ends it there, unless somebody has claimed its id. */
   #conclude(run: Run): void {
     if (this.#registry.isClosed || this.#registry.get(run.claim.id) !== undefined) return;
-    const { id, keepFor } = run.claim;
-    const token = `again-${run.claim.token}`;
+    const { id, keepFor, lease } = run.claim;
+    const token = `${run.claim.token}-again`;
     const { status = 'lost', error } = run.end ?? {};
-    const claim: RunEntry = { kind: 'claim', id, token, owner: this.#instance, keepFor };
-    const end = endRecord([this.#topics.of(id), this.#topics.registry], {
+    const claim: RunEntry = { kind: 'claim', id, token, owner: this.#instance, keepFor, lease };
+    const end = endRecord(id, {
       ...{ status, error, token, by: this.#instance, events: 0, bytes: 0 },
     });
     this.#claimed.add(token);
@@ -376,8 +374,7 @@ export class SseRuns {
       throw given.bad('onExisting', "'join', 'reject' or 'replace'");
     }
     return {
-      // More than the module's is not kept: raise that.
-      keepFor: given.number('keepFor', keepFor, { least: 1 }, keepFor),
+      keepFor: given.number('keepFor', keepFor, { least: 1 }),
       maxBytes: given.number('maxBytes', maxBytes, { least: 1 }),
       onExisting,
     };
