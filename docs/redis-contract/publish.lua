@@ -23,11 +23,13 @@ end
 
 -- Another epoch has begun: what is kept of the one before is for nobody.
 local function forget(epoch)
-  local by_age = archive_key('by-age', epoch)
-  for _, topic in ipairs(redis.call('ZRANGE', by_age, 0, -1)) do
-    redis.call('UNLINK', archive_key('kept', epoch, topic), archive_key('topic', epoch, topic))
+  local by_age, due = archive_key('by-age', epoch), archive_key('due', epoch)
+  for _, known in ipairs({ by_age, due }) do
+    for _, topic in ipairs(redis.call('ZRANGE', known, 0, -1)) do
+      redis.call('UNLINK', archive_key('kept', epoch, topic), archive_key('topic', epoch, topic))
+    end
   end
-  redis.call('UNLINK', by_age, archive_key('due', epoch))
+  redis.call('UNLINK', by_age, due)
   archive_bytes = 0
 end
 
@@ -117,20 +119,25 @@ local function oldest_of(name)
   return not failure(found) and found[1] or nil
 end
 
-local function remove(name, entry)
+local function mode_of(name)
+  return tonumber(try('HGET', archive_key('topic', e, name), 'w')) or 0
+end
+
+local function remove(name, entry, mode)
   try('XDEL', archive_key('kept', e, name), entry[1])
+  if mode > 0 then return end
   archive_bytes = math.max(archive_bytes - #field(entry, 'h') - #field(entry, 'd') - OVERHEAD, 0)
 end
 
 -- Loses the oldest event of a topic; gives the one after it, if there is any.
-local function lose_oldest(name, entry)
-  remove(name, entry)
+local function lose_oldest(name, entry, mode)
+  remove(name, entry, mode)
   try('HSET', archive_key('topic', e, name), 'o', offset_of(entry), 'l', field(entry, 't'))
   return oldest_of(name)
 end
 
 -- Says in the sorted sets which event of a topic is the oldest now.
-local function order(name, oldest, keep_for)
+local function order(name, oldest, keep_for, mode, is_new)
   if not oldest then
     try('ZREM', archive_key('by-age', e), name)
     try('ZREM', archive_key('due', e), name)
@@ -138,8 +145,10 @@ local function order(name, oldest, keep_for)
     try('PEXPIRE', archive_key('topic', e, name), string.format('%.0f', remembered))
     return
   end
-  try('ZADD', archive_key('by-age', e), offset_of(oldest), name)
-  if keep_for > 0 then
+  if mode == 0 then try('ZADD', archive_key('by-age', e), offset_of(oldest), name) end
+  if mode == 2 then
+    if is_new then try('ZADD', archive_key('due', e), string.format('%.0f', now + keep_for), name) end
+  elseif keep_for > 0 then
     try('ZADD', archive_key('due', e), string.format('%.0f', field(oldest, 't') + keep_for), name)
   else
     try('ZREM', archive_key('due', e), name)
@@ -147,12 +156,12 @@ local function order(name, oldest, keep_for)
 end
 
 -- Removes the event that this one replaces.
-local function replace(name, key)
+local function replace(name, key, mode)
   local hash, known = archive_key('topic', e, name), 'k:' .. key
   local before = try('HGET', hash, known)
   if before and not failure(before) then
     local entries = try('XRANGE', archive_key('kept', e, name), before, before)
-    if not failure(entries) and entries[1] then remove(name, entries[1]) end
+    if not failure(entries) and entries[1] then remove(name, entries[1], mode) end
   end
   try('HSET', hash, known, string.format('%.0f', n))
 end
@@ -162,15 +171,16 @@ local function note(kept, size)
   for _, topic in ipairs(kept) do
     local name, keep_for, keep_events, latest, key = topic[1], topic[2], topic[3], topic[4], topic[5]
     local stream, hash = archive_key('kept', e, name), archive_key('topic', e, name)
-    archive_bytes = archive_bytes + size + OVERHEAD
-    try('HSET', hash, 'f', keep_for)
+    local mode = topic[6] or 0
+    if mode == 0 then archive_bytes = archive_bytes + size + OVERHEAD end
+    if mode == 0 then try('HSET', hash, 'f', keep_for) else try('HSET', hash, 'f', keep_for, 'w', mode) end
     try('PERSIST', hash)
-    if latest == 1 and key then replace(name, key) end
+    if latest == 1 and key then replace(name, key, mode) end
     local oldest, count = oldest_of(name), try('XLEN', stream)
     while oldest and type(count) == 'number' and keep_events > 0 and count > keep_events do
-      oldest, count = lose_oldest(name, oldest), count - 1
+      oldest, count = lose_oldest(name, oldest, mode), count - 1
     end
-    order(name, oldest, keep_for)
+    order(name, oldest, keep_for, mode, true)
   end
 end
 
@@ -180,11 +190,11 @@ local function trim_archive(max_bytes)
   if failure(due) then return end
   for _, name in ipairs(due) do
     local keep_for = tonumber(try('HGET', archive_key('topic', e, name), 'f')) or 0
-    local oldest, left = oldest_of(name), 64
-    while oldest and keep_for > 0 and left > 0 and field(oldest, 't') + keep_for <= now do
-      oldest, left = lose_oldest(name, oldest), left - 1
+    local oldest, left, mode = oldest_of(name), 64, mode_of(name)
+    while oldest and keep_for > 0 and left > 0 and (mode == 2 or field(oldest, 't') + keep_for <= now) do
+      oldest, left = lose_oldest(name, oldest, mode), left - 1
     end
-    order(name, oldest, keep_for)
+    order(name, oldest, keep_for, mode)
   end
   local left = 256
   while archive_bytes > max_bytes and left > 0 do
@@ -195,7 +205,7 @@ local function trim_archive(max_bytes)
     end
     local oldest = oldest_of(name)
     local keep_for = tonumber(try('HGET', archive_key('topic', e, name), 'f')) or 0
-    order(name, oldest and lose_oldest(name, oldest), keep_for)
+    order(name, oldest and lose_oldest(name, oldest, 0), keep_for, 0)
     left = left - 1
   end
   redis.pcall('HSET', meta, 'ab', archive_bytes)

@@ -24,7 +24,7 @@ export class KeptTopic {
 
   constructor(
     readonly name: string,
-    private readonly retention: Retention,
+    readonly retention: Retention,
   ) {}
 
   /** How many events it has. */
@@ -58,9 +58,9 @@ export class KeptTopic {
 
   /** Drops what is older than the rule allows. */
   expire(now: number, costOf: (event: ArchivedEvent) => number): number {
-    const { keepFor } = this.retention;
+    const { keepFor, isWhole } = this.retention;
     let freed = 0;
-    if (keepFor === false) return freed;
+    if (keepFor === false || (isWhole && this.#lastAt > now - keepFor)) return freed;
     while (this.#kept[0] !== undefined && this.#kept[0].since <= now - keepFor) {
       freed += this.#lose(costOf);
     }

@@ -29,14 +29,13 @@ export class MemoryArchive extends Archive {
   #count = 0;
   #bytes = 0;
   #sweep: IterableIterator<[string, KeptTopic]> | undefined;
-  readonly #timer: NodeJS.Timeout | undefined;
+  #timer: NodeJS.Timeout | undefined;
 
   /** @param maxBytes of memory, roughly */
   constructor(rules: RetentionRules, maxBytes: number) {
     super();
     this.#rules = rules;
     this.#maxBytes = maxBytes;
-    if (!rules.isEmpty) this.#timer = setInterval(() => this.#sweepOn(), 1_000).unref();
   }
 
   /** Bytes that the kept events count for. */
@@ -60,7 +59,12 @@ export class MemoryArchive extends Archive {
       if (retention === undefined) continue;
       let topic = this.#topics.get(name);
       if (topic === undefined) this.#topics.set(name, (topic = new KeptTopic(name, retention)));
+      this.#timer ??= setInterval(() => this.#sweepOn(), 1_000).unref();
       const event = { offset, record };
+      if (retention.isExempt) {
+        topic.add(event, now, costOf);
+        continue;
+      }
       const { size } = topic;
       this.#bytes += costOf(event);
       this.#bytes -= topic.add(event, now, costOf);
@@ -153,8 +157,11 @@ export class MemoryArchive extends Archive {
       }
       const [name, topic] = next.value;
       const { size } = topic;
-      this.#bytes -= topic.expire(now, costOf);
-      this.#count += topic.size - size;
+      const freed = topic.expire(now, costOf);
+      if (!topic.retention.isExempt) {
+        this.#bytes -= freed;
+        this.#count += topic.size - size;
+      }
       if (topic.isForgettable(now)) this.#topics.delete(name);
     }
   }

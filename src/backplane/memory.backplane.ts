@@ -29,7 +29,7 @@ export class MemoryBackplane extends Backplane {
   override async open(sink: LogSink, history?: History): Promise<void> {
     const rules = new RetentionRules(history?.topics);
     const maxBytes = history?.archive?.maxBytes ?? ARCHIVE_BYTES;
-    this.#archive = rules.isEmpty ? undefined : new MemoryArchive(rules, maxBytes);
+    this.#archive = new MemoryArchive(rules, maxBytes);
     sink.reset(newEpoch(), 0);
     this.#sink = sink;
     this.#lastReadAt = new Date();

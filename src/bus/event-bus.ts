@@ -27,7 +27,7 @@ import { ArchivePages } from '../reader/archive-pages.js';
 import { KeptHistory } from '../reader/kept-history.js';
 import { TopicSubjects } from '../reader/topic-subjects.js';
 import type { ConnectionPort } from '../reader/sink.js';
-import { planStream, type StreamOptions } from '../reader/stream-options.js';
+import { planStream, type StreamOptions, type StreamPlan } from '../reader/stream-options.js';
 import { WaitingRoom } from '../reader/waiting-room.js';
 
 /** Of an error that is not an `SseError`, as a backplane of somebody else's may give it. */
@@ -178,14 +178,70 @@ export class EventBus<Events extends object = object> {
     return this.#order(toRecord([topic], { data }));
   }
 
-  /** @internal The entries of this package itself under one topic, from now on; a gap is an event of type `gap`. */
-  follow(topic: string): Observable<SseEvent> {
-    const selection = { topics: [topic], plan: planStream({}) };
+  /**
+   * @internal The entries of this package itself under some topics; a gap is an event of type `gap`.
+   *
+   * @param options where it begins: by default with what is published from now on
+   */
+  follow(
+    topics: string | readonly string[],
+    options: Pick<StreamOptions, 'from' | 'announce'> = {},
+  ): Observable<SseEvent> {
+    const names = typeof topics === 'string' ? [topics] : topics;
+    const selection = { topics: names, plan: planStream(options) };
     return new Observable((subscriber) => {
       const stream = new StreamSubscription(this.#context, this.#turn, selection, subscriber);
       stream.openAlone();
       return () => stream.close();
     });
+  }
+
+  /**
+   * @internal A stream of a topic of this package itself.
+   *
+   * @param plan made for each subscription, and told what to do when that is over
+   */
+  streamInternal(
+    topic: string,
+    plan: (onClose: (work: () => void) => void) => StreamPlan,
+  ): Observable<SseEvent> {
+    const madeFor = this.#bindings.current;
+    return new Observable((subscriber) => {
+      const selection = { topics: [topic], plan: plan((work) => subscriber.add(work)) };
+      return this.#open(selection, subscriber, madeFor);
+    });
+  }
+
+  /**
+   * @internal An event as {@link publish} checks it, for topics of this package itself.
+   *
+   * @throws SseError `BAD_EVENT`
+   */
+  encode(topics: readonly string[], event: unknown): EventRecord {
+    return toRecord(topics, validated(this.#schemas, event), {
+      maxBytes: this.#maxEventBytes,
+      conceals: this.#context.conceals,
+    });
+  }
+
+  /** @internal Publishes what was checked; a rejection is the caller's to see to. */
+  order(record: EventRecord, options?: PublishOptions): Promise<Cursor> {
+    return this.#order(record, options);
+  }
+
+  /** @internal The log of this instance, to be read. */
+  get log(): Pick<Log, 'epoch' | 'head' | 'indexOf' | 'release'> {
+    return this.#log;
+  }
+
+  /** @internal Calls `ending` at the end of each round of readers. */
+  onRound(ending: () => void): void {
+    this.#turn.onEnd(ending);
+  }
+
+  /** @internal Resolves when this instance has all that was ordered when it was called: the broker is asked at once. */
+  catchUp(): Promise<void> {
+    return this.#backplane.catchUp({ atOnce: true });
   }
 
   /** @internal Resolves when the publishes that are under way have come to their end, whichever. */
@@ -255,7 +311,7 @@ export class EventBus<Events extends object = object> {
 
   #historyOf(rules: RetentionRules): KeptHistory | undefined {
     const { archive } = this.#backplane;
-    if (archive === undefined || rules.isEmpty) return undefined;
+    if (archive === undefined) return undefined;
     const pages = new ArchivePages({
       archive,
       epoch: () => this.#log.epoch,
@@ -266,10 +322,7 @@ export class EventBus<Events extends object = object> {
   }
 
   async #publish(topics: unknown, event: unknown, options?: EventOptions): Promise<Cursor> {
-    const record = toRecord(checkTopics(topics), validated(this.#schemas, event), {
-      maxBytes: this.#maxEventBytes,
-      conceals: this.#context.conceals,
-    });
+    const record = this.encode(checkTopics(topics), event);
     if (options === undefined) return this.#order(record);
     const except = exceptedBy(checkPublishOptions('bus.publish()', options, ['except']));
     return this.#order(except === undefined ? record : { ...record, except }, options);

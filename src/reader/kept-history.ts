@@ -68,7 +68,7 @@ export class KeptHistory {
   /** Whether the archive can be asked for the topic, or for what the matcher selects. */
   has(topic: string | TopicMatcher): boolean {
     return topic instanceof TopicMatcher
-      ? this.archive.knowsRules
+      ? this.archive.knowsRules && !this.rules.isEmpty
       : this.rules.of(topic) !== undefined;
   }
 }

@@ -76,7 +76,10 @@ export class Start {
       this.#context.waitingRoom.enter(this.#wait);
       return undefined;
     }
-    return this.#isKnown(place) ? this.#putStreamsAt(place, isReplaced) : undefined;
+    if (!this.#areSpansKnown()) return undefined;
+    return this.#isKnown(this.#placeWithin(this.#requested))
+      ? this.#putStreamsAt(this.#placeWithin(this.#requested), isReplaced)
+      : undefined;
   }
 
   /** For the streams of which the client has nothing yet. */
@@ -118,16 +121,23 @@ export class Start {
   /** False while the archive is asked where to begin, or whether there is anything left to read. */
   #isKnown(requested: Cursor | undefined): boolean {
     const place = requested === undefined ? undefined : parseCursor(requested);
-    if (requested !== undefined && place?.epoch !== this.#context.log.epoch) return true;
-    const verdicts = this.#streams.all.map((stream) =>
-      place === undefined
+    const isElsewhere = requested !== undefined && place?.epoch !== this.#context.log.epoch;
+    const verdicts = this.#streams.all.map((stream) => {
+      if (isElsewhere) return stream.isGone;
+      return place === undefined
         ? stream.isOverFromStart(this.#context, this.#sink)
-        : stream.isOverAt(place.offset, this.#context, this.#sink),
-    );
+        : stream.isOverAt(place.offset, this.#context, this.#sink);
+    });
     if (verdicts.includes(undefined)) return false;
     if (!verdicts.every(Boolean)) return true;
     this.#sink.endForGood();
     return false;
+  }
+
+  /** False while it is not known which part of their topics some streams are. */
+  #areSpansKnown(): boolean {
+    const { all } = this.#streams;
+    return all.map((stream) => stream.findSpan(this.#context, this.#sink)).every(Boolean);
   }
 
   #putStreamsAt(requested: Cursor | undefined, isReplaced: boolean): StartPlace {

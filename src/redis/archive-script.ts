@@ -7,7 +7,9 @@
  *
  * An event is kept before it is ordered, so that the archive never has less than the log acknowledged; if the log
  * then does not take it, it is taken back. What is kept of an event comes as JSON: for each topic its name, for
- * how many milliseconds (0: any), how many events (0: any), whether only the last one of each key, and the key.
+ * how many milliseconds (0: any), how many events (0: any), whether only the last one of each key, the key, and, if
+ * the bound on bytes has no say, whether events go one by one (1) or all together, so long after the last one (2):
+ * the hash has that too (w).
  */
 export const ARCHIVE_SCRIPT = `
 local OVERHEAD = 200
@@ -53,20 +55,25 @@ local function oldest_of(name)
   return not failure(found) and found[1] or nil
 end
 
-local function remove(name, entry)
+local function mode_of(name)
+  return tonumber(try('HGET', archive_key('topic', e, name), 'w')) or 0
+end
+
+local function remove(name, entry, mode)
   try('XDEL', archive_key('kept', e, name), entry[1])
+  if mode > 0 then return end
   archive_bytes = math.max(archive_bytes - #field(entry, 'h') - #field(entry, 'd') - OVERHEAD, 0)
 end
 
 -- Loses the oldest event of a topic; gives the one after it, if there is any.
-local function lose_oldest(name, entry)
-  remove(name, entry)
+local function lose_oldest(name, entry, mode)
+  remove(name, entry, mode)
   try('HSET', archive_key('topic', e, name), 'o', offset_of(entry), 'l', field(entry, 't'))
   return oldest_of(name)
 end
 
 -- Says in the sorted sets which event of a topic is the oldest now.
-local function order(name, oldest, keep_for)
+local function order(name, oldest, keep_for, mode, is_new)
   if not oldest then
     try('ZREM', archive_key('by-age', e), name)
     try('ZREM', archive_key('due', e), name)
@@ -74,8 +81,10 @@ local function order(name, oldest, keep_for)
     try('PEXPIRE', archive_key('topic', e, name), string.format('%.0f', remembered))
     return
   end
-  try('ZADD', archive_key('by-age', e), offset_of(oldest), name)
-  if keep_for > 0 then
+  if mode == 0 then try('ZADD', archive_key('by-age', e), offset_of(oldest), name) end
+  if mode == 2 then
+    if is_new then try('ZADD', archive_key('due', e), string.format('%.0f', now + keep_for), name) end
+  elseif keep_for > 0 then
     try('ZADD', archive_key('due', e), string.format('%.0f', field(oldest, 't') + keep_for), name)
   else
     try('ZREM', archive_key('due', e), name)
@@ -83,12 +92,12 @@ local function order(name, oldest, keep_for)
 end
 
 -- Removes the event that this one replaces.
-local function replace(name, key)
+local function replace(name, key, mode)
   local hash, known = archive_key('topic', e, name), 'k:' .. key
   local before = try('HGET', hash, known)
   if before and not failure(before) then
     local entries = try('XRANGE', archive_key('kept', e, name), before, before)
-    if not failure(entries) and entries[1] then remove(name, entries[1]) end
+    if not failure(entries) and entries[1] then remove(name, entries[1], mode) end
   end
   try('HSET', hash, known, string.format('%.0f', n))
 end
@@ -98,15 +107,16 @@ local function note(kept, size)
   for _, topic in ipairs(kept) do
     local name, keep_for, keep_events, latest, key = topic[1], topic[2], topic[3], topic[4], topic[5]
     local stream, hash = archive_key('kept', e, name), archive_key('topic', e, name)
-    archive_bytes = archive_bytes + size + OVERHEAD
-    try('HSET', hash, 'f', keep_for)
+    local mode = topic[6] or 0
+    if mode == 0 then archive_bytes = archive_bytes + size + OVERHEAD end
+    if mode == 0 then try('HSET', hash, 'f', keep_for) else try('HSET', hash, 'f', keep_for, 'w', mode) end
     try('PERSIST', hash)
-    if latest == 1 and key then replace(name, key) end
+    if latest == 1 and key then replace(name, key, mode) end
     local oldest, count = oldest_of(name), try('XLEN', stream)
     while oldest and type(count) == 'number' and keep_events > 0 and count > keep_events do
-      oldest, count = lose_oldest(name, oldest), count - 1
+      oldest, count = lose_oldest(name, oldest, mode), count - 1
     end
-    order(name, oldest, keep_for)
+    order(name, oldest, keep_for, mode, true)
   end
 end
 
@@ -116,11 +126,11 @@ local function trim_archive(max_bytes)
   if failure(due) then return end
   for _, name in ipairs(due) do
     local keep_for = tonumber(try('HGET', archive_key('topic', e, name), 'f')) or 0
-    local oldest, left = oldest_of(name), 64
-    while oldest and keep_for > 0 and left > 0 and field(oldest, 't') + keep_for <= now do
-      oldest, left = lose_oldest(name, oldest), left - 1
+    local oldest, left, mode = oldest_of(name), 64, mode_of(name)
+    while oldest and keep_for > 0 and left > 0 and (mode == 2 or field(oldest, 't') + keep_for <= now) do
+      oldest, left = lose_oldest(name, oldest, mode), left - 1
     end
-    order(name, oldest, keep_for)
+    order(name, oldest, keep_for, mode)
   end
   local left = 256
   while archive_bytes > max_bytes and left > 0 do
@@ -131,7 +141,7 @@ local function trim_archive(max_bytes)
     end
     local oldest = oldest_of(name)
     local keep_for = tonumber(try('HGET', archive_key('topic', e, name), 'f')) or 0
-    order(name, oldest and lose_oldest(name, oldest), keep_for)
+    order(name, oldest and lose_oldest(name, oldest, 0), keep_for, 0)
     left = left - 1
   end
   redis.pcall('HSET', meta, 'ab', archive_bytes)

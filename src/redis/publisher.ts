@@ -67,8 +67,8 @@ export class Publisher {
     this.#queue = new PublishQueue(options.publishTimeout, new RetentionRules(history.topics));
   }
 
-  publish(record: EventRecord, { idempotencyKey }: PublishOptions): Promise<Cursor> {
-    const promise = this.#queue.add(record, idempotencyKey);
+  publish(record: EventRecord, options: PublishOptions): Promise<Cursor> {
+    const promise = this.#queue.add(record, options);
     this.#schedule();
     return promise;
   }

@@ -52,11 +52,13 @@ end
 
 -- Another epoch has begun: what is kept of the one before is for nobody.
 local function forget(epoch)
-  local by_age = archive_key('by-age', epoch)
-  for _, topic in ipairs(redis.call('ZRANGE', by_age, 0, -1)) do
-    redis.call('UNLINK', archive_key('kept', epoch, topic), archive_key('topic', epoch, topic))
+  local by_age, due = archive_key('by-age', epoch), archive_key('due', epoch)
+  for _, known in ipairs({ by_age, due }) do
+    for _, topic in ipairs(redis.call('ZRANGE', known, 0, -1)) do
+      redis.call('UNLINK', archive_key('kept', epoch, topic), archive_key('topic', epoch, topic))
+    end
   end
-  redis.call('UNLINK', by_age, archive_key('due', epoch))
+  redis.call('UNLINK', by_age, due)
   archive_bytes = 0
 end
 

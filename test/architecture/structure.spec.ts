@@ -79,6 +79,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   redis: ['backplane', 'log', 'wire', 'options.ts', 'errors.ts'],
   sqlite: ['backplane', 'log', 'wire', 'options.ts', 'errors.ts'],
   publisher: ['bus', 'backplane', 'log', 'options.ts', 'errors.ts'],
+  runs: ['bus', 'delivery', 'reader', 'log', 'options.ts', 'errors.ts'],
   swagger: [],
   metrics: ['nest', 'delivery', 'backplane', 'errors.ts'],
   testing: ['client', 'delivery', 'bus', 'backplane', 'log', 'options.ts', 'errors.ts'],
@@ -103,6 +104,7 @@ const PACKAGES: Readonly<Record<string, RegExp>> = {
   redis: /^(ioredis|rxjs|node:.*)$/,
   sqlite: /^(node:.*|@nestjs\/common)$/,
   publisher: /^$/,
+  runs: /^(rxjs|node:(crypto|timers\/promises)|@nestjs\/common)$/,
   swagger: /^$/,
   metrics: /^(@opentelemetry\/api|prom-client|rxjs|@nestjs\/common)$/,
   client: /^(react|rxjs)$/,
@@ -276,7 +278,7 @@ describe('the sources', () => {
       if (/@ts-|eslint-disable|\bTODO\b|\bFIXME\b/.test(text)) wrong.push(`${path}: suppressed`);
       if (
         path.endsWith('/index.ts') &&
-        !/^(testing|redis|sqlite|publisher|swagger|metrics(\/\w+)?|client(\/\w+)?)\/index/.test(
+        !/^(testing|redis|sqlite|runs|publisher|swagger|metrics(\/\w+)?|client(\/\w+)?)\/index/.test(
           path,
         )
       ) {

@@ -128,6 +128,28 @@ withExample('orders', (example) => {
   });
 });
 
+withExample('runs', (example) => {
+  it('answers once, from the start for whoever comes, until somebody stops it', async () => {
+    const { post, url } = example();
+    await post('/answers/1', { question: 'How are you?' });
+    const text = ['You', ' asked:', 'How', ' are', ' you?'];
+    for (const client of [
+      await connect(example(), '/answers/1'),
+      await connect(example(), '/answers/1'),
+    ]) {
+      expect((await client.take(5)).map(({ data }) => data)).toEqual(text);
+      expect((await client.next()).json()).toEqual({ status: 'done' });
+      await client.closed;
+    }
+    await post('/answers/2', { question: 'word '.repeat(1_000) });
+    const client = await connect(example(), '/answers/2');
+    await client.next();
+    const stopped = await fetch(`${url}/answers/2`, { method: 'DELETE' });
+    expect(await stopped.json()).toMatchObject({ id: 'answer.2', status: 'stopped' });
+    expect((await client.next('run-end')).json()).toEqual({ status: 'stopped' });
+  });
+});
+
 withExample('retention', (example) => {
   async function changePrices(cents: number): Promise<void> {
     for (const symbol of ['ABC', 'XYZ']) await example().post(`/prices/${symbol}`, { cents });
