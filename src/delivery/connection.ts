@@ -1,12 +1,12 @@
 import type { Reader } from '../reader/reader.js';
-import type { Outlet, Output, ConnectionPort, ResumeOutcome } from '../reader/sink.js';
+import type { ConnectionPort, Dialect, Outlet, Output, ResumeOutcome } from '../reader/sink.js';
 import type { ExceptedClients } from '../log/entry.js';
 import type { SseEvent } from '../log/event.js';
 import type { Task } from '../log/turn-scheduler.js';
 import { encodeFrame } from '../wire/frame.js';
 import { type ConnectionInfo, type EndReason, infoOf } from './connection-info.js';
 import type { Connections } from './connections.js';
-import { destroy, type HttpResponse, isGone, tellHeartbeat } from './http.js';
+import { breakOff, destroy, type HttpResponse, isGone, tell, tellHeartbeat } from './http.js';
 import { HandlerObserver } from './handler-observer.js';
 import { ClientIdentity } from './identity.js';
 import type { NestObserver, OpenRequest } from './open-request.js';
@@ -45,6 +45,8 @@ export class Connection implements ConnectionPort, Task {
   readonly #since: number;
   readonly #endsAt: number | undefined;
   #nest: NestObserver | undefined;
+  /** Undefined for the one of EventSource. */
+  #dialect: Dialect | undefined;
 
   constructor(number: number, opening: OpenRequest, delivery: Connections) {
     this.#number = number;
@@ -160,6 +162,10 @@ export class Connection implements ConnectionPort, Task {
     if (reason !== undefined) this.end(reason);
   }
 
+  speak(dialect: Dialect): void {
+    this.#dialect = dialect;
+  }
+
   attach(completion: NestObserver): void {
     this.#nest = completion;
   }
@@ -245,7 +251,7 @@ export class Connection implements ConnectionPort, Task {
       this.#nest?.error(error);
       return;
     }
-    this.#push(this.#connections.exceptionFrame(this, error));
+    this.#push(this.#connections.exceptionFrame(this, error, this.#dialect));
     this.end('error');
   }
 
@@ -254,6 +260,10 @@ export class Connection implements ConnectionPort, Task {
     if (this.#reason !== undefined) return;
     this.reader?.end();
     const isHopeless = reason === 'stalled' || reason === 'overflow' || reason === 'client';
+    if (!isHopeless && this.#isCutShort(reason)) {
+      this.#breakOff(reason);
+      return;
+    }
     if (!isHopeless && !this.response.writableEnded) {
       if (!this.#isOpen) this.#open(undefined, reason);
       this.#flush(reason);
@@ -268,6 +278,18 @@ export class Connection implements ConnectionPort, Task {
       this.#request.gate.end();
       this.handler.close();
     }
+    this.#nest?.complete();
+  }
+
+  /** Whether its client would take the end of the response for that of what was asked for. */
+  #isCutShort(reason: EndReason): boolean {
+    return this.#dialect?.isWhole === false && reason !== 'error';
+  }
+
+  #breakOff(reason: EndReason): void {
+    this.#finish(reason);
+    this.#request.gate.abort();
+    breakOff(this.response);
     this.#nest?.complete();
   }
 
@@ -323,6 +345,7 @@ export class Connection implements ConnectionPort, Task {
 
   #open(id: string | undefined, ending?: EndReason): void {
     tellHeartbeat(this.response, this.options.heartbeatInterval);
+    if (this.#dialect !== undefined) tell(this.response, this.#dialect.headers);
     try {
       this.#request.gate.commit();
     } catch (error) {
@@ -335,6 +358,7 @@ export class Connection implements ConnectionPort, Task {
       this.#wasOpened = true;
       this.#connections.onOpen(this);
     }
+    if (this.#dialect !== undefined) return;
     const retry = this.#connections.drawRetry(this.options, ending);
     if (retry !== undefined || id !== undefined) this.#outbox.pushFirst(encodeFrame({ retry, id }));
   }

@@ -7,7 +7,7 @@ import type { GapData, GapReason, SseEvent } from '../log/event.js';
 import type { Log } from '../log/log.js';
 import { STRAY_EVENT } from '../log/stray-streams.js';
 import type { TurnScheduler } from '../log/turn-scheduler.js';
-import type { ResumeOutcome } from '../reader/sink.js';
+import type { Dialect, ResumeOutcome } from '../reader/sink.js';
 import type { JoinedFramesCache } from '../wire/joined-frames.js';
 import { Connection } from './connection.js';
 import {
@@ -156,9 +156,9 @@ export class Connections {
     return this.#now + Math.round(maxLifetime * (1 - Math.random() / 10));
   }
 
-  exceptionFrame(connection: Connection, error: unknown): Buffer {
+  exceptionFrame(connection: Connection, error: unknown, dialect: Dialect | undefined): Buffer {
     this.report(connection, 'A stream failed after its response had begun', error);
-    return exceptionFrame(error);
+    return exceptionFrame(error, dialect);
   }
 
   /** An event is on its way to a client, and its id would be ignored when the client comes back with it. */
