@@ -24,8 +24,10 @@ export interface EmissionJudge {
   /**
    * Finds out which of these are in the log: the first so many. Afterwards whatever is still under way counts for nothing.
    * Rejects if there is no way to go on.
+   *
+   * @param isUnknown false if none of them is there
    */
-  recover(emissions: readonly Emission[], error: unknown): Promise<number>;
+  recover(emissions: readonly Emission[], error: unknown, isUnknown: boolean): Promise<number>;
   onFailure(error: unknown): void;
 }
 
@@ -124,13 +126,15 @@ export class Emissions {
     await this.#confirm(emissions.slice(0, done), outcomes[done - 1]);
     if (failed < 0) return;
     const left = emissions.slice(done);
-    const error = (outcomes[failed] as PromiseRejectedResult).reason as unknown;
-    // One that was refused for what it is, or that others have overtaken, cannot be published again.
-    const isRepeatable = outcomes
-      .slice(failed)
-      .every((outcome) => outcome.status === 'rejected' && isPassing(outcome.reason));
-    if (!isRepeatable) throw error;
-    const known = await this.#judge.recover(left, error);
+    const rest = outcomes.slice(failed);
+    const errors = rest.flatMap((outcome) =>
+      outcome.status === 'rejected' ? [outcome.reason as unknown] : [],
+    );
+    // One that was refused for what it is cannot be published again.
+    for (const error of errors) if (!isPassing(error)) throw error;
+    // If one behind it is in the log, it may be there too.
+    const isAnyUnknown = errors.length < rest.length || errors.some(isUnknown);
+    const known = await this.#judge.recover(left, errors[0], isAnyUnknown);
     this.#settle(left.slice(0, known));
   }
 
@@ -161,8 +165,10 @@ function withKey(record: EventRecord, token: string): EventRecord {
 
 /** Whether a publish may succeed later, as nothing is wrong with it. */
 export function isPassing(error: unknown): boolean {
-  return (
-    isA(error, SseError) &&
-    (error.code === 'BACKPLANE_UNAVAILABLE' || error.code === 'PUBLISH_OUTCOME_UNKNOWN')
-  );
+  return isUnknown(error) || (isA(error, SseError) && error.code === 'BACKPLANE_UNAVAILABLE');
+}
+
+/** Whether what was published may be in the log, or still come into it. */
+function isUnknown(error: unknown): boolean {
+  return isA(error, SseError) && error.code === 'PUBLISH_OUTCOME_UNKNOWN';
 }

@@ -151,9 +151,12 @@ export class OwnRun {
     if (isLate || place.epoch !== claim.begin.epoch) throw this.#ended();
   }
 
-  async recover(emissions: readonly Emission[], error: unknown): Promise<number> {
+  async recover(
+    emissions: readonly Emission[],
+    error: unknown,
+    isUnknown: boolean,
+  ): Promise<number> {
     await this.#comeBack(error);
-    const isUnknown = isA(error, SseError) && error.code === 'PUBLISH_OUTCOME_UNKNOWN';
     if (!isUnknown) return 0;
     const next = randomBytes(12).toString('base64url');
     const entry: RunEntry = { kind: 'token', token: this.run.claim.token, next };

@@ -26,13 +26,15 @@ class FaithlessBackplane extends MemoryBackplane {
     }
     if (this.#broken.has(sequence)) throw new SseError('BACKPLANE_UNAVAILABLE', 'behind it');
     const fate = this.fates.shift() ?? 'kept';
+    if (fate !== 'kept') {
+      this.#broken.add(sequence);
+      setImmediate(() => this.#broken.delete(sequence));
+    }
     if (fate === 'refused') throw new SseError('BAD_EVENT', 'refused');
     if (fate === 'kept unheard' || fate === 'kept') {
       const cursor = await super.publish(record, options);
       if (fate === 'kept') return cursor;
     }
-    this.#broken.add(sequence);
-    setImmediate(() => this.#broken.delete(sequence));
     if (fate === 'late') this.#late.push(record);
     const code = fate === 'away' ? 'BACKPLANE_UNAVAILABLE' : 'PUBLISH_OUTCOME_UNKNOWN';
     throw new SseError(code, fate);
