@@ -10,6 +10,8 @@ import { deferred, texts, waitForAbort } from '../runs/instances.js';
 import { answers, ChatController } from './chat.controller.js';
 import { Chat } from './client.js';
 
+const MEBIBYTE = 1_048_576;
+
 /** An answer in chunks, as `streamText().toUIMessageStream()` gives one; goes on when it may. */
 async function* chunks(go: Promise<void> = Promise.resolve()): AsyncGenerator<object> {
   yield { type: 'start', messageId: 'message-1' };
@@ -228,5 +230,23 @@ describe('on Express', () => {
     await until('nobody reads it', () => runs.get('a')?.readers === 0);
     await runs.stop('a');
     await lastValueFrom(runs.stream('a'));
+  });
+
+  it('reads no further for a client that takes no more, and loses nothing for it', async () => {
+    const app = await start(bench, { maxBytes: 64 * MEBIBYTE });
+    const text = 'x'.repeat(MEBIBYTE / 4);
+    answers.set('a', ReadableStream.from(Array.from({ length: 64 }, () => text)));
+    const client = await bench.connect(app, '/chat', { method: 'POST', body: { id: 'a' } });
+    client.pause();
+    const connections = app.get(SseConnections);
+    await until('it is behind', () => connections.list()[0]?.isBehind === true);
+    await until('the answer is there', () => app.get(SseRuns).get('a')?.status === 'done');
+    expect(connections.list()[0]?.bytes).toBeLessThan(8 * MEBIBYTE);
+    client.resume();
+    await client.closed;
+    const deltas = told(bodyOf(client)).filter((data) => data.includes('text-delta'));
+    expect(deltas.map((data) => (JSON.parse(data) as { delta: string }).delta)).toEqual(
+      Array.from({ length: 64 }, () => text),
+    );
   });
 });
