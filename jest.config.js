@@ -22,6 +22,8 @@ export default {
       },
     ],
   },
+  // One publishes its tests with its sources: test/ai/assistant-ui.spec.ts runs them.
+  transformIgnorePatterns: ['/node_modules/(?!assistant-stream/src/)'],
   // Node counts: what a test starts in another process, such as an instance that is killed, is not in it.
   coverageProvider: 'v8',
   collectCoverageFrom: ['src/**/*.ts'],

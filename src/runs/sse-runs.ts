@@ -181,10 +181,26 @@ export class SseRuns {
    * @internal What {@link stream} gives, to be asked for one after the other.
    *
    * @param after the cursor of an event of the run; without it from the start
+   * @param announce whether it is told when everything is read that there was, by an event of type `caught-up`
    */
-  read(id: string, after?: Cursor): AsyncIterableIterator<SseEvent, undefined> {
+  read(
+    id: string,
+    { after, announce = false }: { after?: Cursor | undefined; announce?: boolean } = {},
+  ): AsyncIterableIterator<SseEvent, undefined> {
     const topic = this.#topics.of(checkRunId(id));
-    return this.#bus.pullInternal(topic, (onClose) => this.#plan(id, onClose), after);
+    const plan = (onClose: (work: () => void) => void) => ({
+      ...this.#plan(id, onClose),
+      announce,
+    });
+    return this.#bus.pullInternal(topic, plan, after);
+  }
+
+  /** @internal A run as the log has it now, also if this instance has yet to read of it. */
+  async find(id: string): Promise<RunInfo | undefined> {
+    checkRunId(id);
+    await this.#registry.whenLoaded();
+    await this.#bus.catchUp();
+    return this.#registry.get(id)?.info;
   }
 
   /** What no other run has, and all who read this one know. */
