@@ -13,7 +13,7 @@ export class Jobs implements OnApplicationShutdown {
   readonly #queue = new Queue('exports', { connection: redis });
   readonly #events = new QueueEvents('exports', { connection: redis });
   // A job of a worker that is gone is soon taken by another.
-  readonly #worker = new Worker('exports', (job) => this.#export(job), {
+  readonly #worker = new Worker<{ rows: number }>('exports', (job) => this.#export(job), {
     ...{ connection: redis, lockDuration: 2_000, stalledInterval: 1_000, maxStalledCount: 5 },
   });
 

@@ -5,10 +5,10 @@ import type { RunContext, RunInfo, RunOptions, SseRuns } from '../runs/index.js'
 /** A run that is written from outside, by somebody who does not hand over a source. */
 export class Producer {
   readonly #context: RunContext;
-  readonly #end: (error?: unknown) => void;
+  readonly #end: (error?: Error) => void;
   #isEnded = false;
 
-  private constructor(context: RunContext, end: (error?: unknown) => void) {
+  private constructor(context: RunContext, end: (error?: Error) => void) {
     this.#context = context;
     this.#end = end;
   }
@@ -23,9 +23,9 @@ export class Producer {
     const producer = new Promise<Producer>((resolve) => (onContext = resolve));
     const source = (context: RunContext) =>
       new Promise<void>((resolve, reject) => {
-        const end = (error?: unknown) => {
+        const end = (error?: Error) => {
           if (error === undefined) resolve();
-          else reject(error as Error);
+          else reject(error);
         };
         onContext(new Producer(context, end));
       });

@@ -172,7 +172,8 @@ class ResumableStreams implements RunStreamStore {
       case 'failed':
       case 'lost':
         return 'error';
-      default:
+      case 'done':
+      case 'stopped':
         return 'done';
     }
   }

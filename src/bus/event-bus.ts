@@ -20,7 +20,6 @@ import { Publication } from './publication.js';
 import { type EventOptions, exceptedBy } from './event-options.js';
 import { checkPublishOptions } from './publish-options.js';
 import { PublishOutcomes } from './publish-outcomes.js';
-import { PulledStream } from './pulled-stream.js';
 import { returningRoute } from './returned-streams.js';
 import { type Selection, StreamSubscription } from './stream-subscription.js';
 import type { ReaderContext } from '../reader/reader-context.js';
@@ -213,22 +212,9 @@ export class EventBus<Events extends object = object> {
     });
   }
 
-  /**
-   * @internal What {@link streamInternal} streams, read as fast as it is asked for, and by nobody's connection.
-   *
-   * @param after the place that it goes on from; undefined for where the plan begins
-   */
-  pullInternal(
-    topic: string,
-    plan: (onClose: (work: () => void) => void) => StreamPlan,
-    after?: Cursor,
-  ): AsyncIterableIterator<SseEvent, undefined> {
-    return new PulledStream({
-      context: this.#context,
-      turn: this.#turn,
-      select: (onClose) => ({ topics: [topic], plan: plan(onClose) }),
-      after,
-    });
+  /** @internal What a reader of the caller's own needs. */
+  get reading(): { readonly context: ReaderContext; readonly turn: TurnScheduler } {
+    return { context: this.#context, turn: this.#turn };
   }
 
   /** @internal The connection that the caller works for, of this bus. */

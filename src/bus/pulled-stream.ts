@@ -1,3 +1,4 @@
+import { toError } from '../errors.js';
 import type { Cursor } from '../log/cursor.js';
 import type { SseEvent } from '../log/event.js';
 import type { Task, TurnScheduler } from '../log/turn-scheduler.js';
@@ -93,7 +94,7 @@ class ReadAhead implements Sink, Task {
     if (this.#failure !== undefined) {
       const { error } = this.#failure;
       this.#failure = undefined;
-      return new Promise((_, reject) => reject(error));
+      return Promise.reject(toError(error));
     }
     if (this.#isOver) return Promise.resolve({ done: true, value: undefined });
     return new Promise((resolve, reject) => this.#waiters.push({ resolve, reject }));

@@ -2,6 +2,7 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { Logger, NotFoundException } from '@nestjs/common';
 import { type Observable, Subject } from 'rxjs';
 import type { EventBus } from '../bus/event-bus.js';
+import { PulledStream } from '../bus/pulled-stream.js';
 import { renderError, SseError } from '../errors.js';
 import { type Cursor, parseCursor } from '../log/cursor.js';
 import { Entry } from '../log/entry.js';
@@ -188,11 +189,14 @@ export class SseRuns {
     { after, announce = false }: { after?: Cursor | undefined; announce?: boolean } = {},
   ): AsyncIterableIterator<SseEvent, undefined> {
     const topic = this.#topics.of(checkRunId(id));
-    const plan = (onClose: (work: () => void) => void) => ({
-      ...this.#plan(id, onClose),
-      announce,
+    return new PulledStream({
+      ...this.#bus.reading,
+      select: (onClose) => ({
+        topics: [topic],
+        plan: { ...this.#plan(id, onClose), announce },
+      }),
+      after,
     });
-    return this.#bus.pullInternal(topic, plan, after);
   }
 
   /** @internal A run as the log has it now, also if this instance has yet to read of it. */

@@ -79,7 +79,9 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   redis: ['backplane', 'log', 'wire', 'options.ts', 'errors.ts'],
   sqlite: ['backplane', 'log', 'wire', 'options.ts', 'errors.ts'],
   publisher: ['bus', 'backplane', 'log', 'options.ts', 'errors.ts'],
-  runs: ['bus', 'delivery', 'reader', 'log', 'options.ts', 'errors.ts'],
+  profiles: ['reader', 'log', 'options.ts'],
+  runs: ['profiles', 'bus', 'delivery', 'reader', 'log', 'options.ts', 'errors.ts'],
+  ai: ['runs', 'log', 'errors.ts'],
   swagger: [],
   metrics: ['nest', 'delivery', 'backplane', 'errors.ts'],
   testing: ['client', 'delivery', 'bus', 'backplane', 'log', 'options.ts', 'errors.ts'],
@@ -104,7 +106,9 @@ const PACKAGES: Readonly<Record<string, RegExp>> = {
   redis: /^(ioredis|rxjs|node:.*)$/,
   sqlite: /^(node:.*|@nestjs\/common)$/,
   publisher: /^$/,
+  profiles: /^@nestjs\/common$/,
   runs: /^(rxjs|node:(crypto|timers\/promises)|@nestjs\/common)$/,
+  ai: /^(rxjs|node:(crypto|timers\/promises)|@nestjs\/common)$/,
   swagger: /^$/,
   metrics: /^(@opentelemetry\/api|prom-client|rxjs|@nestjs\/common)$/,
   client: /^(react|rxjs)$/,
@@ -278,7 +282,7 @@ describe('the sources', () => {
       if (/@ts-|eslint-disable|\bTODO\b|\bFIXME\b/.test(text)) wrong.push(`${path}: suppressed`);
       if (
         path.endsWith('/index.ts') &&
-        !/^(testing|redis|sqlite|runs|publisher|swagger|metrics(\/\w+)?|client(\/\w+)?)\/index/.test(
+        !/^(testing|redis|sqlite|runs|ai|publisher|swagger|metrics(\/\w+)?|client(\/\w+)?)\/index/.test(
           path,
         )
       ) {

@@ -34,7 +34,7 @@ describeWith(REDIS_SERVER, 'the example jobs, on two instances', (redisPath) => 
 
     const ROWS = 60;
     const progressOf = (page: Page): Promise<number> =>
-      page.evaluate(`document.querySelector('progress').value`) as Promise<number>;
+      page.evaluate<number>(`document.querySelector('progress').value`);
     const outputOf = (page: Page) => page.locator('output').textContent();
 
     /** Resolves with the progress when there is more than that. */
@@ -80,7 +80,7 @@ describeWith(REDIS_SERVER, 'the example jobs, on two instances', (redisPath) => 
       balancer.target = two;
       await page.getByRole('button', { name: 'Stop' }).click();
       await says(page, ' stopped');
-      const id = (await page.evaluate('sessionStorage.job')) as string;
+      const id = await page.evaluate<string>('sessionStorage.job');
       const failed = () => redis.control.zscore('bull:exports:failed', id);
       await until('its job has failed', async () => (await failed()) !== null);
       await page.context().close();
