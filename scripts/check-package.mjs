@@ -29,7 +29,10 @@ const { name, devDependencies, exports } = JSON.parse(
 const folder = mkdtempSync(join(tmpdir(), 'check-package-'));
 
 const REQUIRED = ['@nestjs/common', '@nestjs/core', 'reflect-metadata', 'rxjs'];
-const OPTIONAL = ['@opentelemetry/api', 'better-sqlite3', 'ioredis', 'prom-client', 'react'];
+const OPTIONAL = [
+  ...['@nestjs/terminus', '@opentelemetry/api', 'better-sqlite3', 'ioredis'],
+  ...['prom-client', 'react'],
+];
 const TOOLS = [
   ...['@nestjs/platform-express', '@nestjs/testing', '@types/node', '@types/react', 'typescript'],
   ...['@swc/core', '@swc/jest', 'jest'],

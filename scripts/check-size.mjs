@@ -1,4 +1,5 @@
-// How much code an application loads with each entry: the files of the package that it reaches, each minified, in bytes.
+// How much code an application loads with each entry: the files of the package that it reaches, each minified, in bytes. What
+// is imported when it is used, by `import()`, is not loaded with it.
 // Fails when an entry is over its limit in etc/size-limits.json, or has none. Needs `npm run build`.
 import { readFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
@@ -23,9 +24,10 @@ for (const { name, file } of entries()) {
 function reachedFrom(entry) {
   const reached = new Set([entry]);
   for (const path of reached) {
-    const { importedFiles } = ts.preProcessFile(readFileSync(path, 'utf8'), true, true);
-    for (const { fileName } of importedFiles) {
-      if (fileName.startsWith('.')) reached.add(join(dirname(path), fileName));
+    const text = readFileSync(path, 'utf8');
+    for (const { fileName, pos } of ts.preProcessFile(text, true, true).importedFiles) {
+      const isDynamic = /import\(\s*['"]?$/.test(text.slice(0, pos));
+      if (fileName.startsWith('.') && !isDynamic) reached.add(join(dirname(path), fileName));
     }
   }
   return [...reached];

@@ -9,6 +9,7 @@ export type {
   LateError,
 } from './delivery/connection-info.js';
 export type { Identity } from './delivery/identity.js';
+export type { LimitOptions } from './control/limit-options.js';
 export type { ConnectionTarget } from './delivery/orders.js';
 export { SseConnections } from './delivery/sse-connections.js';
 export { SseError, type SseErrorCode } from './errors.js';

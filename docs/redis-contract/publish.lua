@@ -3,12 +3,14 @@ local meta, log = KEYS[1], KEYS[2]
 local known_e, known_n, known_i = ARGV[2], tonumber(ARGV[3]), ARGV[4]
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local state = redis.call('HMGET', meta, 'e', 'n', 'i', 'b', 'ab', 'k', 'v')
+local state = redis.call('HMGET', meta, 'e', 'n', 'i', 'b', 'ab', 'k', 'v', 'r', 's', 'fo', 'fl')
 if state[7] and state[7] ~= '1' then
   return redis.error_reply('NESVERSION ' .. meta .. ' is of version ' .. state[7] .. ' of the contract, and this is version 1')
 end
 local e, n, i, b = state[1], tonumber(state[2]), state[3], tonumber(state[4])
 local archive_bytes = tonumber(state[5]) or 0
+local rules_text, since_text = state[8] or nil, state[9] or nil
+local floor, floor_at = state[10] or '0', state[11] or '0'
 local prefix = string.match(meta, '^(.*):meta$')
 local max_events, max_age, max_bytes, max_archive_bytes = ARGV[5], ARGV[6], ARGV[7], ARGV[10]
 local bounds = table.concat({ max_events, max_age, max_bytes, max_archive_bytes }, ' ')
@@ -23,14 +25,15 @@ end
 
 -- Another epoch has begun: what is kept of the one before is for nobody.
 local function forget(epoch)
-  local by_age, due = archive_key('by-age', epoch), archive_key('due', epoch)
-  for _, known in ipairs({ by_age, due }) do
-    for _, topic in ipairs(redis.call('ZRANGE', known, 0, -1)) do
+  for _, kind in ipairs({ 'by-age', 'due' }) do
+    local known = archive_key(kind, epoch)
+    local names = redis.pcall('ZRANGE', known, 0, -1)
+    for _, topic in ipairs(not names.err and names or {}) do
       redis.call('UNLINK', archive_key('kept', epoch, topic), archive_key('topic', epoch, topic))
     end
+    redis.call('UNLINK', known)
   end
-  redis.call('UNLINK', by_age, due)
-  archive_bytes = 0
+  redis.call('UNLINK', archive_key('forgotten', epoch))
 end
 
 local function is_behind()
@@ -47,8 +50,10 @@ local function begin()
   local old = e
   local begun = math.max(now, time_after(known_e), time_after(e))
   e = string.format('%05x%06x', math.floor(begun / 0x1000000), begun % 0x1000000) .. ARGV[1]
-  n, i, b = 0, i or '0-0', 0
-  redis.call('HSET', meta, 'e', e, 'n', 0, 'i', i, 'b', 0, 'ab', 0)
+  n, i, b, archive_bytes, floor, floor_at = 0, i or '0-0', 0, 0, '0', '0'
+  since_text = since_text and string.gsub(since_text, '%S+', '0:0')
+  redis.call('HSET', meta, 'e', e, 'n', 0, 'i', i, 'b', 0, 'ab', 0, 's', since_text or '')
+  redis.call('HDEL', meta, 'fo', 'fl')
   if old then forget(old) end
 end
 
@@ -77,21 +82,75 @@ end
 
 
 local OVERHEAD = 200
+local topics, rules, noted = {}, nil, 0
 
-local function kept_of(json)
+local function whole(number)
+  return string.format('%.0f', number)
+end
+
+-- Says which rules are in force, if they are others than before.
+local function follow_rules()
+  local given = (ARGV[9] == '1' or not rules_text) and ARGV[11] or rules_text
+  if given == rules_text then return end
+  local since, known = string.gmatch(since_text or '', '%S+'), {}
+  for _, rule in ipairs(cjson.decode(rules_text or '[]')) do known[rule[1]] = since() end
+  local here, all = whole(n) .. ':' .. whole(n == 0 and 0 or now), {}
+  for index, rule in ipairs(cjson.decode(given)) do all[index] = known[rule[1]] or here end
+  rules_text, since_text = given, table.concat(all, ' ')
+  redis.call('HSET', meta, 'r', rules_text, 's', since_text)
+end
+
+local function segments_of(name)
+  local segments = {}
+  for segment in string.gmatch(name .. '.', '([^.]*)%.') do segments[#segments + 1] = segment end
+  return segments
+end
+
+-- As TopicMatcher does.
+local function selects(pattern, topic)
+  if string.sub(pattern, 1, 1) == '*' and string.sub(topic, 1, 1) == '$' then return false end
+  local wanted, given = segments_of(pattern), segments_of(topic)
+  for index, segment in ipairs(wanted) do
+    if segment == '**' and index == #wanted then
+      return #given > index or (#given == index and given[index] ~= '')
+    end
+    if not given[index] or (segment == '*' and given[index] == '') then return false end
+    if segment ~= '*' and segment ~= given[index] then return false end
+  end
+  return #wanted == #given
+end
+
+local function kept_by_rules(header)
+  rules = rules or cjson.decode(rules_text)
+  if #rules == 0 then return {} end
+  local is_json, event = pcall(cjson.decode, header)
+  local is_event, kept = is_json and type(event) == 'table' and type(event.t) == 'table', {}
+  for _, topic in ipairs(is_event and event.t or {}) do
+    for _, rule in ipairs(rules) do
+      if type(topic) == 'string' and selects(rule[1], topic) then
+        kept[#kept + 1] = { topic, rule[2], rule[3], rule[4], event.k or false }
+        break
+      end
+    end
+  end
+  return kept
+end
+
+local function kept_of(json, header)
+  if ARGV[9] == '2' then return kept_by_rules(header) end
   return json ~= '' and cjson.decode(json) or {}
 end
 
 -- Not the offset alone: a stream takes no id twice, and this event may be refused, and another one get its offset.
 local function next_id()
-  return string.format('%.0f-%.0f', n + 1, now)
+  return whole(n + 1) .. '-' .. whole(now)
 end
 
 local function keep(kept, header, data)
   local id = next_id()
   for index, topic in ipairs(kept) do
     local stream = archive_key('kept', e, topic[1])
-    local reply = redis.pcall('XADD', stream, id, 'h', header, 'd', data, 't', string.format('%.0f', now))
+    local reply = redis.pcall('XADD', stream, id, 'h', header, 'd', data, 't', whole(now))
     if failure(reply) then
       for earlier = 1, index - 1 do redis.pcall('XDEL', archive_key('kept', e, kept[earlier][1]), id) end
       return reply.err
@@ -110,107 +169,182 @@ local function field(entry, name)
   end
 end
 
+local function time_of(entry)
+  return tonumber(field(entry, 't') or 0) or 0
+end
+
 local function offset_of(entry)
   return string.match(entry[1], '^(%d+)-')
 end
 
-local function oldest_of(name)
-  local found = try('XRANGE', archive_key('kept', e, name), '-', '+', 'COUNT', 1)
+local function bits_of(name)
+  local digest, bits = redis.sha1hex(name), {}
+  for index = 1, 4 do bits[index] = tonumber(string.sub(digest, index * 6 - 5, index * 6), 16) end
+  return bits
+end
+
+local function is_forgotten(name)
+  if floor == '0' then return false end
+  for _, bit in ipairs(bits_of(name)) do
+    if try('GETBIT', archive_key('forgotten', e), bit) == 0 then return false end
+  end
+  return true
+end
+
+-- A kept topic as Redis has it, or is about to have it.
+local function open_topic(name)
+  local topic = topics[name]
+  if topic then return topic end
+  local hash = archive_key('topic', e, name)
+  local known = try('HMGET', hash, 'o', 'l', 'f', 'c', 'b', 'p', 'w')
+  if failure(known) then known = {} end
+  topic = {
+    name = name, hash = hash, stream = archive_key('kept', e, name),
+    lost = known[1] or '0', lost_at = known[2] or '0', keep_for = tonumber(known[3] or 0) or 0,
+    is_known = known[4], count = tonumber(known[4] or 0) or 0, bytes = tonumber(known[5] or 0) or 0,
+    last = known[6] or '0', mode = tonumber(known[7] or 0) or 0,
+  }
+  topics[name] = topic
+  return topic
+end
+
+local function lose_bytes(topic, bytes)
+  topic.bytes = math.max(topic.bytes - bytes, 0)
+  if topic.mode > 0 then return end
+  archive_bytes = math.max(archive_bytes - bytes, 0)
+end
+
+-- What the topic has beside the event at n is not what it should have: says what is lost.
+local function compare(topic, there)
+  if topic.is_known then
+    if there >= topic.count then return end
+    topic.lost, topic.lost_at = topic.last, whole(now)
+    lose_bytes(topic, topic.bytes * (topic.count - there) / topic.count)
+  elseif there > 0 or type(try('ZSCORE', archive_key('by-age', e), topic.name)) == 'string' then
+    topic.lost, topic.lost_at = whole(n - 1), whole(now)
+  elseif is_forgotten(topic.name) then
+    topic.lost, topic.lost_at = floor, floor_at
+  end
+  topic.is_known, topic.count = true, there
+end
+
+local function oldest_of(topic)
+  local found = try('XRANGE', topic.stream, '-', '+', 'COUNT', 1)
   return not failure(found) and found[1] or nil
 end
 
-local function mode_of(name)
-  return tonumber(try('HGET', archive_key('topic', e, name), 'w')) or 0
-end
-
-local function remove(name, entry, mode)
-  try('XDEL', archive_key('kept', e, name), entry[1])
-  if mode > 0 then return end
-  archive_bytes = math.max(archive_bytes - #field(entry, 'h') - #field(entry, 'd') - OVERHEAD, 0)
+local function remove(topic, entry)
+  if try('XDEL', topic.stream, entry[1]) ~= 1 then return end
+  topic.count = math.max(topic.count - 1, 0)
+  lose_bytes(topic, #(field(entry, 'h') or '') + #(field(entry, 'd') or '') + OVERHEAD)
 end
 
 -- Loses the oldest event of a topic; gives the one after it, if there is any.
-local function lose_oldest(name, entry, mode)
-  remove(name, entry, mode)
-  try('HSET', archive_key('topic', e, name), 'o', offset_of(entry), 'l', field(entry, 't'))
-  return oldest_of(name)
+local function lose_oldest(topic, entry)
+  remove(topic, entry)
+  topic.lost, topic.lost_at = offset_of(entry), whole(time_of(entry))
+  return oldest_of(topic)
 end
 
--- Says in the sorted sets which event of a topic is the oldest now.
-local function order(name, oldest, keep_for, mode, is_new)
+-- Writes what is known of a topic, and says in the sorted sets when there is something to do about it.
+local function close_topic(topic, oldest, is_new)
+  if not oldest then compare(topic, 0) end
+  try('HSET', topic.hash, 'o', topic.lost, 'l', topic.lost_at, 'f', whole(topic.keep_for),
+    'c', whole(topic.count), 'b', whole(topic.bytes), 'p', topic.last)
+  if is_new and topic.mode > 0 then try('HSET', topic.hash, 'w', topic.mode) end
   if not oldest then
-    try('ZREM', archive_key('by-age', e), name)
-    try('ZREM', archive_key('due', e), name)
-    local remembered = math.max(keep_for * 2, 3600000)
-    try('PEXPIRE', archive_key('topic', e, name), string.format('%.0f', remembered))
+    try('ZREM', archive_key('by-age', e), topic.name)
+    try('ZADD', archive_key('due', e), whole(now + math.max(topic.keep_for * 2, 3600000)), topic.name)
     return
   end
-  if mode == 0 then try('ZADD', archive_key('by-age', e), offset_of(oldest), name) end
-  if mode == 2 then
-    if is_new then try('ZADD', archive_key('due', e), string.format('%.0f', now + keep_for), name) end
-  elseif keep_for > 0 then
-    try('ZADD', archive_key('due', e), string.format('%.0f', field(oldest, 't') + keep_for), name)
+  if topic.mode == 0 then try('ZADD', archive_key('by-age', e), offset_of(oldest), topic.name) end
+  if topic.mode == 2 then
+    if is_new then try('ZADD', archive_key('due', e), whole(now + topic.keep_for), topic.name) end
+  elseif topic.keep_for > 0 then
+    try('ZADD', archive_key('due', e), whole(time_of(oldest) + topic.keep_for), topic.name)
   else
-    try('ZREM', archive_key('due', e), name)
+    try('ZREM', archive_key('due', e), topic.name)
   end
+end
+
+-- It has had nothing for so long that nobody is likely to ask.
+local function forget_topic(topic)
+  if topic.lost ~= '0' then
+    for _, bit in ipairs(bits_of(topic.name)) do try('SETBIT', archive_key('forgotten', e), bit, 1) end
+    if tonumber(topic.lost) > tonumber(floor) then
+      floor, floor_at = topic.lost, topic.lost_at
+      try('HSET', meta, 'fo', floor, 'fl', floor_at)
+    end
+  end
+  try('DEL', topic.hash)
+  try('ZREM', archive_key('by-age', e), topic.name)
+  try('ZREM', archive_key('due', e), topic.name)
+  topics[topic.name] = nil
 end
 
 -- Removes the event that this one replaces.
-local function replace(name, key, mode)
-  local hash, known = archive_key('topic', e, name), 'k:' .. key
-  local before = try('HGET', hash, known)
+local function replace(topic, key)
+  local known = 'k:' .. key
+  local before = try('HGET', topic.hash, known)
   if before and not failure(before) then
-    local entries = try('XRANGE', archive_key('kept', e, name), before, before)
-    if not failure(entries) and entries[1] then remove(name, entries[1], mode) end
+    local entries = try('XRANGE', topic.stream, before, before)
+    if not failure(entries) and entries[1] then remove(topic, entries[1]) end
   end
-  try('HSET', hash, known, string.format('%.0f', n))
+  try('HSET', topic.hash, known, whole(n))
 end
 
 -- What was kept is ordered: counts it, and holds each topic to its own bounds.
 local function note(kept, size)
-  for _, topic in ipairs(kept) do
-    local name, keep_for, keep_events, latest, key = topic[1], topic[2], topic[3], topic[4], topic[5]
-    local stream, hash = archive_key('kept', e, name), archive_key('topic', e, name)
-    local mode = topic[6] or 0
-    if mode == 0 then archive_bytes = archive_bytes + size + OVERHEAD end
-    if mode == 0 then try('HSET', hash, 'f', keep_for) else try('HSET', hash, 'f', keep_for, 'w', mode) end
-    try('PERSIST', hash)
-    if latest == 1 and key then replace(name, key, mode) end
-    local oldest, count = oldest_of(name), try('XLEN', stream)
-    while oldest and type(count) == 'number' and keep_events > 0 and count > keep_events do
-      oldest, count = lose_oldest(name, oldest, mode), count - 1
-    end
-    order(name, oldest, keep_for, mode, true)
+  for _, each in ipairs(kept) do
+    local topic, keep_events, latest, key = open_topic(each[1]), each[3], each[4], each[5]
+    local length = try('XLEN', topic.stream)
+    if type(length) == 'number' then compare(topic, length - 1) end
+    topic.count, topic.bytes = topic.count + 1, topic.bytes + size + OVERHEAD
+    topic.last, topic.keep_for, topic.mode = whole(n), each[2], each[6] or 0
+    if topic.mode == 0 then archive_bytes = archive_bytes + size + OVERHEAD end
+    noted = noted + 1
+    if latest == 1 and key then replace(topic, key) end
+    local oldest = oldest_of(topic)
+    while oldest and keep_events > 0 and topic.count > keep_events do oldest = lose_oldest(topic, oldest) end
+    close_topic(topic, oldest, true)
   end
 end
 
--- Loses what is too old, a part of it in each step, and then the oldest of all, until there is room.
+-- Loses what is too old, a part of it in each step, and then the oldest of all, until there is room: more than was added.
 local function trim_archive(max_bytes)
-  local due = try('ZRANGEBYSCORE', archive_key('due', e), '-inf', string.format('%.0f', now), 'LIMIT', 0, 8)
+  local some = math.max(8, noted * 2)
+  local due = try('ZRANGEBYSCORE', archive_key('due', e), '-inf', whole(now), 'LIMIT', 0, some)
   if failure(due) then return end
   for _, name in ipairs(due) do
-    local keep_for = tonumber(try('HGET', archive_key('topic', e, name), 'f')) or 0
-    local oldest, left, mode = oldest_of(name), 64, mode_of(name)
-    while oldest and keep_for > 0 and left > 0 and (mode == 2 or field(oldest, 't') + keep_for <= now) do
-      oldest, left = lose_oldest(name, oldest, mode), left - 1
+    local topic, left = open_topic(name), 64
+    local oldest = oldest_of(topic)
+    if oldest then
+      while oldest and topic.keep_for > 0 and left > 0
+        and (topic.mode == 2 or time_of(oldest) + topic.keep_for <= now) do
+        oldest, left = lose_oldest(topic, oldest), left - 1
+      end
+      close_topic(topic, oldest)
+    else
+      compare(topic, 0)
+      forget_topic(topic)
     end
-    order(name, oldest, keep_for, mode)
   end
-  local left = 256
+  local left = math.max(256, noted * 2)
   while archive_bytes > max_bytes and left > 0 do
     local name = try('ZRANGE', archive_key('by-age', e), 0, 0)[1]
     if not name then
       archive_bytes = 0
       break
     end
-    local oldest = oldest_of(name)
-    local keep_for = tonumber(try('HGET', archive_key('topic', e, name), 'f')) or 0
-    order(name, oldest and lose_oldest(name, oldest, 0), keep_for, 0)
+    local topic = open_topic(name)
+    local oldest = oldest_of(topic)
+    close_topic(topic, oldest and lose_oldest(topic, oldest))
     left = left - 1
   end
-  redis.pcall('HSET', meta, 'ab', archive_bytes)
+  redis.pcall('HSET', meta, 'ab', whole(archive_bytes))
 end
 
+if ARGV[9] ~= '0' then follow_rules() end
 
 local function append(header, data)
   local cursor = e .. '.' .. string.format('%.0f', n + 1)
@@ -235,7 +369,7 @@ local function add(once, header, data, kept)
   local is_used_up = failure(id) and string.find(id.err, 'exhausted', 1, true)
   if is_used_up and not failure(redis.pcall('DEL', log)) then
     unkeep(kept)
-    i = nil
+    i, topics = nil, {}
     begin()
     keep(kept, header, data)
     id, cursor = append(header, data)
@@ -252,10 +386,10 @@ local function add(once, header, data, kept)
 end
 
 local answers, key = {}, 3
-for a = 11, #ARGV, 4 do
+for a = 12, #ARGV, 4 do
   local once = ARGV[a] == '1' and KEYS[key]
   if once then key = key + 1 end
-  local cursor, refusal = add(once, ARGV[a + 1], ARGV[a + 2], kept_of(ARGV[a + 3]))
+  local cursor, refusal = add(once, ARGV[a + 1], ARGV[a + 2], kept_of(ARGV[a + 3], ARGV[a + 1]))
   answers[#answers + 1] = cursor or { refusal }
 end
 
@@ -263,7 +397,7 @@ if added then
   local measure = false
   max_bytes = tonumber(max_bytes)
   if b > max_bytes / 16 then b, measure = 0, true end
-  redis.call('HSET', meta, 'n', string.format('%.0f', n), 'i', i, 'b', b, 'ab', archive_bytes)
+  redis.call('HSET', meta, 'n', string.format('%.0f', n), 'i', i, 'b', b, 'ab', whole(archive_bytes))
   trim_archive(tonumber(max_archive_bytes))
   try('XTRIM', log, 'MAXLEN', '~', max_events)
   if max_age ~= '0' then

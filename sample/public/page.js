@@ -46,7 +46,7 @@ function onWelcome({ data }) {
   addNote(`Connected${where}${how}`);
   $('drop').disabled = $('kill').disabled = false;
   $('kill-action').hidden = instance === undefined;
-  $('kill').textContent = `Kill instance ${instance}`;
+  if (instance !== undefined) $('kill').textContent = `Kill instance ${instance}`;
 }
 
 /** The clock publishes once for every second, so a hole or a repetition shows in the data itself. */

@@ -35,6 +35,11 @@ export interface ArchivePage {
   readonly upTo: number;
   /** The last offset up to which one of the topics may have lost events; 0 if none has. */
   readonly lost: number;
+  /**
+   * Grows whenever one of the topics loses an event, so that a loss between two pages is seen also if another topic
+   * has lost a later one before.
+   */
+  readonly losses: number;
 }
 
 /** Where a stream may begin that is given no place: at its last events, or at a time. */
@@ -61,8 +66,9 @@ export interface ArchiveSize {
  * 1. It has what `publish` acknowledged, until a bound of the topic's rule, or `archive.maxBytes`, removes it.
  * 2. `read` gives the events of the topics in their order, each once, after one offset and up to another, and
  *    how far the page is complete: always further than it was asked for, also past what cannot be read.
- * 3. What is gone is told: `lost` is the last offset that one of the topics lost. An event that
- *    `keepLatestPerKey` replaced by a later one of its key is not lost.
+ * 3. What is gone is told: `lost` is the last offset that one of the topics lost, and `losses` grows with each. An
+ *    event that `keepLatestPerKey` replaced by a later one of its key is not lost. One that was published without
+ *    the topic's rule is, whoever published it, and in an epoch that has ended all are.
  * 4. `seek` gives the offset after which the last events, or those since a time, begin. What was lost before that
  *    time lies before it.
  * 5. `latest` gives the last event at or before an offset.

@@ -93,7 +93,8 @@ export abstract class Backplane {
    * Instead of `open`, for `createPublisher()`: afterwards `publish` and `close` work as they are described,
    * and nothing is read. A backplane that reaches no other process leaves it as it is.
    *
-   * @param topics which topics are kept beyond the log, as the instances have it in `history.topics`
+   * @param topics which topics are kept beyond the log, as the instances have it in `history.topics`, where those have
+   *   not said so themselves
    * @throws SseError `BAD_OPTION` unless it is overridden
    */
   openToPublish(topics?: readonly TopicRetention[]): void;

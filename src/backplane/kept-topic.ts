@@ -1,5 +1,6 @@
 import type { Retention } from '../log/retention.js';
 import type { ArchivedEvent } from './archive.js';
+import type { Loss } from './forgotten-topics.js';
 
 interface Kept {
   readonly event: ArchivedEvent;
@@ -14,18 +15,28 @@ const REMEMBERED_AT_LEAST = 3_600_000;
 
 /** The events of one topic that a rule keeps, the oldest first. */
 export class KeptTopic {
-  /** The last offset that it lost; what a later event of its key replaced is not lost. */
-  lost = 0;
-  /** When that was published, in milliseconds since the Unix epoch. */
-  #lostAt = 0;
+  #lost: Loss;
   #kept: Kept[] = [];
   #lastAt = 0;
   readonly #latestByKey = new Map<string, ArchivedEvent>();
 
+  /** @param lost what a topic of that name may have lost before */
   constructor(
     readonly name: string,
     readonly retention: Retention,
-  ) {}
+    lost: Loss,
+  ) {
+    this.#lost = lost;
+  }
+
+  /** The last offset that it lost; what a later event of its key replaced is not lost. */
+  get lost(): number {
+    return this.#lost.lost;
+  }
+
+  get loss(): Loss {
+    return this.#lost;
+  }
 
   /** How many events it has. */
   get size(): number {
@@ -36,8 +47,9 @@ export class KeptTopic {
     return this.#kept[this.#seek(event.offset - 1)]?.event === event;
   }
 
-  get offsets(): number[] {
-    return this.#kept.map(({ event }) => event.offset);
+  /** Of its last events, so many at most. */
+  lastOffsets(count: number): number[] {
+    return this.#kept.slice(-count).map(({ event }) => event.offset);
   }
 
   /** @returns bytes that what it replaced or pushed out had counted for */
@@ -93,7 +105,7 @@ export class KeptTopic {
   /** The offset of the last event that was published before a time; 0 if none was. */
   beforeTime(time: number): number {
     const kept = this.#kept.findLast(({ event }) => (event.record.at ?? 0) < time);
-    return Math.max(kept?.event.offset ?? 0, this.#lostAt < time ? this.lost : 0);
+    return Math.max(kept?.event.offset ?? 0, this.#lost.lostAt < time ? this.lost : 0);
   }
 
   /** Whether it has nothing, and what it lost was so long ago that nobody is likely to ask. */
@@ -116,9 +128,7 @@ export class KeptTopic {
   }
 
   #remember({ offset, record }: ArchivedEvent): void {
-    if (offset <= this.lost) return;
-    this.lost = offset;
-    this.#lostAt = record.at ?? 0;
+    if (offset > this.lost) this.#lost = { lost: offset, lostAt: record.at ?? 0 };
   }
 
   #remove(event: ArchivedEvent): boolean {

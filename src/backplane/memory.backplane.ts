@@ -29,8 +29,9 @@ export class MemoryBackplane extends Backplane {
   override async open(sink: LogSink, history?: History): Promise<void> {
     const rules = new RetentionRules(history?.topics);
     const maxBytes = history?.archive?.maxBytes ?? ARCHIVE_BYTES;
-    this.#archive = new MemoryArchive(rules, maxBytes);
-    sink.reset(newEpoch(), 0);
+    const epoch = newEpoch();
+    this.#archive = new MemoryArchive(rules, maxBytes, epoch);
+    sink.reset(epoch, 0);
     this.#sink = sink;
     this.#lastReadAt = new Date();
   }

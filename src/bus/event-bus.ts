@@ -20,6 +20,7 @@ import { Publication } from './publication.js';
 import { type EventOptions, exceptedBy } from './event-options.js';
 import { checkPublishOptions } from './publish-options.js';
 import { PublishOutcomes } from './publish-outcomes.js';
+import type { PublishTracer } from './publish-tracer.js';
 import { returningRoute } from './returned-streams.js';
 import { type Selection, StreamSubscription } from './stream-subscription.js';
 import type { ReaderContext } from '../reader/reader-context.js';
@@ -64,6 +65,8 @@ export class EventBus<Events extends object = object> {
   readonly #underWay = new Set<Promise<Cursor>>();
   /** @internal What became of what the application has published. */
   readonly outcomes = new PublishOutcomes();
+  /** @internal Undefined unless publishes are traced. */
+  tracer: PublishTracer | undefined;
 
   /** @internal Made by `SseModule`. */
   constructor(
@@ -333,9 +336,20 @@ export class EventBus<Events extends object = object> {
 
   async #publish(topics: unknown, event: unknown, options?: EventOptions): Promise<Cursor> {
     const record = this.encode(checkTopics(topics), event);
-    if (options === undefined) return this.#order(record);
-    const except = exceptedBy(checkPublishOptions('bus.publish()', options, ['except']));
-    return this.#order(except === undefined ? record : { ...record, except }, options);
+    const except =
+      options === undefined
+        ? undefined
+        : exceptedBy(checkPublishOptions('bus.publish()', options, ['except']));
+    const excepting = except === undefined ? record : { ...record, except };
+    if (this.tracer === undefined) return this.#order(excepting, options);
+    const traced = this.tracer.begin();
+    const { trace } = traced;
+    const publication = this.#order({ ...excepting, trace }, options);
+    publication.then(
+      (cursor) => traced.end(cursor),
+      (error: unknown) => traced.end(undefined, error),
+    );
+    return publication;
   }
 
   #order(record: EventRecord, options?: PublishOptions): Promise<Cursor> {

@@ -1,4 +1,5 @@
-import { type AnyEvent, openFeed } from './feed.js';
+import { openFeed } from './feed.js';
+import { iterate } from './iterate.js';
 import { type Link, openLink } from './link.js';
 import type { EventsOptions, ServerEvents } from './types.js';
 
@@ -49,33 +50,13 @@ export function connectEvents<Events extends object = Record<string, unknown>>(
     update({ url = target, query }: Parameters<ServerEvents<Events>['update']>[0]) {
       target = new URL(url, target);
       if (query) target.search = String(new URLSearchParams(query));
-      link?.move(target);
+      if (feed.snapshot.state !== 'closed') link?.move(target);
     },
     close: () => feed.end(),
     subscribe: feed.watch,
     getSnapshot: () => feed.snapshot,
     '@@observable': observable,
-    async *[Symbol.asyncIterator](): AsyncGenerator<AnyEvent, void> {
-      const waiting: AnyEvent[] = [];
-      let wake: (() => void) | undefined;
-      const stop = observe({ next: (event) => void waiting.push(event) });
-      const unwatch = feed.watch(() => wake?.());
-      try {
-        for (;;) {
-          let event;
-          while ((event = waiting.shift())) yield event;
-          const { state, error } = feed.snapshot;
-          if (state === 'closed') {
-            if (error) throw error;
-            return;
-          }
-          await new Promise<void>((resolve) => (wake = resolve));
-        }
-      } finally {
-        stop();
-        unwatch();
-      }
-    },
+    [Symbol.asyncIterator]: () => iterate(feed),
   };
   // What events are, only the application knows.
   return events as unknown as ServerEvents<Events>;

@@ -28,7 +28,7 @@ export interface Link {
 const GRACE = 500;
 const LONGEST_DELAY = 30_000;
 /** A timer that is given more fires at once. */
-const LONGEST_TIMER = 2 ** 31 - 1;
+const LONGEST_TIMER = 1e9;
 /** In the place of a delay: at once, and no failure. */
 const AGAIN = -1;
 
@@ -38,11 +38,11 @@ export function openLink(url: URL, options: EventsOptions, sink: Sink): Link {
   let { retry = 3_000 } = options;
   const mayRepeat = resumable === true || /^get$/i.test(init.method ?? 'get');
   const closed = new AbortController();
-  const { signal } = closed;
-  const isClosed = () => signal.aborted;
+  const isClosed = () => closed.signal.aborted;
   let interval = heartbeatInterval;
   let failures = 0;
   let refused: number | undefined;
+  /** 0 while the sink is busy. */
   let seenAt: number;
   let timer: ReturnType<typeof setTimeout> | undefined;
   /** Ends the request or the wait that is under way. */
@@ -55,29 +55,21 @@ export function openLink(url: URL, options: EventsOptions, sink: Sink): Link {
   /** A tab that was frozen finds its bytes waiting: only who is silent in the grace too is dead. */
   const look = (isLate?: boolean): void => {
     clearTimeout(timer);
-    const left = seenAt + silence() - Date.now();
+    const now = Date.now();
+    // A clock that was set back would hide a silence.
+    const left = ((seenAt = Math.min(seenAt, now)) || Infinity) + silence() - now;
     if (left <= 0 && isLate) cut();
     else timer = setTimeout(look, Math.min(Math.max(left, GRACE), LONGEST_TIMER), left <= 0);
   };
 
-  const read = async (body: ReadableStream<Uint8Array>, request: AbortSignal): Promise<void> => {
-    const reader = body.getReader();
-    const isCut = () => request.aborted;
-    const framesIn = frameReader((told) => (retry = told));
-    for (;;) {
-      const { value } = await reader.read();
-      if (!value || isCut()) return;
-      seenAt = Infinity;
-      await sink.take(framesIn(value), request);
-      if (isCut()) return;
-      failures = 0;
-      seenAt = Date.now();
-      look();
-    }
+  const onSign = () => {
+    seenAt = Date.now();
+    look();
   };
 
   /** Resolves with how long the server wants the client to wait. */
   const attempt = async (request: AbortSignal): Promise<number> => {
+    const isCut = () => request.aborted;
     const sent = new Headers(typeof headers === 'function' ? await headers(refused) : headers);
     sent.set('accept', 'text/event-stream');
     if (sink.cursor) sent.set('last-event-id', sink.cursor);
@@ -86,12 +78,23 @@ export function openLink(url: URL, options: EventsOptions, sink: Sink): Link {
     const { status, body } = answer;
     const told = (name: string) => answer.headers.get(name) ?? '';
     const type = told('content-type');
-    if (request.aborted) return AGAIN;
+    if (isCut()) return AGAIN;
     if (status === 200 && body && /^text\/event-stream/i.test(type)) {
       refused = undefined;
       interval = +(told('sse-heartbeat-interval') || heartbeatInterval);
       sink.change('live', undefined, silence());
-      await read(body, request);
+      const reader: ReadableStreamDefaultReader<Uint8Array> = body.getReader();
+      const framesIn = frameReader((asked) => (retry = asked));
+      for (;;) {
+        const { value } = await reader.read();
+        if (isCut()) return AGAIN;
+        if (!value) break;
+        seenAt = 0;
+        await sink.take(framesIn(value), request);
+        if (isCut()) return AGAIN;
+        failures = 0;
+        onSign();
+      }
       if (sink.isOver || !mayRepeat) sink.end();
       return 0;
     }
@@ -105,57 +108,48 @@ export function openLink(url: URL, options: EventsOptions, sink: Sink): Link {
       wait: +after * 1_000 || Date.parse(after) - Date.now() || 0,
     });
     if (status === 204) sink.end();
-    else if (status >= 400 && status < 500 && status !== 429) sink.end(error);
+    else if (/^4(?!29)/.test(String(status))) sink.end(error);
     throw error;
   };
 
-  /** Resolves as the attempt does, unless it is cut before. */
-  const attemptOnce = async (): Promise<number> => {
-    const request = new AbortController();
-    seenAt = Date.now();
-    try {
-      return await new Promise<number>((resolve, reject) => {
+  const run = async (): Promise<void> => {
+    while (!isClosed()) {
+      const request = new AbortController();
+      let error: Failure | undefined;
+      const asked = await new Promise<number>((resolve, reject) => {
         cut = (isWanted) => {
           // At once: of the frames that have already come none may follow.
           request.abort();
           if (isWanted) resolve(AGAIN);
           else reject(failure('The server is silent', { wait: AGAIN }));
         };
-        look();
-        attempt(request.signal).then(resolve, reject);
-      });
-    } finally {
+        onSign();
+        sink.change('connecting', undefined, silence());
+        // Who is told may have had enough, or want it elsewhere.
+        if (!request.signal.aborted) attempt(request.signal).then(resolve, reject);
+      }).catch((cause: unknown) => (error = Object(cause) as Failure).wait);
       request.abort();
       clearTimeout(timer);
-    }
-  };
-
-  const run = async (): Promise<void> => {
-    while (!isClosed()) {
-      sink.change('connecting', undefined, silence());
-      const outcome = await attemptOnce().catch((cause: unknown) => Object(cause) as Failure);
-      const error = typeof outcome === 'number' ? undefined : outcome;
       if (error && !mayRepeat) sink.end(error);
-      if (isClosed()) return;
-      const asked = error ? error.wait : (outcome as number);
-      if (asked === AGAIN) continue;
-      const ideal = Math.min(Math.max(retry, LONGEST_DELAY), retry * 2 ** failures++);
+      if (asked === AGAIN || isClosed()) continue;
+      const ideal = Math.min(Math.max(retry, LONGEST_DELAY), (retry || 1) * 2 ** failures++);
       const wait = Math.min(Math.max(asked ?? 0, ideal * (0.5 + Math.random())), LONGEST_TIMER);
-      sink.change('waiting', error, wait);
-      // What a server has asked for is not for a tab to shorten.
-      canWake = asked === undefined;
       await new Promise<unknown>((resolve) => {
         cut = resolve;
         timer = setTimeout(resolve, wait);
+        // What a server has asked for is not for a tab to shorten.
+        canWake = asked === undefined;
+        sink.change('waiting', error, wait);
       });
-      clearTimeout(timer);
       canWake = false;
+      clearTimeout(timer);
     }
   };
 
+  // The controller is the options: those who listen look for its signal there.
   const scope = globalThis as Partial<EventTarget>;
-  for (const type of ['online', 'visibilitychange', 'pageshow', 'resume']) {
-    scope.addEventListener?.(type, () => (canWake ? cut(true) : look()), { signal });
+  for (const type of ['online', 'visibilitychange', 'pageshow']) {
+    scope.addEventListener?.(type, () => (canWake ? cut(true) : look()), closed);
   }
   void run();
   return {
@@ -177,5 +171,5 @@ interface Failure extends Error {
 }
 
 function failure(message: string, details: object): Error {
-  return Object.assign(new Error(message), details);
+  return Object.assign(Error(message), details);
 }

@@ -23,6 +23,8 @@ interface LockManager {
   ): Promise<void>;
 }
 
+/** Messages that a tab keeps while it fetches its state; with more, it reads by itself what is missing. */
+const MOST_WAITING = 1_000;
 const GRACE = 500;
 const LONGEST_TIMER = 2 ** 31 - 1;
 
@@ -37,12 +39,15 @@ export function sharedBy(share: boolean | string, open: typeof openLink): typeof
     let round = 0;
     const join = async () => {
       const mine = ++round;
-      const name = await nameOf(url, options, share).catch(() => undefined);
+      const name = await Promise.race([nameOf(url, options, share), tooLate()]).catch(() => '');
       if (mine !== round) return;
-      // Who does not know whose events it shows shares them with nobody.
-      member = name
-        ? joinTabs(name, (own) => open(url, options, own), sink)
-        : open(url, options, sink);
+      const openFor = (own: Sink) => open(url, options, own);
+      // Who does not know whose events it shows, or may not, shares them with nobody.
+      try {
+        member = name ? joinTabs(name, openFor, sink) : openFor(sink);
+      } catch {
+        member = openFor(sink);
+      }
     };
     const leave = () => {
       round++;
@@ -60,8 +65,15 @@ export function sharedBy(share: boolean | string, open: typeof openLink): typeof
   };
 }
 
+/** Rejects when headers that are asked for have not come for long. */
+function tooLate(): Promise<never> {
+  return new Promise((_, reject) => {
+    AbortSignal.timeout(30_000).onabort = reject;
+  });
+}
+
+/** @throws Error where storage is denied to the page */
 function joinTabs(name: string, open: (own: Sink) => Link, sink: Sink): Link {
-  const { locks } = (globalThis as unknown as { navigator: { locks: LockManager } }).navigator;
   const channel = new BroadcastChannel(name);
   let isClosed = false;
   let isLeader = false;
@@ -69,7 +81,6 @@ function joinTabs(name: string, open: (own: Sink) => Link, sink: Sink): Link {
   let queue = new AbortController();
   let following = new AbortController();
   let release: (() => void) | undefined;
-  let turn = Promise.resolve();
   let timer: ReturnType<typeof setTimeout> | undefined;
   let state: EventsState = 'connecting';
   let quiet = 0;
@@ -82,6 +93,8 @@ function joinTabs(name: string, open: (own: Sink) => Link, sink: Sink): Link {
     if (sink.isOver) sink.end();
     else own ??= open(ownSink);
   };
+  // What cannot be understood hides what it should have brought.
+  const inTurn = oneByOne(leadOrCatchUp);
 
   const ownSink: Sink = {
     get cursor() {
@@ -105,6 +118,7 @@ function joinTabs(name: string, open: (own: Sink) => Link, sink: Sink): Link {
   };
 
   const lead = (isStealing?: boolean): void => {
+    const { locks } = (globalThis as unknown as { navigator: { locks: LockManager } }).navigator;
     queue = new AbortController();
     const { signal } = queue;
     const hold = () => {
@@ -121,7 +135,12 @@ function joinTabs(name: string, open: (own: Sink) => Link, sink: Sink): Link {
       isLeader = false;
       lead();
     };
-    locks.request(name, isStealing ? { steal: true } : { signal }, hold).then(lost, lost);
+    locks
+      .request(name, isStealing ? { steal: true } : { signal }, hold)
+      // Where locks are denied, each tab goes on by itself: asking again would never end.
+      .then(lost, (fault: unknown) =>
+        (fault as Error).name === 'AbortError' ? lost() : undefined,
+      );
   };
 
   /** A tab that was frozen finds messages waiting, and looks at them first. */
@@ -159,9 +178,9 @@ function joinTabs(name: string, open: (own: Sink) => Link, sink: Sink): Link {
     const message = data as Message;
     if (message === true) {
       if (isLeader) tell();
-    } else if (!isLeader) {
+    } else if (!isLeader && isTold(message)) {
       watch(message.quiet);
-      turn = turn.then(() => follow(message));
+      inTurn(() => follow(message));
     }
   };
   lead();
@@ -177,6 +196,30 @@ function joinTabs(name: string, open: (own: Sink) => Link, sink: Sink): Link {
       channel.close();
       release?.();
     },
+  };
+}
+
+/** Whether it may be of a tab at all: anybody of the page's origin can write into the channel. */
+function isTold(message: unknown): message is Told {
+  const { from, frames, quiet } = Object(message) as Partial<Record<keyof Told, unknown>>;
+  return typeof from === 'string' && Array.isArray(frames) && Number(quiet) > 0;
+}
+
+/**
+ * Does one task after the other; past `MOST_WAITING` it leaves out what it is given.
+ *
+ * @param onFailure called for each that rejects
+ */
+function oneByOne(onFailure: () => void): (task: () => Promise<void>) => void {
+  let turn = Promise.resolve();
+  let waiting = 0;
+  return (task) => {
+    if (waiting > MOST_WAITING) return;
+    waiting++;
+    turn = turn
+      .then(task)
+      .catch(onFailure)
+      .finally(() => waiting--);
   };
 }
 

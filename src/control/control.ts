@@ -8,9 +8,10 @@ import {
   type OrderPort,
   ORDERS_TOPIC,
   parseOrder,
-  type PlacedOrder,
+  type OrderInLog,
 } from '../delivery/orders.js';
 import { renderError } from '../errors.js';
+import type { ResolvedLimits } from './limit-options.js';
 import { parseCursor } from '../log/cursor.js';
 import type { SseEvent } from '../log/event.js';
 import type { TurnScheduler } from '../log/turn-scheduler.js';
@@ -21,7 +22,8 @@ export class Control implements OrderPort {
   readonly #connections: Connections;
   readonly #logger = new Logger('SseConnections');
   readonly #subscription: Subscription;
-  #pending: PlacedOrder[] = [];
+  #pending: OrderInLog[] = [];
+  #closeLimits: (() => Promise<void>) | undefined;
 
   constructor(bus: EventBus, turn: TurnScheduler, connections: Connections) {
     this.#bus = bus;
@@ -38,8 +40,28 @@ export class Control implements OrderPort {
     );
   }
 
-  close(): void {
+  /**
+   * From now on nobody has more connections than that.
+   *
+   * @param isAlone whether there is no other instance to ask
+   */
+  async limit(options: ResolvedLimits, isAlone: boolean): Promise<void> {
+    // Loaded by who needs it.
+    const { Limits, LIMITS_TOPIC } = await import('./limits.js');
+    const { LogRegistryPort } = await import('./registry-port.js');
+    const { instance } = this.#connections;
+    const port = isAlone ? undefined : new LogRegistryPort(this.#bus, LIMITS_TOPIC, instance);
+    const limits = new Limits(options, port);
+    this.#connections.limits = limits;
+    this.#closeLimits = async () => {
+      await limits.close();
+      port?.close();
+    };
+  }
+
+  async close(): Promise<void> {
     this.#subscription.unsubscribe();
+    await this.#closeLimits?.();
   }
 
   #read({ id, type, data }: SseEvent): void {
@@ -51,14 +73,14 @@ export class Control implements OrderPort {
       this.#connections.onOrdersLost();
       return;
     }
-    const place = parseCursor(id ?? '');
+    const position = parseCursor(id ?? '');
     const order = parseOrder(data);
-    if (order === undefined || place === undefined) {
+    if (order === undefined || position === undefined) {
       this.#logger.warn(
         'An order of another version of nestjs-event-stream is not known, and not obeyed',
       );
     } else {
-      this.#pending.push({ ...order, place });
+      this.#pending.push({ ...order, position });
     }
   }
 

@@ -12,6 +12,7 @@ export const END_REASONS = [
   'expired',
   'drain',
   'closed',
+  'replaced',
   'refused',
 ] as const;
 
@@ -25,7 +26,8 @@ export const END_REASONS = [
  * - `expired`: `expiresAt` had come, or `SseConnections.reauthorize()` was called;
  * - `drain`: the application is shutting down;
  * - `closed`: `SseConnections.close()` or `closeEverywhere()` was called;
- * - `refused`: there were `maxConnections`, or the application was shutting down.
+ * - `replaced`: its owner, or its address, opened more than `limits` allows, and this was the oldest;
+ * - `refused`: there were `maxConnections` or as many as `limits` allows, or the application was shutting down.
  */
 export type EndReason = (typeof END_REASONS)[number];
 

@@ -4,14 +4,16 @@ import type { ExceptedClients } from '../log/entry.js';
 import type { SseEvent } from '../log/event.js';
 import type { Task } from '../log/turn-scheduler.js';
 import { encodeFrame } from '../wire/frame.js';
+import { ConnectionClock } from './connection-clock.js';
 import { type ConnectionInfo, type EndReason, infoOf } from './connection-info.js';
 import type { Connections } from './connections.js';
+import { farewellFrame } from './farewell.js';
 import { breakOff, destroy, type HttpResponse, isGone, tell, tellHeartbeat } from './http.js';
 import { HandlerObserver } from './handler-observer.js';
 import { ClientIdentity } from './identity.js';
 import type { NestObserver, OpenRequest } from './open-request.js';
 import type { ConnectionOptions } from './options.js';
-import { isMeant, type PlacedOrder, precedes } from './orders.js';
+import { isMeant, type OrderInLog, precedes } from './orders.js';
 import { Outbox } from './outbox.js';
 
 const HEARTBEAT = encodeFrame({ comment: '' });
@@ -34,29 +36,24 @@ export class Connection implements ConnectionPort, Task {
   readonly #outbox: Outbox;
   queued = false;
   readonly #connections: Connections;
-  /** When something was last seen to be written; while behind, when the client last took anything. */
-  #lastWriteAt: number;
-  /** Bytes that had been written then. */
-  #sentBefore = 0;
   readonly #number: number;
   #identity: ClientIdentity | undefined;
+  #isAdmitted = false;
   readonly handler: HandlerObserver;
   readonly #request: OpenRequest;
-  readonly #since: number;
-  readonly #endsAt: number | undefined;
+  readonly #clock: ConnectionClock;
   #nest: NestObserver | undefined;
   /** Undefined for the one of EventSource. */
   #dialect: Dialect | undefined;
 
-  constructor(number: number, opening: OpenRequest, delivery: Connections) {
+  constructor(number: number, request: OpenRequest, connections: Connections) {
     this.#number = number;
-    this.#request = opening;
-    this.#connections = delivery;
-    this.handler = new HandlerObserver(this, delivery);
-    this.#outbox = new Outbox(opening.response, delivery.cache, opening.options, this);
-    this.#since = this.#lastWriteAt = delivery.now;
-    this.#endsAt = delivery.drawEnd(opening.options);
-    opening.gate.divert(this.handler);
+    this.#request = request;
+    this.#connections = connections;
+    this.handler = new HandlerObserver(this, connections);
+    this.#outbox = new Outbox(request.response, connections.cache, request.options, this);
+    this.#clock = new ConnectionClock(connections.now, request.options);
+    request.gate.divert(this.handler);
   }
 
   get lastEventId(): string | undefined {
@@ -103,7 +100,14 @@ export class Connection implements ConnectionPort, Task {
   }
 
   get info(): ConnectionInfo {
-    return infoOf(this.id, this.#identity, this.#request, this.#since, this.reader, this.#outbox);
+    return infoOf(
+      this.id,
+      this.#identity,
+      this.#request,
+      this.#clock.since,
+      this.reader,
+      this.#outbox,
+    );
   }
 
   /** See `ConnectionInfo.id`; made when it is asked for, as most are never. */
@@ -113,7 +117,16 @@ export class Connection implements ConnectionPort, Task {
 
   /** Milliseconds since it began. */
   get age(): number {
-    return performance.now() - this.#since;
+    return performance.now() - this.#clock.since;
+  }
+
+  /** Whose it is, if that was said. */
+  get owner(): string | undefined {
+    return this.#identity?.owner;
+  }
+
+  get remoteAddress(): string {
+    return this.#request.remoteAddress;
   }
 
   /** Whether it was said whose it is. */
@@ -135,12 +148,15 @@ export class Connection implements ConnectionPort, Task {
   identify(identity: unknown, source: string): void {
     (this.#identity ??= new ClientIdentity()).add(identity, source);
     this.#endIfOrdered();
+    if (this.#isAdmitted) this.#connections.limits?.admit(this);
   }
 
   /** Whether the handler is to be asked: not for a client that left, was closed meanwhile, or has expired. */
   admit(): boolean {
     if (this.#identity?.isExpiredAt(Date.now()) === true) this.end('expired');
     else this.#endIfOrdered();
+    this.#isAdmitted = true;
+    this.#connections.limits?.admit(this);
     return !this.isEnded;
   }
 
@@ -150,7 +166,7 @@ export class Connection implements ConnectionPort, Task {
   }
 
   /** Ends it if an order means it, and it was opened before. */
-  obey(order: PlacedOrder): void {
+  obey(order: OrderInLog): void {
     if (precedes(this.#request.arrival, order) && isMeant(order, this.info)) this.end(order.reason);
   }
 
@@ -166,8 +182,8 @@ export class Connection implements ConnectionPort, Task {
     this.#dialect = dialect;
   }
 
-  attach(completion: NestObserver): void {
-    this.#nest = completion;
+  attach(nest: NestObserver): void {
+    this.#nest = nest;
   }
 
   directOutputFor(subscriber: object): Output | undefined {
@@ -265,7 +281,9 @@ export class Connection implements ConnectionPort, Task {
       return;
     }
     if (!isHopeless && !this.response.writableEnded) {
-      if (!this.#isOpen) this.#open(undefined, reason);
+      const wasOpen = this.#isOpen;
+      if (!wasOpen) this.#open(undefined, reason);
+      if (this.#ending === undefined) this.#sayFarewell(reason, wasOpen);
       this.#flush(reason);
       if (this.#ending !== undefined) return;
     }
@@ -293,6 +311,13 @@ export class Connection implements ConnectionPort, Task {
     this.#nest?.complete();
   }
 
+  #sayFarewell(reason: EndReason, wasTold: boolean): void {
+    if (this.#dialect !== undefined) return;
+    const retry = wasTold ? this.#connections.drawRetry(this.options, reason) : undefined;
+    const frame = farewellFrame(reason, retry);
+    if (frame !== undefined) this.#outbox.push(frame);
+  }
+
   /**
    * There is nothing more for this client, now or later. 204 keeps an EventSource from coming back (WHATWG HTML
    * 9.2.3); once something was sent only the end of the response can be told.
@@ -313,27 +338,21 @@ export class Connection implements ConnectionPort, Task {
   }
 
   /**
-   * Looks at the clock, which may come too late to see whether anybody took anything meanwhile.
-   *
+   * @param isLate whether it is too late to see whether anybody took anything meanwhile
    * @param time in milliseconds since the Unix epoch
    */
   tick(now: number, isLate: boolean, time: number): void {
-    const { openTimeout, stallTimeout, heartbeatInterval } = this.options;
-    const { sent } = this.#outbox;
-    if (sent !== this.#sentBefore) this.#lastWriteAt = now;
-    this.#sentBefore = sent;
-    const quiet = now - this.#lastWriteAt;
-    if (this.#endsAt !== undefined && now >= this.#endsAt) {
+    const due = this.#clock.due(now, isLate, this.#isOpen, this.#outbox, this.options);
+    if (due === 'lifetime') {
       this.end('lifetime');
     } else if (this.#identity?.isExpiredAt(time) === true) {
       this.end('expired');
-    } else if (!this.#isOpen) {
-      if (quiet >= openTimeout) this.#open(undefined);
+    } else if (due === 'headers') {
+      this.#open(undefined);
       this.#flush();
-    } else if (this.#outbox.isBehind) {
-      if (this.#outbox.hasMoved()) this.#lastWriteAt = now;
-      else if (stallTimeout !== false && quiet >= stallTimeout && !isLate) this.end('stalled');
-    } else if (heartbeatInterval !== false && quiet >= heartbeatInterval) {
+    } else if (due === 'stalled') {
+      this.end('stalled');
+    } else if (due === 'heartbeat') {
       this.#isBeatDue = true;
       this.schedule();
     }
@@ -387,12 +406,11 @@ export class Connection implements ConnectionPort, Task {
 
   /** Nothing comes from Nest any more: it need not wait for the end. */
   #takeOver(): void {
-    const completion = this.#nest;
+    const nest = this.#nest;
     // A response that waits for its turn, or shares its socket, is looked after by Nest.
-    if (!this.#outbox.writesToSocket || !this.#connections.takesOver || completion === undefined)
-      return;
+    if (!this.#outbox.writesToSocket || !this.#connections.takesOver || nest === undefined) return;
     this.#nest = undefined;
-    this.#request.gate.takeOver(() => completion.complete());
+    this.#request.gate.takeOver(() => nest.complete());
     // Some other Nest that ends it all the same has cost this client a reconnect, and costs no other any.
     if (this.response.writableEnded) this.#connections.takesOver = false;
   }

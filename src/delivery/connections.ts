@@ -1,4 +1,3 @@
-import type { Http2Session } from 'node:http2';
 import { Logger } from '@nestjs/common';
 import { Subject } from 'rxjs';
 import { renderError } from '../errors.js';
@@ -9,6 +8,7 @@ import { STRAY_EVENT } from '../log/stray-streams.js';
 import type { TurnScheduler } from '../log/turn-scheduler.js';
 import type { Dialect, ResumeOutcome } from '../reader/sink.js';
 import type { JoinedFramesCache } from '../wire/joined-frames.js';
+import { ClientSockets } from './client-sockets.js';
 import { Connection } from './connection.js';
 import {
   type ConnectionInfo,
@@ -18,11 +18,14 @@ import {
   type LateError,
 } from './connection-info.js';
 import { exceptionFrame } from './exception.js';
-import { destroy, type HttpResponse, isGone, onceReset, sessionOf } from './http.js';
+import { destroy, isGone, onceReset, sessionOf } from './http.js';
 import { Deadline } from './deadline.js';
-import type { NestPort, OpenRequest } from './open-request.js';
+import { isToStayAway } from './farewell.js';
+import type { LimitPort } from './limit-port.js';
+import type { ConnectionTracer, NestPort, OpenRequest } from './open-request.js';
 import type { ConnectionOptions, DeliveryOptions } from './options.js';
-import { Orders, type PlacedOrder } from './orders.js';
+import { Orders, type OrderInLog } from './orders.js';
+import { Ticker } from './ticker.js';
 
 /** Milliseconds told to a client that is refused, before random doubling, where `retry` is off. */
 const LONG_RETRY = 30_000;
@@ -43,31 +46,30 @@ export class Connections {
   /** Of connections that have ended. */
   #bytesOfEnded = 0;
   readonly #connections = new Set<Connection>();
-  /** Ended, but the client has not taken the response to its end; since when, by {@link now}. */
+  /** Ended, but the client has not taken the response to its end; since when, by the {@link Ticker}. */
   readonly #leaving = new Map<Connection, number>();
   readonly #logger = new Logger('SseConnections');
   #count = 0;
-  #now = wholeMilliseconds();
-  #timer: NodeJS.Timeout | undefined;
-  /** Milliseconds between two ticks: as often as the most impatient of the open connections needs. */
-  #interval = Infinity;
+  readonly #ticker = new Ticker((isLate) => this.#tick(isLate));
+  readonly #sockets = new ClientSockets();
   #isDraining = false;
-  #isDrained = false;
   #hasSeenStray = false;
-  /** Open ones of HTTP/2 clients, to be closed at the end of the drain. */
-  readonly #sessions = new Set<Http2Session>();
   readonly errors = new Subject<LateError>();
   readonly openings = new Subject<ConnectionInfo>();
   readonly ends = new Subject<EndedConnection>();
   /** What the ids of this instance's connections begin with. */
   readonly instance = randomDigits() + randomDigits();
   readonly orders: Orders;
+  /** Undefined where anybody may have any number of connections. */
+  limits: LimitPort | undefined;
+  /** Undefined unless requests are traced. */
+  tracer: ConnectionTracer | undefined;
   #onEmpty: (() => void) | undefined;
 
   constructor(
     readonly options: DeliveryOptions,
     readonly turn: TurnScheduler,
-    /** Whose places are the ids of events. */
+    /** Whose cursors are the ids of events. */
     readonly log: Log,
     readonly nest: NestPort,
     /** Shared with the readers, of which many write what connections write too. */
@@ -78,9 +80,9 @@ export class Connections {
     this.ended = Object.fromEntries(END_REASONS.map((reason) => [reason, 0])) as typeof this.ended;
   }
 
-  /** Whole milliseconds, of the last tick: close enough for timeouts, and free. */
+  /** Whole milliseconds: see {@link Ticker}. */
   get now(): number {
-    return this.#now;
+    return this.#ticker.now;
   }
 
   get connections(): ReadonlySet<Connection> {
@@ -94,6 +96,11 @@ export class Connections {
     return bytes;
   }
 
+  /** Whether all of them end, because the application does. */
+  get isDraining(): boolean {
+    return this.#isDraining;
+  }
+
   /** Whether one more connection is welcome; if not, it is to be opened and ended as `refused`. */
   get isFull(): boolean {
     const { maxConnections } = this.options;
@@ -102,14 +109,19 @@ export class Connections {
     );
   }
 
-  open(opening: OpenRequest): Connection {
-    this.#startTimer(opening.options);
-    const connection = new Connection(++this.#count, opening, this);
+  open(request: OpenRequest): Connection {
+    this.#ticker.start(request.options);
+    const connection = new Connection(++this.#count, request, this);
     this.#connections.add(connection);
-    opening.response.on('close', () => this.#onClose(connection));
-    onceReset(opening.response, () => connection.end('client'));
-    this.#remember(opening.response);
+    request.response.on('close', () => this.#onClose(connection));
+    onceReset(request.response, () => connection.end('client'));
+    this.#sockets.watch(request.response, this.#isDraining);
     return connection;
+  }
+
+  /** Calls what asks a connection's handler. */
+  runFor<T>(connection: Connection, work: () => T): T {
+    return this.tracer === undefined ? work() : this.tracer.run(connection, work);
   }
 
   onOpen(connection: Connection): void {
@@ -121,7 +133,7 @@ export class Connections {
   }
 
   /** Ends what an order means. */
-  obey(order: PlacedOrder): void {
+  obey(order: OrderInLog): void {
     for (const connection of this.#connections) connection.obey(order);
   }
 
@@ -135,25 +147,20 @@ export class Connections {
     this.ended[reason]++;
     if (this.ends.observed) this.ends.next(endOf(connection, reason));
     this.#connections.delete(connection);
+    this.limits?.release(connection);
     this.#bytesOfEnded += connection.bytes;
-    if (!isGone(connection.response)) this.#leaving.set(connection, this.#now);
+    if (!isGone(connection.response)) this.#leaving.set(connection, this.now);
     this.#logger.verbose(`Connection ${describe(connection)} ended: ${reason}`);
   }
 
   /** Milliseconds for `retry:`, drawn at random so that a herd of clients spreads out. */
   drawRetry({ retry }: ConnectionOptions, reason: EndReason | undefined): number | undefined {
-    if (reason === 'refused') {
+    if (isToStayAway(reason)) {
       const long = retry === false ? LONG_RETRY : retry.max * LONG_RETRY_FACTOR;
       return Math.round(long * (1 + Math.random()));
     }
     if (retry === false) return undefined;
     return Math.round(retry.min + Math.random() * (retry.max - retry.min));
-  }
-
-  /** When a connection that begins now has to end: those that came together do not leave together. */
-  drawEnd({ maxLifetime }: ConnectionOptions): number | undefined {
-    if (maxLifetime === false) return undefined;
-    return this.#now + Math.round(maxLifetime * (1 - Math.random() / 10));
   }
 
   exceptionFrame(connection: Connection, error: unknown, dialect: Dialect | undefined): Buffer {
@@ -191,8 +198,7 @@ export class Connections {
     for (const connection of this.#connections) connection.end('drain');
     timeout.clear();
     if (this.#leaving.size > 0) await this.#cutOff();
-    this.#isDrained = true;
-    for (const session of this.#sessions) session.close();
+    this.#sockets.close();
   }
 
   /** Resolves when there is no connection, and those that have ended are taken to the end. */
@@ -213,29 +219,6 @@ export class Connections {
     }
   }
 
-  /**
-   * HTTP/2 clients keep their session when a stream has ended, and the server that closes waits for it. A
-   * session that is closed already can no longer be destroyed, so all are closed when everybody has left.
-   */
-  #remember(response: HttpResponse): void {
-    const session = sessionOf(response);
-    if (session === undefined) {
-      this.#endSocketAfter(response);
-      return;
-    }
-    if (this.#isDrained) response.once('close', () => session.close());
-    if (this.#sessions.has(session)) return;
-    this.#sessions.add(session);
-    session.once('close', () => this.#sessions.delete(session));
-  }
-
-  /** The server that closes waits for a socket which is used again after it has begun to. */
-  #endSocketAfter(response: HttpResponse): void {
-    if (!this.#isDraining) return;
-    const { socket } = response.req;
-    response.once('finish', () => socket.end());
-  }
-
   #onClose(connection: Connection): void {
     connection.end('client');
     this.#leaving.delete(connection);
@@ -246,51 +229,21 @@ export class Connections {
     if (this.#leaving.size > 0) return;
     if (this.#connections.size > 0) return;
     this.#onEmpty?.();
-    this.#stopTimer();
+    this.#ticker.stop();
   }
 
-  #startTimer(options: ConnectionOptions): void {
-    this.#now = wholeMilliseconds();
-    const interval = intervalFor(options);
-    if (interval >= this.#interval) return;
-    clearInterval(this.#timer);
-    this.#interval = interval;
-    this.#timer = setInterval(() => this.#tick(), interval).unref();
-  }
-
-  #stopTimer(): void {
-    clearInterval(this.#timer);
-    this.#timer = undefined;
-    this.#interval = Infinity;
-  }
-
-  #tick(): void {
-    const before = this.#now;
-    this.#now = wholeMilliseconds();
+  #tick(isLate: boolean): void {
+    const { now } = this.#ticker;
     const time = Date.now();
-    const isLate = this.#now - before > this.#interval * 2;
-    for (const connection of this.#connections) connection.tick(this.#now, isLate, time);
+    for (const connection of this.#connections) connection.tick(now, isLate, time);
     for (const [connection, endedAt] of this.#leaving) {
       const { response } = connection;
       const { stallTimeout } = connection.options;
-      if (stallTimeout !== false && this.#now - endedAt >= stallTimeout) destroy(response);
+      if (stallTimeout !== false && now - endedAt >= stallTimeout) destroy(response);
       if (isGone(response)) this.#leaving.delete(connection);
     }
     this.#rest();
   }
-}
-
-/** On the monotonic clock; whole, because a connection keeps small integers without further memory. */
-function wholeMilliseconds(): number {
-  return Math.floor(performance.now());
-}
-
-/** Close enough for each of the times. */
-function intervalFor(options: ConnectionOptions): number {
-  const { heartbeatInterval, stallTimeout, openTimeout, maxLifetime } = options;
-  const times = [heartbeatInterval, stallTimeout, openTimeout, maxLifetime];
-  const shortest = Math.min(...times.filter((time) => time !== false));
-  return Math.min(Math.max(shortest / 4, 5), 1_000);
 }
 
 function endOf(connection: Connection, reason: EndReason): EndedConnection {

@@ -74,3 +74,15 @@ export interface NestPort {
   /** Bytes that the kernel has taken of a response's socket, a large write's as it is being taken; 0 if nobody tells. */
   takenOf(response: HttpResponse): number;
 }
+
+/** Knows the context that a request is traced in. */
+export interface ConnectionTracer {
+  /** Calls what asks the handler in that context. */
+  run<T>(connection: TracedConnection, work: () => T): T;
+}
+
+/** A connection as it is traced. */
+export interface TracedConnection {
+  readonly id: string;
+  readonly response: HttpResponse;
+}

@@ -27,9 +27,9 @@ export interface Order {
   readonly reason: 'closed' | 'expired';
 }
 
-/** An order in its place in the log. */
-export interface PlacedOrder extends Order {
-  readonly place: StreamPosition;
+/** An order, and where it is in the log. */
+export interface OrderInLog extends Order {
+  readonly position: StreamPosition;
 }
 
 /** Makes orders known to every instance. */
@@ -81,12 +81,12 @@ export class Orders {
   }
 
   /** Where the log is now: a connection that arrives now was opened before every later order. */
-  get place(): StreamPosition {
+  get position(): StreamPosition {
     return { epoch: this.#log.epoch, offset: this.#log.head };
   }
 
   /**
-   * Why a connection has to end that arrived at a place, for what was ordered since; undefined if it need not.
+   * Why a connection has to end that arrived at a position, for what was ordered since; undefined if it need not.
    *
    * @param info read only if there is an order at all
    */
@@ -112,7 +112,7 @@ export function parseOrder(data: unknown): Order | undefined {
   return reason === 'closed' || reason === 'expired' ? { name: known, value, reason } : undefined;
 }
 
-/** Whether a connection that arrived at a place was opened before an order. */
-export function precedes(arrival: StreamPosition, { place }: PlacedOrder): boolean {
-  return isBefore(arrival, place);
+/** Whether a connection that arrived at a position was opened before an order. */
+export function precedes(arrival: StreamPosition, { position }: OrderInLog): boolean {
+  return isBefore(arrival, position);
 }

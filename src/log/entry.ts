@@ -25,6 +25,8 @@ export interface EventRecord {
   readonly key?: string | undefined;
   /** Who does not get it. */
   readonly except?: ExceptedClients | undefined;
+  /** The `traceparent` (W3C Trace Context) of who published it; not on the wire. */
+  readonly trace?: string | undefined;
   /** When it was published, in milliseconds since the Unix epoch; undefined: just now. */
   readonly at?: number | undefined;
 }
@@ -44,6 +46,7 @@ export class Entry implements Parsed {
   readonly frame: Buffer;
   readonly isJson: boolean;
   readonly except: ExceptedClients | undefined;
+  readonly trace: string | undefined;
   /** Whether it goes to whoever reads it: neither leaves anybody out, nor is an end. */
   readonly isForAll: boolean;
   /** Undefined where the frame gives it back: not what has carriage returns, which go out as line feeds. */
@@ -59,7 +62,7 @@ export class Entry implements Parsed {
   constructor(
     readonly epoch: string,
     readonly offset: number,
-    { topics, type, text, isJson, key, except, at }: EventRecord,
+    { topics, type, text, isJson, key, except, trace, at }: EventRecord,
     slab: FrameSlab,
     recent: RecentData,
   ) {
@@ -70,6 +73,7 @@ export class Entry implements Parsed {
     this.frame = slab.encode(frameText({ id, type, data: text }));
     this.isJson = isJson;
     this.except = except;
+    this.trace = trace;
     this.isForAll = except === undefined && type !== TOPIC_END;
     this.#text = !isJson && text.includes('\r') ? ownCopy(text) : undefined;
     this.#recent = recent;
@@ -88,7 +92,7 @@ export class Entry implements Parsed {
 
   /** Bytes of memory that the entry counts for, without what its topics and its key do. */
   get cost(): number {
-    const kept = bytesOf(this.type ?? '') + bytesOf(this.#text ?? '');
+    const kept = bytesOf(this.type ?? '') + bytesOf(this.#text ?? '') + bytesOf(this.trace ?? '');
     return this.frame.length + OVERHEAD + kept;
   }
 

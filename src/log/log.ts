@@ -84,6 +84,11 @@ export class Log extends LogSink {
     return this.#topics.size;
   }
 
+  /** The indexes of the topics that have an event here, or a reader. */
+  get topicIndexes(): Iterable<TopicIndex> {
+    return this.#topics.all();
+  }
+
   cursorAt(offset: number): Cursor {
     return formatCursor(this.#epoch, offset);
   }
@@ -126,9 +131,13 @@ export class Log extends LogSink {
     this.#turn.request();
   }
 
-  /** The first event that the log holds of those after an offset. */
-  firstAfter(offset: number): Entry | undefined {
-    return this.#entries.at(this.#entries.seek(offset));
+  /** What the log holds of the events after an offset. */
+  *entriesAfter(offset: number): Iterable<Entry> {
+    for (let position = this.#entries.seek(offset); ; position++) {
+      const entry = this.#entries.at(position);
+      if (entry === undefined) return;
+      yield entry;
+    }
   }
 
   /** The first hole that a reader at `offset` has yet to cross. */

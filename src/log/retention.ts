@@ -72,6 +72,10 @@ export class RetentionRules {
     return this.#rules.length > 0 || topics.some(isInternal);
   }
 
+  get patterns(): readonly string[] {
+    return this.#rules.map(({ matcher }) => matcher.pattern);
+  }
+
   /** How a topic is kept; undefined if it is not. */
   of(topic: string): Retention | undefined {
     if (this.#rules.length === 0 && !isInternal(topic)) return undefined;

@@ -146,6 +146,11 @@ export class Topics {
     return this.#byTopic.get(topic);
   }
 
+  /** The indexes of all topics, matchers aside. */
+  all(): Iterable<TopicIndex> {
+    return this.#byTopic.values();
+  }
+
   #open(topic: string): TopicIndex {
     let index = this.#byTopic.get(topic);
     if (index === undefined) {

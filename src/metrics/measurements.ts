@@ -107,10 +107,11 @@ export class Measurements {
 
   #onRound(): void {
     const { log } = this.#statistics;
-    const first = log.breaks === this.#breaks ? log.firstAfter(this.#offset) : undefined;
+    const isContinued = log.breaks === this.#breaks;
+    const [first] = log.entriesAfter(this.#offset);
     this.#offset = log.head;
     this.#breaks = log.breaks;
-    if (first === undefined) return;
+    if (first === undefined || !isContinued) return;
     this.#record({ instrument: delivery, value: (performance.now() - first.appendedAt) / 1_000 });
   }
 

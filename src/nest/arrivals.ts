@@ -4,7 +4,7 @@ import type { Log } from '../log/log.js';
 
 /** Where the log was when requests arrived, before their guards were asked. */
 export class Arrivals {
-  readonly #places = new WeakMap<HttpResponse, StreamPosition>();
+  readonly #positions = new WeakMap<HttpResponse, StreamPosition>();
   readonly #log: Log;
   /** Requests that arrive between two events share it. */
   #last: StreamPosition = { epoch: '', offset: 0 };
@@ -14,14 +14,14 @@ export class Arrivals {
   }
 
   note(response: HttpResponse): void {
-    this.#places.set(response, this.#now());
+    this.#positions.set(response, this.#now());
   }
 
-  /** Gives the place, and forgets it; the present one if nobody has noted any. */
+  /** Gives the position, and forgets it; the present one if nobody has noted any. */
   claim(response: HttpResponse): StreamPosition {
-    const place = this.#places.get(response);
-    this.#places.delete(response);
-    return place ?? this.#now();
+    const position = this.#positions.get(response);
+    this.#positions.delete(response);
+    return position ?? this.#now();
   }
 
   #now(): StreamPosition {

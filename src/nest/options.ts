@@ -7,6 +7,7 @@ import { DEFAULT_HISTORY, type History } from '../log/log-sink.js';
 import { checkSchemas, type EventSchemas } from '../log/standard-schema.js';
 import { MemoryBackplane } from '../backplane/memory.backplane.js';
 import type { ConnectionOptions, DeliveryOptions } from '../delivery/options.js';
+import { limitOptions, type LimitOptions, type ResolvedLimits } from '../control/limit-options.js';
 import type { Identify } from './identification.js';
 
 /** Options of the connections of a route: times in milliseconds, sizes in bytes, `false` switches a thing off. */
@@ -98,6 +99,13 @@ export interface SseModuleOptions extends SseRouteOptions {
    */
   readonly identify?: Identify | undefined;
   /**
+   * How many connections an owner, or an address, may have on all instances together, and what becomes of one more:
+   * `{ perOwner: 5, then: 'closeOldest' }`.
+   *
+   * @defaultValue none
+   */
+  readonly limits?: LimitOptions | undefined;
+  /**
    * What orders the events, for one instance or for several.
    *
    * @defaultValue a new `MemoryBackplane`, for a single instance
@@ -120,6 +128,7 @@ export interface ResolvedOptions extends DeliveryOptions {
   readonly backplane: Backplane;
   readonly events?: EventSchemas;
   readonly identify: Identify | undefined;
+  readonly limits: ResolvedLimits | undefined;
 }
 
 const DEFAULTS: ConnectionOptions = {
@@ -147,6 +156,7 @@ export function resolveOptions(options: SseModuleOptions = {}): ResolvedOptions 
     'maxConnections',
     'drain',
     'identify',
+    'limits',
     'backplane',
     'events',
   ]);
@@ -158,6 +168,7 @@ export function resolveOptions(options: SseModuleOptions = {}): ResolvedOptions 
     maxConnections: given.number('maxConnections', false, { least: 0, mayBeOff: true }),
     drain: drainOf(given),
     identify: given.function('identify') as Identify | undefined,
+    limits: limitOptions(given),
     backplane: backplaneOf(given),
     ...(events && { events }),
   });

@@ -109,8 +109,11 @@ export class SseInterceptor implements NestInterceptor {
   /** Subscribing happens there too: that is when `defer`, timers and promises open their streams. */
   #runFor(connection: Connection | typeof HEAD_CONNECTION, next: CallHandler): Observable<unknown> {
     return new Observable((observer) => {
-      if ('handler' in connection) connection.handler.expectFrom(observer);
-      return this.bus.runFor(connection, () => next.handle().subscribe(observer), observer);
+      const ask = () => next.handle().subscribe(observer);
+      if (!('handler' in connection)) return this.bus.runFor(connection, ask, observer);
+      connection.handler.expectFrom(observer);
+      const traced = () => this.connections.runFor(connection, ask);
+      return this.bus.runFor(connection, traced, observer);
     });
   }
 }

@@ -116,13 +116,22 @@ export interface SseOptionsFactory {
     },
     {
       provide: Control,
-      inject: [EventBus, TurnScheduler, Connections],
-      useFactory: (bus: EventBus, turn: TurnScheduler, connections: Connections) =>
-        new Control(bus, turn, connections),
+      inject: [EventBus, TurnScheduler, Connections, Backplane, RESOLVED_OPTIONS],
+      useFactory: async (
+        bus: EventBus,
+        turn: TurnScheduler,
+        connections: Connections,
+        { isLocal }: Backplane,
+        { limits }: ResolvedOptions,
+      ) => {
+        const control = new Control(bus, turn, connections);
+        if (limits !== undefined) await control.limit(limits, isLocal);
+        return control;
+      },
     },
     {
       provide: Statistics,
-      inject: [EventBus, Connections, Log, Backplane, TurnScheduler],
+      inject: [EventBus, Connections, Log, Backplane, TurnScheduler, RESOLVED_OPTIONS],
       useFactory: (...parts: ConstructorParameters<typeof Statistics>) => new Statistics(...parts),
     },
     { provide: Arrivals, inject: [Log], useFactory: (log: Log) => new Arrivals(log) },
@@ -206,7 +215,7 @@ export class SseModule
   }
 
   async onApplicationShutdown(): Promise<void> {
-    this.control.close();
+    await this.control.close();
     this.bus.close();
     this.log.close();
     await this.backplane.close();

@@ -4,6 +4,7 @@ import type { Backplane } from '../backplane/backplane.js';
 import { SseError } from '../errors.js';
 import type { Log } from '../log/log.js';
 import type { TurnScheduler } from '../log/turn-scheduler.js';
+import type { ResolvedOptions } from './options.js';
 
 /** What the subpaths that look at a running application read, and are told of: all that an instance consists of. */
 export class Statistics {
@@ -13,6 +14,7 @@ export class Statistics {
     readonly log: Log,
     readonly backplane: Backplane,
     readonly turn: TurnScheduler,
+    readonly options: ResolvedOptions,
   ) {}
 
   /**

@@ -10,6 +10,7 @@ import type { TopicRetention } from '../log/retention.js';
 import { topicEnd } from '../log/topic-end.js';
 import { checkSchemas, type EventSchemas, validated } from '../log/standard-schema.js';
 import { messageOf } from '../errors.js';
+import { traceparentOf } from '../log/traceparent.js';
 import { GivenOptions } from '../options.js';
 
 export type { Backplane, PublishOptions } from '../backplane/backplane.js';
@@ -46,8 +47,8 @@ export interface PublisherOptions {
    */
   readonly events?: EventSchemas | undefined;
   /**
-   * `topics`: which topics are kept beyond the log, as `history.topics` of `SseModule.forRoot()`. An event of a
-   * topic that no rule names here is not in the archive, whatever the instances have.
+   * `topics`: which topics are kept beyond the log, as `history.topics` of `SseModule.forRoot()`, for a log that no
+   * instance has written to yet. Otherwise the rules of the instances hold.
    *
    * @defaultValue `{ topics: [] }`
    */
@@ -58,12 +59,19 @@ export interface PublisherOptions {
    * @defaultValue 1_048_576
    */
   readonly maxEventBytes?: number | undefined;
+  /**
+   * Asked at each publish for the `traceparent` (W3C Trace Context) that travels with the event, for instances
+   * that trace: `activeTraceparent` of `nestjs-event-stream/metrics`, for instance.
+   *
+   * @defaultValue none
+   */
+  readonly traceparent?: (() => string | undefined) | undefined;
 }
 
 /**
  * A publisher for workers, scripts and functions: without Nest, and without reading anything. `Events` maps
- * event types to their data. How large log and archive may be is for the instances to say; which topics the
- * archive keeps is said by who publishes, so `history.topics` has to be theirs.
+ * event types to their data. How large log and archive may be, and which topics the archive keeps, is for the
+ * instances to say; `history.topics` says it for a log that none of them has written to yet.
  *
  * @param backplane one of its own, with the `key` that the instances have
  * @throws SseError `BAD_OPTION` for a backplane that reaches no other process; `BAD_TOPIC` for a pattern in
@@ -78,16 +86,19 @@ export function createPublisher<Events extends object = Record<string, unknown>>
     'events',
     'history',
     'maxEventBytes',
+    'traceparent',
   ]);
   const schemas = checkSchemas(given.get('events'));
   const topics = retentionOptions(given.nested('history', ['topics']));
   const maxBytes = given.number('maxEventBytes', MAX_EVENT_BYTES, { least: 1 });
+  const traceparent = given.function('traceparent') as (() => string | undefined) | undefined;
   const logger = consoleLogger('createPublisher');
   backplane.openToPublish(topics);
   const publish = async (topics: unknown, event: unknown, publishing?: PublishOptions) => {
     const record = toRecord(checkTopics(topics), validated(schemas, event), { maxBytes });
     if (publishing !== undefined) checkPublishOptions('publisher.publish()', publishing);
-    return backplane.publish(record, publishing);
+    const trace = traceparentOf(traceparent?.());
+    return backplane.publish(trace === undefined ? record : { ...record, trace }, publishing);
   };
   const complete = async (topics: unknown) => backplane.publish(topicEnd(checkTopics(topics)));
   return {

@@ -17,6 +17,7 @@ export interface Page {
   readonly after: number;
   readonly upTo: number;
   readonly lost: number;
+  readonly losses: number;
   readonly entries: readonly Entry[];
 }
 
@@ -62,10 +63,6 @@ export class ArchivePages {
 
   constructor(context: Context) {
     this.#context = context;
-  }
-
-  get canAskForRules(): boolean {
-    return this.#context.archive.knowsRules;
   }
 
   /**
@@ -141,7 +138,8 @@ export class ArchivePages {
         const page = await archive.read({ topics: shelf.topics, epoch, after, upTo, ...bounds });
         if (page.upTo <= after) throw stuckAt(after);
         const entries = page.events.map((event) => this.#context.toEntry(event));
-        return { after, upTo: page.upTo, lost: page.lost, entries };
+        const { lost, losses } = page;
+        return { after, upTo: page.upTo, lost, losses, entries };
       },
       () => epoch === this.#epoch && [...readers].some(({ isEnded }) => !isEnded),
     );

@@ -1,6 +1,6 @@
-/** Places that are kept one by one; of more than that only the first and the last. */
+/** Offsets that are kept one by one; of more than that only the first and the last. */
 const MAX_PLACES = 1_024;
-/** Stands for no place. */
+/** Stands for no offset. */
 const NONE = -1;
 
 /**
@@ -8,15 +8,15 @@ const NONE = -1;
  * client is told may not pass {@link value}, or a lost connection would lose what the operators hold.
  */
 export class HeldOffsets {
-  /** The first place that is held: nearly always the only one, so that the others need no array. */
+  /** The first offset that is held: nearly always the only one, so that the others need no array. */
   #first = NONE;
   #later: number[] | undefined;
-  /** Whether of what is held only the first and the last place are kept: an operator swallows it all. */
+  /** Whether of what is held only the first and the last offset are kept: an operator swallows it all. */
   #isRange = false;
-  /** While a snapshot is owed, the place that its last event will have; infinite until that is handed out. */
+  /** While a snapshot is owed, the offset that its last event will have; infinite until that is handed out. */
   #pin: number | undefined;
 
-  /** The last place before what is held; infinite when nothing is, -1 while no place is safe. */
+  /** The last offset before what is held; infinite when nothing is, -1 while none is safe. */
   get value(): number {
     if (this.#pin !== undefined) return -1;
     return this.#first === NONE ? Infinity : this.#first - 1;
@@ -50,12 +50,12 @@ export class HeldOffsets {
     if (this.#last <= offset) this.clear();
     else if (this.#isRange) this.#first = offset + 1;
     else {
-      this.#later = this.#later?.filter((place) => place > offset);
+      this.#later = this.#later?.filter((each) => each > offset);
       this.#first = this.#later?.shift() ?? NONE;
     }
   }
 
-  /** No place is safe until something at `offset` or later comes out: a snapshot is owed. */
+  /** No offset is safe until something at `offset` or later comes out: a snapshot is owed. */
   pin(offset = Infinity): void {
     this.#pin = offset;
   }

@@ -6,14 +6,17 @@ import type { PageReader } from './archive-pages.js';
 import { type Lookup, NOTHING, READING } from './lookup.js';
 import type { ReaderContext } from './reader-context.js';
 
-/** A place in one index. */
+/** A position in one index. */
 export class IndexCursor {
   readonly #entries: EntryQueue;
   #position = 0;
   /** The last offset whose loss the client has been told of, or need not be; -1 before anybody has looked. */
   #toldLost = -1;
+  /** What the archive had lost by then, counted: a pattern's topics may lose an event before that offset later. */
+  #toldLosses = 0;
   /** What {@link lookBack} has found to be gone, of which nobody has been told. */
   #foundLost = -1;
+  #foundLosses = 0;
 
   constructor(readonly index: TopicIndex) {
     this.#entries = index.entries;
@@ -28,12 +31,12 @@ export class IndexCursor {
   /**
    * What is gone is told to the client by {@link tellLost}, and not before: another topic may have to be read first.
    *
-   * @param kept the topic, if its history is kept beyond the tail
+   * @param kept the topic or the rule, if its history is kept beyond the tail
    * @param isLenient whether what was lost before anybody looked is no gap
    */
   lookBack(
     offset: number,
-    kept: readonly [string] | TopicRule | undefined,
+    kept: Kept | undefined,
     context: ReaderContext,
     { reader, isLenient }: LookBack,
   ): Lookup {
@@ -41,14 +44,16 @@ export class IndexCursor {
     this.#foundLost = -1;
     if (lost <= offset) return NOTHING;
     if (kept === undefined || context.history === undefined) {
-      return this.#isSettled(lost, isLenient) ? NOTHING : { kind: 'lost', upTo: context.log.lost };
+      return this.#isSettled(lost, 0, isLenient)
+        ? NOTHING
+        : { kind: 'lost', upTo: context.log.lost };
     }
     for (let after = offset; ;) {
-      const page = context.history.pages.find(kept, after, lost, reader);
+      const page = context.history.pages.find(kept.topics, after, lost, reader);
       if (page === undefined) return READING;
       // What the archive lost after that is in the tail, unless the tail loses it too.
-      const gone = Math.min(page.lost, lost);
-      const isGap = gone > offset && !this.#isSettled(gone, isLenient);
+      const gone = kept.isAll ? Math.min(page.lost, lost) : lost;
+      const isGap = gone > offset && !this.#isSettled(gone, page.losses, isLenient);
       const entry = page.entries.find((each) => each.offset > offset);
       // Other topics of a rule may still have what is older.
       if (isGap) return { kind: 'lost', upTo: Math.min(gone, (entry?.offset ?? Infinity) - 1) };
@@ -61,11 +66,13 @@ export class IndexCursor {
   /** The client is told of what was found to be gone. */
   tellLost(): void {
     this.#toldLost = Math.max(this.#toldLost, this.#foundLost);
+    this.#toldLosses = Math.max(this.#toldLosses, this.#foundLosses);
   }
 
   /** Nothing is settled for a client that comes back. */
   forgetLost(): void {
     this.#toldLost = this.#foundLost = -1;
+    this.#toldLosses = this.#foundLosses = 0;
   }
 
   /** One that asks for what there is begins at an offset: what is known to be gone by now was never there for it. */
@@ -81,13 +88,15 @@ export class IndexCursor {
     return entry?.offset !== undefined && entry.offset <= offset ? entry : undefined;
   }
 
-  #isSettled(lost: number, isLenient: boolean): boolean {
-    if (lost <= this.#toldLost) return true;
+  #isSettled(lost: number, losses: number, isLenient: boolean): boolean {
+    if (lost <= this.#toldLost && losses <= this.#toldLosses) return true;
     if (!isLenient || this.#toldLost >= 0) {
       this.#foundLost = lost;
+      this.#foundLosses = losses;
       return false;
     }
     this.#toldLost = lost;
+    this.#toldLosses = losses;
     return true;
   }
 
@@ -104,6 +113,13 @@ export class IndexCursor {
     while (entry !== undefined && entry.offset <= offset) entry = entries.at(++this.#position);
     return entry;
   }
+}
+
+/** What the archive may be asked for. */
+export interface Kept {
+  readonly topics: readonly [string] | TopicRule;
+  /** Whether what it has lost is all that is gone: no rule may be for some of what a pattern selects. */
+  readonly isAll: boolean;
 }
 
 /** For whom, and how, a cursor looks back. */

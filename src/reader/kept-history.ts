@@ -1,10 +1,11 @@
 import type { Archive } from '../backplane/archive.js';
+import { extentOf, type PatternExtent } from '../log/pattern-extent.js';
 import type { RetentionRules } from '../log/retention.js';
 import { TopicMatcher } from '../log/matching.js';
 import { TOPIC_END } from '../log/topic-end.js';
 import type { ArchivePages, PageReader } from './archive-pages.js';
 
-/** Topics whose end is remembered: more are asked for again. */
+/** Topics whose end, and matchers whose extent, is remembered: of more it is found out again. */
 const REMEMBERED = 10_000;
 
 /** The end of a topic that the tail has nothing of, as the archive has it. */
@@ -19,6 +20,8 @@ interface ArchivedEnd {
 /** What readers find of topics that are kept beyond the tail. */
 export class KeptHistory {
   readonly #ends = new Map<string, ArchivedEnd>();
+  /** By the pattern of a matcher. */
+  readonly #extents = new Map<string, PatternExtent>();
 
   constructor(
     readonly archive: Archive,
@@ -65,10 +68,24 @@ export class KeptHistory {
       });
   }
 
-  /** Whether the archive can be asked for the topic, or for what the matcher selects. */
+  /** Whether the archive has something of the topic, or of what the matcher selects, and can be asked for it. */
   has(topic: string | TopicMatcher): boolean {
-    return topic instanceof TopicMatcher
-      ? this.archive.knowsRules && !this.rules.isEmpty
-      : this.rules.of(topic) !== undefined;
+    if (!(topic instanceof TopicMatcher)) return this.rules.of(topic) !== undefined;
+    return this.archive.knowsRules && this.#extentOf(topic) !== 'none';
+  }
+
+  /** Whether it has all that there is: of what a matcher selects, no rule may be for some topics. */
+  hasAllOf(topic: string | TopicMatcher): boolean {
+    if (!(topic instanceof TopicMatcher)) return this.has(topic);
+    return this.archive.knowsRules && this.#extentOf(topic) === 'all';
+  }
+
+  #extentOf({ pattern }: TopicMatcher): PatternExtent {
+    let extent = this.#extents.get(pattern);
+    if (extent === undefined) {
+      if (this.#extents.size >= REMEMBERED) this.#extents.clear();
+      this.#extents.set(pattern, (extent = extentOf(this.rules.patterns, pattern)));
+    }
+    return extent;
   }
 }

@@ -55,8 +55,8 @@ export class MessageIds {
     const entry = Entry.of(message);
     if (entry !== undefined) return entry.epoch === this.#log.epoch ? entry.offset : undefined;
     const id = idOf(message);
-    const place = id === undefined ? undefined : parseCursor(id);
-    return place?.epoch === this.#log.epoch ? place.offset : undefined;
+    const position = id === undefined ? undefined : parseCursor(id);
+    return position?.epoch === this.#log.epoch ? position.offset : undefined;
   }
 
   /** A message of that offset has come out of the operators, while an event of `from` passed. */

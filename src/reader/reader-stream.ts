@@ -26,7 +26,7 @@ export class ReaderStream {
   /** When it joined and left its reader, counted over all streams of the reader. */
   joinedAs = 0;
   leftAs: number | undefined;
-  /** Where the place stands that has to be found first. */
+  /** How far it is with finding out where it starts, if that has to be found out. */
   #start: 'asked' | 'found' | undefined;
   #isOver: boolean | 'asked' | undefined;
   #span: Span | 'gone' | undefined;
@@ -166,11 +166,11 @@ export class ReaderStream {
     const { from } = this.plan;
     if (typeof from === 'string' || this.#start === 'found') return true;
     if (this.#start === 'asked') return false;
-    const place = this.topics.startInTail(from);
+    const offset = this.topics.startInTail(from);
     const { kept } = this.topics;
-    if (place !== undefined || kept === undefined || context.history === undefined) {
+    if (offset !== undefined || kept === undefined || context.history === undefined) {
       this.#start = 'found';
-      this.startAfter(place ?? (from.last === undefined ? 0 : context.log.lost), context);
+      this.startAfter(offset ?? (from.last === undefined ? 0 : context.log.lost), context);
       if (from.last !== undefined) this.#beLenient();
       return true;
     }
@@ -254,7 +254,7 @@ export class ReaderStream {
     if (this.plan.until === undefined) return false;
     if (this.#isOver !== undefined) return this.#isOver === 'asked' ? undefined : this.#isOver;
     const latest = this.topics.latestUpTo(offset);
-    const { kept } = this.topics;
+    const kept = this.topics.keptWhole;
     const { history, log } = context;
     if (latest !== undefined || kept === undefined || history === undefined) {
       return (this.#isOver = latest !== undefined && this.isEndedBy(latest));

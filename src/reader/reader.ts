@@ -135,8 +135,13 @@ export class Reader {
     if (this.#announcements?.isPending === true) this.#announceCaughtUp();
   }
 
-  #announceReady(isResumed: boolean): void {
+  #announceReady(isAtItsPlace: boolean): void {
     if (!this.streams.all.some(({ plan }) => plan.announce)) return;
+    const offset = this.#offset;
+    const isLost =
+      this.#log.holeAfter(offset) !== undefined ||
+      this.streams.lookBack(offset, this.#sink).kind === 'lost';
+    const isResumed = isAtItsPlace && !isLost;
     const cursor = this.streams.areOwed ? {} : { cursor: this.#log.cursorAt(this.#offset) };
     this.#announcements = new Announcements(this.#sink, this.#log.head, {
       ...cursor,
@@ -208,11 +213,11 @@ export class Reader {
 
   /** False while it is not known where. */
   #begin(start: Start): boolean {
-    const place = start.find(this.#epoch !== this.#log.epoch);
-    if (place === undefined) return false;
+    const point = start.find(this.#epoch !== this.#log.epoch);
+    if (point === undefined) return false;
     start.leave();
     this.#start = undefined;
-    const { offset, gap } = place;
+    const { offset, gap } = point;
     this.#epoch = this.#log.epoch;
     this.#catchUpTo = this.#log.head;
     this.#offset = offset;
@@ -220,8 +225,7 @@ export class Reader {
     const id = gap === undefined ? this.#tell(offset) : undefined;
     if (!start.hasWaited) this.#sink.begin(id);
     this.#beginning = start.beginning;
-    const isResumed = start.requested !== undefined && gap === undefined;
-    this.#announceReady(isResumed);
+    this.#announceReady(start.requested !== undefined && gap === undefined);
     this.#isResuming = start.requested !== undefined;
     if (gap !== undefined) this.#onResumed('gap');
     else if (!this.streams.haveLost(offset)) this.#onResumed('tail');

@@ -14,7 +14,7 @@ import type { Sink } from './sink.js';
 import { Wait } from './waiting-room.js';
 
 /** Where a reader begins, and why it cannot begin where it was asked to, if so. */
-export interface StartPlace {
+export interface StartPoint {
   readonly offset: number;
   readonly gap: GapReason | undefined;
 }
@@ -68,18 +68,18 @@ export class Start {
    *
    * @param isReplaced whether another log began after the streams had joined
    */
-  find(isReplaced: boolean): StartPlace | undefined {
-    this.#requested ??= this.#placeByCode();
-    const place = this.#placeWithin(this.#requested);
-    if (place !== undefined && this.#wait?.isOver !== true && mayCome(this.#context, place)) {
-      this.#wait ??= new Wait(this.#sink, this.#streams.joined, place);
+  find(isReplaced: boolean): StartPoint | undefined {
+    this.#requested ??= this.#cursorByCode();
+    const cursor = this.#cursorWithin(this.#requested);
+    if (cursor !== undefined && this.#wait?.isOver !== true && mayCome(this.#context, cursor)) {
+      this.#wait ??= new Wait(this.#sink, this.#streams.joined, cursor);
       this.#context.waitingRoom.enter(this.#wait);
       return undefined;
     }
     if (!this.#areSpansKnown()) return undefined;
-    return this.#isKnown(this.#placeWithin(this.#requested))
-      ? this.#putStreamsAt(this.#placeWithin(this.#requested), isReplaced)
-      : undefined;
+    // Where spans begin is a boundary too.
+    const within = this.#cursorWithin(this.#requested);
+    return this.#isKnown(within) ? this.#putStreamsAt(within, isReplaced) : undefined;
   }
 
   /** For the streams of which the client has nothing yet. */
@@ -94,7 +94,7 @@ export class Start {
   }
 
   /** The cursor that the code of a stream goes on from, if it names one. */
-  #placeByCode(): Cursor | undefined {
+  #cursorByCode(): Cursor | undefined {
     for (const { plan } of this.#streams.all) {
       const { from } = plan;
       if (typeof from === 'string' && parseCursor(from) !== undefined) return from;
@@ -106,12 +106,12 @@ export class Start {
    * The place that a client goes on from, or the first one that any of its streams may read from: what was
    * before that was never theirs, and is no gap.
    */
-  #placeWithin(requested: Cursor | undefined): Cursor | undefined {
-    const place = requested === undefined ? undefined : parseCursor(requested);
+  #cursorWithin(requested: Cursor | undefined): Cursor | undefined {
+    const position = requested === undefined ? undefined : parseCursor(requested);
     let least: StreamPosition | undefined;
     for (const stream of this.#streams.all) {
       const boundary = stream.boundaryIn(this.#context);
-      if (place === undefined || boundary === undefined || !isBefore(place, boundary))
+      if (position === undefined || boundary === undefined || !isBefore(position, boundary))
         return requested;
       if (least === undefined || isBefore(boundary, least)) least = boundary;
     }
@@ -120,13 +120,14 @@ export class Start {
 
   /** False while the archive is asked where to begin, or whether there is anything left to read. */
   #isKnown(requested: Cursor | undefined): boolean {
-    const place = requested === undefined ? undefined : parseCursor(requested);
-    const isElsewhere = requested !== undefined && place?.epoch !== this.#context.log.epoch;
+    const position = requested === undefined ? undefined : parseCursor(requested);
+    const isNew = position === undefined || this.#isUnknown(position);
+    const isElsewhere = !isNew && position.epoch !== this.#context.log.epoch;
     const verdicts = this.#streams.all.map((stream) => {
       if (isElsewhere) return stream.isGone;
-      return place === undefined
+      return isNew
         ? stream.isOverFromStart(this.#context, this.#sink)
-        : stream.isOverAt(place.offset, this.#context, this.#sink);
+        : stream.isOverAt(position.offset, this.#context, this.#sink);
     });
     if (verdicts.includes(undefined)) return false;
     if (!verdicts.every(Boolean)) return true;
@@ -140,7 +141,7 @@ export class Start {
     return all.map((stream) => stream.findSpan(this.#context, this.#sink)).every(Boolean);
   }
 
-  #putStreamsAt(requested: Cursor | undefined, isReplaced: boolean): StartPlace {
+  #putStreamsAt(requested: Cursor | undefined, isReplaced: boolean): StartPoint {
     const { log } = this.#context;
     const { all } = this.#streams;
     for (const stream of all) {
@@ -153,7 +154,7 @@ export class Start {
     const start =
       requested === undefined
         ? { offset: newClient, gap: undefined }
-        : this.#placeOf(requested, newClient);
+        : this.#startFor(requested, newClient);
     for (const stream of all) {
       if (requested !== undefined && start.gap !== 'unknown') {
         stream.resumeAfter(start.offset, this.#context);
@@ -167,32 +168,38 @@ export class Start {
    * The place that a client asks for. `unknown` begins as a new client does, a log that is gone at the oldest
    * event that this one has; whether a place of this log is still covered is a matter of topics.
    */
-  #placeOf(requested: Cursor, newClient: number): StartPlace {
+  #startFor(requested: Cursor, newClient: number): StartPoint {
     const { log, isLocal } = this.#context;
-    const place = parseCursor(requested);
-    if (place === undefined) return { offset: newClient, gap: 'unknown' };
-    const isGone = isLocal ? place.epoch !== log.epoch : place.epoch < log.epoch;
+    const position = parseCursor(requested);
+    if (position === undefined) return { offset: newClient, gap: 'unknown' };
+    const isGone = isLocal ? position.epoch !== log.epoch : position.epoch < log.epoch;
     if (isGone) return { offset: this.#streams.oldestIn(log), gap: 'epoch' };
-    if (isAhead(place, log)) return { offset: newClient, gap: 'unknown' };
-    return { offset: place.offset, gap: undefined };
+    if (this.#isUnknown(position)) return { offset: newClient, gap: 'unknown' };
+    return { offset: position.offset, gap: undefined };
+  }
+
+  /** Whether it is a place of no log that there ever was: its client is as good as new. */
+  #isUnknown(position: StreamPosition): boolean {
+    const { log, isLocal } = this.#context;
+    return (!isLocal || position.epoch === log.epoch) && isAhead(position, log);
   }
 
   /** Whether the client has nothing of a stream yet: all of it that it may read is behind its place. */
   #isNewTo(stream: ReaderStream): boolean {
     const requested = this.#requested;
     if (requested === undefined || this.#wait?.precedes(stream) === true) return true;
-    const place = parseCursor(requested);
+    const position = parseCursor(requested);
     const boundary = stream.boundaryIn(this.#context);
-    return place !== undefined && boundary !== undefined && isBefore(place, boundary);
+    return position !== undefined && boundary !== undefined && isBefore(position, boundary);
   }
 }
 
 /** Whether a place is ahead of this instance's log, so that it may yet come from another instance. */
 function mayCome({ log, isLocal }: ReaderContext, requested: Cursor): boolean {
-  const place = isLocal ? undefined : parseCursor(requested);
-  return place !== undefined && isAhead(place, log);
+  const position = isLocal ? undefined : parseCursor(requested);
+  return position !== undefined && isAhead(position, log);
 }
 
-function isAhead(place: StreamPosition, { epoch, head }: Log): boolean {
-  return isBefore({ epoch, offset: head }, place);
+function isAhead(position: StreamPosition, { epoch, head }: Log): boolean {
+  return isBefore({ epoch, offset: head }, position);
 }

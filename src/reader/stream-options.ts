@@ -150,8 +150,8 @@ export function planStream(options: object): StreamPlan {
 
 function fromOf(given: GivenOptions): StreamPlan['from'] {
   const from = given.get('from') ?? 'now';
-  const isPlace = typeof from === 'string' && parseCursor(from) !== undefined;
-  if (isPlace || from === 'now' || from === 'earliest' || from === 'start') return from;
+  const isCursor = typeof from === 'string' && parseCursor(from) !== undefined;
+  if (isCursor || from === 'now' || from === 'earliest' || from === 'start') return from;
   if (from instanceof Date && !Number.isNaN(from.getTime())) return { since: from.getTime() };
   const last = typeof from === 'object' ? (from as { readonly last?: unknown }).last : undefined;
   if (typeof last === 'number' && Number.isSafeInteger(last) && last >= 0) return { last };
@@ -161,7 +161,7 @@ function fromOf(given: GivenOptions): StreamPlan['from'] {
 function boundaryOf(given: GivenOptions): StreamPosition | undefined {
   const cursor = given.get('notBefore');
   if (cursor === undefined) return undefined;
-  const place = typeof cursor === 'string' ? parseCursor(cursor) : undefined;
-  if (place !== undefined) return place;
+  const position = typeof cursor === 'string' ? parseCursor(cursor) : undefined;
+  if (position !== undefined) return position;
   throw given.bad('notBefore', 'a cursor, such as publish() or bus.head gives');
 }

@@ -1,17 +1,16 @@
 import type { Entry } from '../log/entry.js';
 import type { TopicIndex } from '../log/topic-index.js';
-import type { TopicRule } from '../log/topics.js';
 import type { Work } from '../log/turn-scheduler.js';
 import { TopicMatcher } from '../log/matching.js';
 import type { ArchiveStart, ArchiveTopics } from '../backplane/archive.js';
-import { IndexCursor, type LookBack } from './index-cursor.js';
+import { IndexCursor, type Kept, type LookBack } from './index-cursor.js';
 import { type Lookup, nearer, NOTHING } from './lookup.js';
 import type { ReadPosition } from './read-position.js';
 import { readThrough } from './read-through.js';
 import type { ReaderContext } from './reader-context.js';
 import type { Outlet } from './sink.js';
 
-/** The topics that a stream selects, as places in their indexes: that of the first, and those of the others. */
+/** The topics that a stream selects, as positions in their indexes: that of the first, and those of the others. */
 export class TopicCursor extends IndexCursor implements Work, ReadPosition {
   // What each event touches comes first: of a thousand in turn, none is in the processor's cache.
   /** While it reads alone: where that goes to, and how often the log had broken off when it began to. */
@@ -163,6 +162,14 @@ export class TopicCursor extends IndexCursor implements Work, ReadPosition {
       );
   }
 
+  /** What the archive may be asked about, if it has all that there is of each topic. */
+  get keptWhole(): ArchiveTopics['topics'] | undefined {
+    const { history } = this.#context;
+    if (history === undefined) return undefined;
+    const each = this.#topics instanceof TopicMatcher ? [this.#topics] : this.#topics;
+    return each.every((topic) => history.hasAllOf(topic)) ? this.#topics : undefined;
+  }
+
   /** What the archive may be asked about. */
   get kept(): ArchiveTopics['topics'] | undefined {
     const { history } = this.#context;
@@ -228,10 +235,14 @@ export class TopicCursor extends IndexCursor implements Work, ReadPosition {
     else for (const topic of this.#topics) this.#context.log.release(topic);
   }
 
-  #keptAt(index: number): readonly [string] | TopicRule | undefined {
+  #keptAt(index: number): Kept | undefined {
+    const { history } = this.#context;
     const topic = this.#topics instanceof TopicMatcher ? this.#topics : this.#topics[index];
-    if (topic === undefined || this.#context.history?.has(topic) !== true) return undefined;
-    return typeof topic === 'string' ? [topic] : topic;
+    if (topic === undefined || history?.has(topic) !== true) return undefined;
+    return {
+      topics: typeof topic === 'string' ? [topic] : topic,
+      isAll: history.hasAllOf(topic),
+    };
   }
 
   get #cursors(): readonly IndexCursor[] {

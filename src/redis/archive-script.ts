@@ -1,9 +1,16 @@
 /**
  * The part of the script that keeps topics beyond the log, in the same step. Of each kept topic there is a
  * stream (`kept`), whose ids begin with the offsets, and a hash (`topic`): the last offset that it lost (o), when that
- * was published (l), how long it is kept (f), and for each key (k:KEY) the offset of its last event. Two sorted
- * sets know all kept topics: `by-age` by the offset of the oldest event, `due` by when that is too old. The names
- * of all of them hold the epoch, because offsets begin again with each one.
+ * was published (l), how long it is kept (f), how many events (c) and bytes (b) it has, its last offset (p), and for
+ * each key (k:KEY) the offset of its last event. If the stream has not as many events as the hash says, somebody
+ * else has removed some (Redis itself may, short of memory): they are lost. Two sorted sets know all kept topics:
+ * `by-age` by the offset of the oldest event, `due` by when that is too old, or by when one without any is forgotten.
+ * `forgotten` has bits for those that were, and the state has one loss for all of them (fo, fl). The names of all of
+ * them hold the epoch, because offsets begin again with each one.
+ *
+ * The state has the rules of the instance that wrote last (r), and of each since when it is in force (s), as
+ * OFFSET:TIME: what was published before is not kept. So a rule that somebody who publishes does not have begins again
+ * when somebody has it. Publishers have no say in it: what is kept of their events is for the rules of the instances.
  *
  * An event is kept before it is ordered, so that the archive never has less than the log acknowledged; if the log
  * then does not take it, it is taken back. What is kept of an event comes as JSON: for each topic its name, for
@@ -13,21 +20,75 @@
  */
 export const ARCHIVE_SCRIPT = `
 local OVERHEAD = 200
+local topics, rules, noted = {}, nil, 0
 
-local function kept_of(json)
+local function whole(number)
+  return string.format('%.0f', number)
+end
+
+-- Says which rules are in force, if they are others than before.
+local function follow_rules()
+  local given = (ARGV[9] == '1' or not rules_text) and ARGV[11] or rules_text
+  if given == rules_text then return end
+  local since, known = string.gmatch(since_text or '', '%S+'), {}
+  for _, rule in ipairs(cjson.decode(rules_text or '[]')) do known[rule[1]] = since() end
+  local here, all = whole(n) .. ':' .. whole(n == 0 and 0 or now), {}
+  for index, rule in ipairs(cjson.decode(given)) do all[index] = known[rule[1]] or here end
+  rules_text, since_text = given, table.concat(all, ' ')
+  redis.call('HSET', meta, 'r', rules_text, 's', since_text)
+end
+
+local function segments_of(name)
+  local segments = {}
+  for segment in string.gmatch(name .. '.', '([^.]*)%.') do segments[#segments + 1] = segment end
+  return segments
+end
+
+-- As TopicMatcher does.
+local function selects(pattern, topic)
+  if string.sub(pattern, 1, 1) == '*' and string.sub(topic, 1, 1) == '$' then return false end
+  local wanted, given = segments_of(pattern), segments_of(topic)
+  for index, segment in ipairs(wanted) do
+    if segment == '**' and index == #wanted then
+      return #given > index or (#given == index and given[index] ~= '')
+    end
+    if not given[index] or (segment == '*' and given[index] == '') then return false end
+    if segment ~= '*' and segment ~= given[index] then return false end
+  end
+  return #wanted == #given
+end
+
+local function kept_by_rules(header)
+  rules = rules or cjson.decode(rules_text)
+  if #rules == 0 then return {} end
+  local is_json, event = pcall(cjson.decode, header)
+  local is_event, kept = is_json and type(event) == 'table' and type(event.t) == 'table', {}
+  for _, topic in ipairs(is_event and event.t or {}) do
+    for _, rule in ipairs(rules) do
+      if type(topic) == 'string' and selects(rule[1], topic) then
+        kept[#kept + 1] = { topic, rule[2], rule[3], rule[4], event.k or false }
+        break
+      end
+    end
+  end
+  return kept
+end
+
+local function kept_of(json, header)
+  if ARGV[9] == '2' then return kept_by_rules(header) end
   return json ~= '' and cjson.decode(json) or {}
 end
 
 -- Not the offset alone: a stream takes no id twice, and this event may be refused, and another one get its offset.
 local function next_id()
-  return string.format('%.0f-%.0f', n + 1, now)
+  return whole(n + 1) .. '-' .. whole(now)
 end
 
 local function keep(kept, header, data)
   local id = next_id()
   for index, topic in ipairs(kept) do
     local stream = archive_key('kept', e, topic[1])
-    local reply = redis.pcall('XADD', stream, id, 'h', header, 'd', data, 't', string.format('%.0f', now))
+    local reply = redis.pcall('XADD', stream, id, 'h', header, 'd', data, 't', whole(now))
     if failure(reply) then
       for earlier = 1, index - 1 do redis.pcall('XDEL', archive_key('kept', e, kept[earlier][1]), id) end
       return reply.err
@@ -46,120 +107,220 @@ local function field(entry, name)
   end
 end
 
+local function time_of(entry)
+  return tonumber(field(entry, 't') or 0) or 0
+end
+
 local function offset_of(entry)
   return string.match(entry[1], '^(%d+)-')
 end
 
-local function oldest_of(name)
-  local found = try('XRANGE', archive_key('kept', e, name), '-', '+', 'COUNT', 1)
+local function bits_of(name)
+  local digest, bits = redis.sha1hex(name), {}
+  for index = 1, 4 do bits[index] = tonumber(string.sub(digest, index * 6 - 5, index * 6), 16) end
+  return bits
+end
+
+local function is_forgotten(name)
+  if floor == '0' then return false end
+  for _, bit in ipairs(bits_of(name)) do
+    if try('GETBIT', archive_key('forgotten', e), bit) == 0 then return false end
+  end
+  return true
+end
+
+-- A kept topic as Redis has it, or is about to have it.
+local function open_topic(name)
+  local topic = topics[name]
+  if topic then return topic end
+  local hash = archive_key('topic', e, name)
+  local known = try('HMGET', hash, 'o', 'l', 'f', 'c', 'b', 'p', 'w')
+  if failure(known) then known = {} end
+  topic = {
+    name = name, hash = hash, stream = archive_key('kept', e, name),
+    lost = known[1] or '0', lost_at = known[2] or '0', keep_for = tonumber(known[3] or 0) or 0,
+    is_known = known[4], count = tonumber(known[4] or 0) or 0, bytes = tonumber(known[5] or 0) or 0,
+    last = known[6] or '0', mode = tonumber(known[7] or 0) or 0,
+  }
+  topics[name] = topic
+  return topic
+end
+
+local function lose_bytes(topic, bytes)
+  topic.bytes = math.max(topic.bytes - bytes, 0)
+  if topic.mode > 0 then return end
+  archive_bytes = math.max(archive_bytes - bytes, 0)
+end
+
+-- What the topic has beside the event at n is not what it should have: says what is lost.
+local function compare(topic, there)
+  if topic.is_known then
+    if there >= topic.count then return end
+    topic.lost, topic.lost_at = topic.last, whole(now)
+    lose_bytes(topic, topic.bytes * (topic.count - there) / topic.count)
+  elseif there > 0 or type(try('ZSCORE', archive_key('by-age', e), topic.name)) == 'string' then
+    topic.lost, topic.lost_at = whole(n - 1), whole(now)
+  elseif is_forgotten(topic.name) then
+    topic.lost, topic.lost_at = floor, floor_at
+  end
+  topic.is_known, topic.count = true, there
+end
+
+local function oldest_of(topic)
+  local found = try('XRANGE', topic.stream, '-', '+', 'COUNT', 1)
   return not failure(found) and found[1] or nil
 end
 
-local function mode_of(name)
-  return tonumber(try('HGET', archive_key('topic', e, name), 'w')) or 0
-end
-
-local function remove(name, entry, mode)
-  try('XDEL', archive_key('kept', e, name), entry[1])
-  if mode > 0 then return end
-  archive_bytes = math.max(archive_bytes - #field(entry, 'h') - #field(entry, 'd') - OVERHEAD, 0)
+local function remove(topic, entry)
+  if try('XDEL', topic.stream, entry[1]) ~= 1 then return end
+  topic.count = math.max(topic.count - 1, 0)
+  lose_bytes(topic, #(field(entry, 'h') or '') + #(field(entry, 'd') or '') + OVERHEAD)
 end
 
 -- Loses the oldest event of a topic; gives the one after it, if there is any.
-local function lose_oldest(name, entry, mode)
-  remove(name, entry, mode)
-  try('HSET', archive_key('topic', e, name), 'o', offset_of(entry), 'l', field(entry, 't'))
-  return oldest_of(name)
+local function lose_oldest(topic, entry)
+  remove(topic, entry)
+  topic.lost, topic.lost_at = offset_of(entry), whole(time_of(entry))
+  return oldest_of(topic)
 end
 
--- Says in the sorted sets which event of a topic is the oldest now.
-local function order(name, oldest, keep_for, mode, is_new)
+-- Writes what is known of a topic, and says in the sorted sets when there is something to do about it.
+local function close_topic(topic, oldest, is_new)
+  if not oldest then compare(topic, 0) end
+  try('HSET', topic.hash, 'o', topic.lost, 'l', topic.lost_at, 'f', whole(topic.keep_for),
+    'c', whole(topic.count), 'b', whole(topic.bytes), 'p', topic.last)
+  if is_new and topic.mode > 0 then try('HSET', topic.hash, 'w', topic.mode) end
   if not oldest then
-    try('ZREM', archive_key('by-age', e), name)
-    try('ZREM', archive_key('due', e), name)
-    local remembered = math.max(keep_for * 2, 3600000)
-    try('PEXPIRE', archive_key('topic', e, name), string.format('%.0f', remembered))
+    try('ZREM', archive_key('by-age', e), topic.name)
+    try('ZADD', archive_key('due', e), whole(now + math.max(topic.keep_for * 2, 3600000)), topic.name)
     return
   end
-  if mode == 0 then try('ZADD', archive_key('by-age', e), offset_of(oldest), name) end
-  if mode == 2 then
-    if is_new then try('ZADD', archive_key('due', e), string.format('%.0f', now + keep_for), name) end
-  elseif keep_for > 0 then
-    try('ZADD', archive_key('due', e), string.format('%.0f', field(oldest, 't') + keep_for), name)
+  if topic.mode == 0 then try('ZADD', archive_key('by-age', e), offset_of(oldest), topic.name) end
+  if topic.mode == 2 then
+    if is_new then try('ZADD', archive_key('due', e), whole(now + topic.keep_for), topic.name) end
+  elseif topic.keep_for > 0 then
+    try('ZADD', archive_key('due', e), whole(time_of(oldest) + topic.keep_for), topic.name)
   else
-    try('ZREM', archive_key('due', e), name)
+    try('ZREM', archive_key('due', e), topic.name)
   end
+end
+
+-- It has had nothing for so long that nobody is likely to ask.
+local function forget_topic(topic)
+  if topic.lost ~= '0' then
+    for _, bit in ipairs(bits_of(topic.name)) do try('SETBIT', archive_key('forgotten', e), bit, 1) end
+    if tonumber(topic.lost) > tonumber(floor) then
+      floor, floor_at = topic.lost, topic.lost_at
+      try('HSET', meta, 'fo', floor, 'fl', floor_at)
+    end
+  end
+  try('DEL', topic.hash)
+  try('ZREM', archive_key('by-age', e), topic.name)
+  try('ZREM', archive_key('due', e), topic.name)
+  topics[topic.name] = nil
 end
 
 -- Removes the event that this one replaces.
-local function replace(name, key, mode)
-  local hash, known = archive_key('topic', e, name), 'k:' .. key
-  local before = try('HGET', hash, known)
+local function replace(topic, key)
+  local known = 'k:' .. key
+  local before = try('HGET', topic.hash, known)
   if before and not failure(before) then
-    local entries = try('XRANGE', archive_key('kept', e, name), before, before)
-    if not failure(entries) and entries[1] then remove(name, entries[1], mode) end
+    local entries = try('XRANGE', topic.stream, before, before)
+    if not failure(entries) and entries[1] then remove(topic, entries[1]) end
   end
-  try('HSET', hash, known, string.format('%.0f', n))
+  try('HSET', topic.hash, known, whole(n))
 end
 
 -- What was kept is ordered: counts it, and holds each topic to its own bounds.
 local function note(kept, size)
-  for _, topic in ipairs(kept) do
-    local name, keep_for, keep_events, latest, key = topic[1], topic[2], topic[3], topic[4], topic[5]
-    local stream, hash = archive_key('kept', e, name), archive_key('topic', e, name)
-    local mode = topic[6] or 0
-    if mode == 0 then archive_bytes = archive_bytes + size + OVERHEAD end
-    if mode == 0 then try('HSET', hash, 'f', keep_for) else try('HSET', hash, 'f', keep_for, 'w', mode) end
-    try('PERSIST', hash)
-    if latest == 1 and key then replace(name, key, mode) end
-    local oldest, count = oldest_of(name), try('XLEN', stream)
-    while oldest and type(count) == 'number' and keep_events > 0 and count > keep_events do
-      oldest, count = lose_oldest(name, oldest, mode), count - 1
-    end
-    order(name, oldest, keep_for, mode, true)
+  for _, each in ipairs(kept) do
+    local topic, keep_events, latest, key = open_topic(each[1]), each[3], each[4], each[5]
+    local length = try('XLEN', topic.stream)
+    if type(length) == 'number' then compare(topic, length - 1) end
+    topic.count, topic.bytes = topic.count + 1, topic.bytes + size + OVERHEAD
+    topic.last, topic.keep_for, topic.mode = whole(n), each[2], each[6] or 0
+    if topic.mode == 0 then archive_bytes = archive_bytes + size + OVERHEAD end
+    noted = noted + 1
+    if latest == 1 and key then replace(topic, key) end
+    local oldest = oldest_of(topic)
+    while oldest and keep_events > 0 and topic.count > keep_events do oldest = lose_oldest(topic, oldest) end
+    close_topic(topic, oldest, true)
   end
 end
 
--- Loses what is too old, a part of it in each step, and then the oldest of all, until there is room.
+-- Loses what is too old, a part of it in each step, and then the oldest of all, until there is room: more than was added.
 local function trim_archive(max_bytes)
-  local due = try('ZRANGEBYSCORE', archive_key('due', e), '-inf', string.format('%.0f', now), 'LIMIT', 0, 8)
+  local some = math.max(8, noted * 2)
+  local due = try('ZRANGEBYSCORE', archive_key('due', e), '-inf', whole(now), 'LIMIT', 0, some)
   if failure(due) then return end
   for _, name in ipairs(due) do
-    local keep_for = tonumber(try('HGET', archive_key('topic', e, name), 'f')) or 0
-    local oldest, left, mode = oldest_of(name), 64, mode_of(name)
-    while oldest and keep_for > 0 and left > 0 and (mode == 2 or field(oldest, 't') + keep_for <= now) do
-      oldest, left = lose_oldest(name, oldest, mode), left - 1
+    local topic, left = open_topic(name), 64
+    local oldest = oldest_of(topic)
+    if oldest then
+      while oldest and topic.keep_for > 0 and left > 0
+        and (topic.mode == 2 or time_of(oldest) + topic.keep_for <= now) do
+        oldest, left = lose_oldest(topic, oldest), left - 1
+      end
+      close_topic(topic, oldest)
+    else
+      compare(topic, 0)
+      forget_topic(topic)
     end
-    order(name, oldest, keep_for, mode)
   end
-  local left = 256
+  local left = math.max(256, noted * 2)
   while archive_bytes > max_bytes and left > 0 do
     local name = try('ZRANGE', archive_key('by-age', e), 0, 0)[1]
     if not name then
       archive_bytes = 0
       break
     end
-    local oldest = oldest_of(name)
-    local keep_for = tonumber(try('HGET', archive_key('topic', e, name), 'f')) or 0
-    order(name, oldest and lose_oldest(name, oldest, 0), keep_for, 0)
+    local topic = open_topic(name)
+    local oldest = oldest_of(topic)
+    close_topic(topic, oldest and lose_oldest(topic, oldest))
     left = left - 1
   end
-  redis.pcall('HSET', meta, 'ab', archive_bytes)
+  redis.pcall('HSET', meta, 'ab', whole(archive_bytes))
 end
 `;
 
 /**
- * Reads a part of some kept topics in one step, so that what is lost meanwhile is never silent. KEYS: of each topic
- * the stream and the hash. ARGV: the first offset and the last one of interest, how many events at most, and
- * bytes. Answers for each topic the last offset that it lost, whether there is more, and the entries.
+ * Reads a part of some kept topics in one step, so that what is lost meanwhile is never silent. KEYS: the log's state,
+ * the sorted set by age, the bits of forgotten topics, then of each topic the stream and the hash. ARGV: the epoch;
+ * the first offset and the last one of interest, how many events at most, and bytes; then the topics' names. Answers
+ * epoch, offset of the last event, rules and since when they are in force; and for each topic the last offset that it
+ * lost, when that was published, whether there is more, and the entries.
  */
 export const READ_SCRIPT = `
-local answer = {}
-local count, max_bytes = tonumber(ARGV[3]), tonumber(ARGV[4])
-for index = 1, #KEYS, 2 do
-  local entries, bytes, from, more = {}, 0, ARGV[1], 1
+local state = redis.call('HMGET', KEYS[1], 'e', 'n', 'r', 's', 'fo', 'fl')
+local answer = { state[1] or '', state[2] or '0', state[3] or '[]', state[4] or '', {} }
+if state[1] ~= ARGV[1] then return answer end
+local count, max_bytes = tonumber(ARGV[4]), tonumber(ARGV[5])
+
+local function is_forgotten(name)
+  local digest = redis.sha1hex(name)
+  for index = 1, 4 do
+    local bit = tonumber(string.sub(digest, index * 6 - 5, index * 6), 16)
+    if redis.call('GETBIT', KEYS[3], bit) == 0 then return false end
+  end
+  return true
+end
+
+local function loss_of(name, stream, hash)
+  local known = redis.call('HMGET', hash, 'o', 'l', 'c', 'p')
+  local length = redis.call('XLEN', stream)
+  if known[3] then
+    if length < tonumber(known[3]) then return known[4], '0' end
+    return known[1], known[2]
+  end
+  if length > 0 or redis.call('ZSCORE', KEYS[2], name) then return state[2], '0' end
+  if state[5] and is_forgotten(name) then return state[5], state[6] end
+  return '0', '0'
+end
+
+for index = 4, #KEYS, 2 do
+  local entries, bytes, from, more = {}, 0, ARGV[2], 1
   while #entries <= count and bytes <= max_bytes do
-    local found = redis.call('XRANGE', KEYS[index], from, ARGV[2], 'COUNT', 16)
+    local found = redis.call('XRANGE', KEYS[index], from, ARGV[3], 'COUNT', 16)
     if #found == 0 then
       more = 0
       break
@@ -170,7 +331,8 @@ for index = 1, #KEYS, 2 do
       from = '(' .. entry[1]
     end
   end
-  answer[#answer + 1] = { redis.call('HGET', KEYS[index + 1], 'o') or '0', more, entries }
+  local lost, lost_at = loss_of(ARGV[4 + index / 2], KEYS[index], KEYS[index + 1])
+  answer[5][#answer[5] + 1] = { lost, lost_at, more, entries }
 end
 return answer
 `;

@@ -38,7 +38,10 @@ export class PublishQueue {
   #timer: NodeJS.Timeout | undefined;
   #closed: SseError | undefined;
 
-  /** @param timeout milliseconds */
+  /**
+   * @param timeout milliseconds
+   * @param rules by which topics are kept; none if that is for the script to say
+   */
   constructor(timeout: number, rules: RetentionRules) {
     this.#timeout = timeout;
     this.#rules = rules;

@@ -14,6 +14,7 @@ import type { LogEnd } from './log-end.js';
 import { type LogState, parseState, type RedisPosition } from './position.js';
 import { closedError, refusedError, unknownError, unreadableError } from './publish-errors.js';
 import { type Job, PublishQueue } from './publish-queue.js';
+import { rulesInForce } from './rules-in-force.js';
 import { isPassing, isReply, isUnsent, READ, WRITE } from './script.js';
 
 /** What goes to Redis in one step, which nobody else can interrupt: so many events, and characters. */
@@ -46,6 +47,8 @@ export class Publisher {
   readonly #known: LogEnd;
   readonly #availability: Availability;
   readonly #queue: PublishQueue;
+  /** By which topics are kept, as the script takes it. */
+  readonly #rules: string;
   #isSending = false;
   #isScheduled = false;
   #idle: (() => void)[] = [];
@@ -64,7 +67,13 @@ export class Publisher {
     this.#link = link;
     this.#known = known;
     this.#availability = availability;
-    this.#queue = new PublishQueue(options.publishTimeout, new RetentionRules(history.topics));
+    const rules = new RetentionRules(history.topics);
+    this.#rules = rulesInForce(history.topics);
+    const isInstance = writes === 'as instance';
+    this.#queue = new PublishQueue(
+      options.publishTimeout,
+      isInstance ? rules : new RetentionRules(),
+    );
   }
 
   publish(record: EventRecord, options: PublishOptions): Promise<Cursor> {
@@ -97,9 +106,24 @@ export class Publisher {
     return this.#bounded(connection, connection.call(command, this.logKey, ...args));
   }
 
-  /** Reads kept topics; not tied to the log's own commands. */
-  async askArchive(names: readonly string[], ...args: (string | number)[]): Promise<unknown> {
-    return this.#readArchive((connection) => READ.run(connection, names, args));
+  /**
+   * Reads kept topics; not tied to the log's own commands.
+   *
+   * @param range the first offset and the last one, how many events at most, and bytes
+   */
+  async askArchive(
+    epoch: string,
+    topics: readonly string[],
+    range: readonly (string | number)[],
+  ): Promise<unknown> {
+    const ofLog = [this.keyOf('meta'), this.keyOf('by-age', epoch), this.keyOf('forgotten', epoch)];
+    const ofTopics = topics.flatMap((topic) => [
+      this.keyOf('kept', epoch, topic),
+      this.keyOf('topic', epoch, topic),
+    ]);
+    return this.#readArchive((connection) =>
+      READ.run(connection, [...ofLog, ...ofTopics], [epoch, ...range, ...topics]),
+    );
   }
 
   /** One command for a key of this log, that writes nothing and does not wait. */
@@ -208,6 +232,7 @@ export class Publisher {
       idempotencyWindow,
       isWriting ? WRITES[this.#writes] : 0,
       archiveBytes,
+      this.#rules,
     ];
     const events = jobs.flatMap(({ fields, idempotencyKey, kept }) => [
       idempotencyKey === undefined ? 0 : 1,

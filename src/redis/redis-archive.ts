@@ -7,16 +7,26 @@ import {
   type ArchiveStart,
   type ArchiveTopics,
 } from '../backplane/archive.js';
+import { Losses } from '../backplane/forgotten-topics.js';
 import { SseError } from '../errors.js';
 import type { TopicRule } from '../log/topics.js';
 import type { Publisher } from './publisher.js';
+import { RulesInForce, type Since } from './rules-in-force.js';
 import { idOf, recordOf } from './stream-entry.js';
 
 /** Entries asked for at a time while looking for a place. */
 const PAGE = 256;
 
-interface Part {
+/** Fewer events than none: nothing but what the topics have lost. */
+const NO_EVENTS = -1;
+
+/** What a topic has lost, and when that was published. */
+interface TopicLoss {
   readonly lost: number;
+  readonly lostAt: number;
+}
+
+interface Part extends TopicLoss {
   /** How far it is complete, if there is more. */
   readonly end: number | undefined;
   readonly events: readonly ArchivedEvent[];
@@ -27,6 +37,7 @@ export class RedisArchive extends Archive {
   /** Which topics a rule selects is not known to Redis. */
   override readonly knowsRules = false;
   readonly #publisher: Publisher;
+  readonly #rules = new RulesInForce();
 
   constructor(publisher: Publisher) {
     super();
@@ -35,31 +46,27 @@ export class RedisArchive extends Archive {
 
   override async read(query: ArchiveQuery): Promise<ArchivePage> {
     const { after, upTo, maxEvents, maxBytes } = query;
-    const keys = topicsOf(query).flatMap((topic) => [
-      this.#key('kept', query.epoch, topic),
-      this.#key('topic', query.epoch, topic),
-    ]);
-    const reply = await this.#publisher.askArchive(keys, after + 1, upTo, maxEvents, maxBytes);
-    return joinParts((reply as unknown[]).map(partOf), upTo, maxEvents);
+    const topics = topicsOf(query);
+    const parts = await this.#ask(query.epoch, topics, [after + 1, upTo, maxEvents, maxBytes]);
+    if (parts === undefined) return { events: [], upTo, lost: upTo, losses: upTo };
+    return joinParts(parts, upTo, maxEvents);
   }
 
   override async seek(selected: ArchiveTopics, start: ArchiveStart): Promise<number> {
+    if (start.last === undefined) return this.#before(selected, start.since);
     const offsets: number[] = [];
     for (const topic of topicsOf(selected)) {
-      const key = this.#key('kept', selected.epoch, topic);
-      if (start.last === undefined)
-        offsets.push(await this.#before(key, selected, topic, start.since));
-      else
-        offsets.push(...(await this.#backwards(key, start.last + 1)).map(({ offset }) => offset));
+      const key = this.#publisher.keyOf('kept', selected.epoch, topic);
+      const events = await this.#backwards(key, start.last + 1);
+      offsets.push(...events.map(({ offset }) => offset));
     }
-    if (start.last === undefined) return Math.max(0, ...offsets);
     return [...new Set(offsets)].sort((a, b) => b - a)[start.last] ?? 0;
   }
 
   override async latest(selected: ArchiveTopics, upTo: number): Promise<ArchivedEvent | undefined> {
     let latest: ArchivedEvent | undefined;
     for (const topic of topicsOf(selected)) {
-      const key = this.#key('kept', selected.epoch, topic);
+      const key = this.#publisher.keyOf('kept', selected.epoch, topic);
       const [event] = await this.#backwards(key, 1, upTo);
       if (event !== undefined && event.offset > (latest?.offset ?? 0)) latest = event;
     }
@@ -77,24 +84,50 @@ export class RedisArchive extends Archive {
     };
   }
 
-  /** The last offset of a topic that was published before a time. */
-  async #before(
-    key: string,
-    { epoch }: ArchiveTopics,
-    topic: string,
-    time: number,
-  ): Promise<number> {
+  /** The last offset of the topics that was published before a time. */
+  async #before(selected: ArchiveTopics, time: number): Promise<number> {
+    const { epoch } = selected;
+    const topics = topicsOf(selected);
+    let before = 0;
+    for (const topic of topics) {
+      const key = this.#publisher.keyOf('kept', epoch, topic);
+      before = Math.max(before, await this.#beforeIn(key, time));
+    }
+    // Afterwards, so that what is lost meanwhile is among it.
+    for (const { lost, lostAt } of (await this.#ask(epoch, topics, [1, 0, NO_EVENTS, 0])) ?? []) {
+      if (lostAt < time) before = Math.max(before, lost);
+    }
+    return before;
+  }
+
+  async #beforeIn(key: string, time: number): Promise<number> {
     let upTo = Infinity;
     for (;;) {
       const page = await this.#backwards(key, PAGE, upTo);
       const found = page.find(({ record }) => (record.at ?? 0) < time);
       if (found !== undefined) return found.offset;
-      if (page.length < PAGE) break;
+      if (page.length < PAGE) return 0;
       upTo = (page.at(-1)?.offset ?? 1) - 1;
     }
-    const hash = this.#key('topic', epoch, topic);
-    const [lost, lostAt] = (await this.#publisher.askFor('hmget', hash, 'o', 'l')) as string[];
-    return Number(lostAt ?? Infinity) < time ? Number(lost) : 0;
+  }
+
+  /** Of each topic what is asked for; undefined if the log is in another epoch. */
+  async #ask(
+    epoch: string,
+    topics: readonly string[],
+    range: readonly number[],
+  ): Promise<Part[] | undefined> {
+    const reply = await this.#publisher.askArchive(epoch, topics, range);
+    const [current, head, rules, since, parts] = reply as [
+      ...[epoch: string, head: string, rules: string, since: string],
+      ...[parts: unknown[]],
+    ];
+    if (current !== epoch) return undefined;
+    this.#rules.follow(rules, since);
+    return parts.map((part, index) => {
+      const begun = this.#rules.sinceOf(topics[index] ?? '');
+      return partOf(part, begun ?? { offset: Number(head), at: Infinity });
+    });
   }
 
   /** Events of one topic from the last one on. */
@@ -102,10 +135,6 @@ export class RedisArchive extends Archive {
     const from = upTo === Infinity ? '+' : upTo;
     const reply = await this.#publisher.askFor('xrevrange', key, from, '-', 'COUNT', count);
     return (reply as unknown[]).flatMap((raw) => eventOf(raw) ?? []);
-  }
-
-  #key(kind: string, epoch: string, topic: string): string {
-    return this.#publisher.keyOf(kind, epoch, topic);
   }
 }
 
@@ -120,20 +149,23 @@ function topicsOf({
 
 /** The events of several topics in one order, as far as all of them are complete. */
 function joinParts(parts: readonly Part[], upTo: number, maxEvents: number): ArchivePage {
-  const lost = Math.max(0, ...parts.map((part) => part.lost));
+  const losses = new Losses();
+  for (const part of parts) losses.add(part.lost);
+  const { lost, sum } = losses;
   const ends = parts.map((part) => part.end ?? upTo);
   const end = Math.min(upTo, ...ends);
   const all = new Map(parts.flatMap(({ events }) => events.map((event) => [event.offset, event])));
   const events = [...all.values()]
     .filter(({ offset }) => offset <= end)
     .sort((a, b) => a.offset - b.offset);
-  if (events.length <= maxEvents) return { events, upTo: end, lost };
+  if (events.length <= maxEvents) return { events, upTo: end, lost, losses: sum };
   const first = events.slice(0, maxEvents);
-  return { events: first, upTo: first.at(-1)?.offset ?? end, lost };
+  return { events: first, upTo: first.at(-1)?.offset ?? end, lost, losses: sum };
 }
 
-function partOf(reply: unknown): Part {
-  const [lost, more, entries] = reply as [string, number, unknown[]];
+/** @param begun since when the topic is kept */
+function partOf(reply: unknown, begun: Since): Part {
+  const [lost, lostAt, more, entries] = reply as [string, string, number, unknown[]];
   const events = entries.flatMap((raw) => eventOf(raw) ?? []);
   // What cannot be read is as good as gone, and nobody passes it unheard.
   const unreadable = entries
@@ -141,7 +173,8 @@ function partOf(reply: unknown): Part {
     .map((raw) => Number.parseInt(idOf(raw) ?? '0', 10));
   // Nobody asks twice for a part of which nothing can be read.
   const end = more === 1 ? Number.parseInt(idOf(entries.at(-1)) ?? '0', 10) : undefined;
-  return { lost: Math.max(Number(lost), ...unreadable), end, events };
+  const last = Math.max(Number(lost), begun.offset, ...unreadable);
+  return { lost: last, lostAt: last === begun.offset ? begun.at : Number(lostAt), end, events };
 }
 
 /** Undefined for what cannot be read. */

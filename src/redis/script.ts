@@ -8,8 +8,8 @@ import type { RedisClient } from './redis-client.js';
  * (epoch, offset, id) that the caller knows; how many events, milliseconds (0: any) and bytes to keep; the
  * idempotency window; what to do if Redis lets itself be written to (0: only look; 1: write, what to keep as
  * well; 2: write, and keep what an instance said last, if any did: publishers have no say in it); bytes of all
- * kept topics together; then for each event whether it is named, its header, its data, and what is kept of it
- * (see ARCHIVE_SCRIPT).
+ * kept topics together; the rules by which topics are kept, as JSON; then for each event whether it is named, its
+ * header, its data, and what is kept of it (see ARCHIVE_SCRIPT).
  *
  * A new epoch begins when there is none, or when the state is behind what the caller knows, or differs:
  * then events that were handed out are gone. It is greater than both epochs, whatever the clock says, so
@@ -32,12 +32,14 @@ local meta, log = KEYS[1], KEYS[2]
 local known_e, known_n, known_i = ARGV[2], tonumber(ARGV[3]), ARGV[4]
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local state = redis.call('HMGET', meta, 'e', 'n', 'i', 'b', 'ab', 'k', 'v')
+local state = redis.call('HMGET', meta, 'e', 'n', 'i', 'b', 'ab', 'k', 'v', 'r', 's', 'fo', 'fl')
 if state[7] and state[7] ~= '1' then
   return redis.error_reply('NESVERSION ' .. meta .. ' is of version ' .. state[7] .. ' of the contract, and this is version 1')
 end
 local e, n, i, b = state[1], tonumber(state[2]), state[3], tonumber(state[4])
 local archive_bytes = tonumber(state[5]) or 0
+local rules_text, since_text = state[8] or nil, state[9] or nil
+local floor, floor_at = state[10] or '0', state[11] or '0'
 local prefix = string.match(meta, '^(.*):meta$')
 local max_events, max_age, max_bytes, max_archive_bytes = ARGV[5], ARGV[6], ARGV[7], ARGV[10]
 local bounds = table.concat({ max_events, max_age, max_bytes, max_archive_bytes }, ' ')
@@ -52,14 +54,15 @@ end
 
 -- Another epoch has begun: what is kept of the one before is for nobody.
 local function forget(epoch)
-  local by_age, due = archive_key('by-age', epoch), archive_key('due', epoch)
-  for _, known in ipairs({ by_age, due }) do
-    for _, topic in ipairs(redis.call('ZRANGE', known, 0, -1)) do
+  for _, kind in ipairs({ 'by-age', 'due' }) do
+    local known = archive_key(kind, epoch)
+    local names = redis.pcall('ZRANGE', known, 0, -1)
+    for _, topic in ipairs(not names.err and names or {}) do
       redis.call('UNLINK', archive_key('kept', epoch, topic), archive_key('topic', epoch, topic))
     end
+    redis.call('UNLINK', known)
   end
-  redis.call('UNLINK', by_age, due)
-  archive_bytes = 0
+  redis.call('UNLINK', archive_key('forgotten', epoch))
 end
 
 local function is_behind()
@@ -76,8 +79,10 @@ local function begin()
   local old = e
   local begun = math.max(now, time_after(known_e), time_after(e))
   e = string.format('%05x%06x', math.floor(begun / 0x1000000), begun % 0x1000000) .. ARGV[1]
-  n, i, b = 0, i or '0-0', 0
-  redis.call('HSET', meta, 'e', e, 'n', 0, 'i', i, 'b', 0, 'ab', 0)
+  n, i, b, archive_bytes, floor, floor_at = 0, i or '0-0', 0, 0, '0', '0'
+  since_text = since_text and string.gsub(since_text, '%S+', '0:0')
+  redis.call('HSET', meta, 'e', e, 'n', 0, 'i', i, 'b', 0, 'ab', 0, 's', since_text or '')
+  redis.call('HDEL', meta, 'fo', 'fl')
   if old then forget(old) end
 end
 
@@ -105,6 +110,7 @@ local function try(...)
 end
 
 ${ARCHIVE_SCRIPT}
+if ARGV[9] ~= '0' then follow_rules() end
 
 local function append(header, data)
   local cursor = e .. '.' .. string.format('%.0f', n + 1)
@@ -129,7 +135,7 @@ local function add(once, header, data, kept)
   local is_used_up = failure(id) and string.find(id.err, 'exhausted', 1, true)
   if is_used_up and not failure(redis.pcall('DEL', log)) then
     unkeep(kept)
-    i = nil
+    i, topics = nil, {}
     begin()
     keep(kept, header, data)
     id, cursor = append(header, data)
@@ -146,10 +152,10 @@ local function add(once, header, data, kept)
 end
 
 local answers, key = {}, 3
-for a = 11, #ARGV, 4 do
+for a = 12, #ARGV, 4 do
   local once = ARGV[a] == '1' and KEYS[key]
   if once then key = key + 1 end
-  local cursor, refusal = add(once, ARGV[a + 1], ARGV[a + 2], kept_of(ARGV[a + 3]))
+  local cursor, refusal = add(once, ARGV[a + 1], ARGV[a + 2], kept_of(ARGV[a + 3], ARGV[a + 1]))
   answers[#answers + 1] = cursor or { refusal }
 end
 
@@ -157,7 +163,7 @@ if added then
   local measure = false
   max_bytes = tonumber(max_bytes)
   if b > max_bytes / 16 then b, measure = 0, true end
-  redis.call('HSET', meta, 'n', string.format('%.0f', n), 'i', i, 'b', b, 'ab', archive_bytes)
+  redis.call('HSET', meta, 'n', string.format('%.0f', n), 'i', i, 'b', b, 'ab', whole(archive_bytes))
   trim_archive(tonumber(max_archive_bytes))
   try('XTRIM', log, 'MAXLEN', '~', max_events)
   if max_age ~= '0' then

@@ -1,5 +1,6 @@
 import { parseCursor } from '../log/cursor.js';
 import type { EventRecord, ExceptedClients } from '../log/entry.js';
+import { traceparentOf } from '../log/traceparent.js';
 import type { RedisPosition } from './position.js';
 
 /** An event as it lies in the stream. */
@@ -10,13 +11,14 @@ export interface StreamEntry extends RedisPosition {
   readonly record: EventRecord | string;
 }
 
-/** What of an event is not its data: topics, type, key, who does not get it, and whether the data is a plain string. */
+/** What of an event is not its data: topics, type, key, who does not get it, its trace, and whether the data is a plain string. */
 interface Header {
   readonly t: string[];
   readonly y?: string | undefined;
   readonly k?: string | undefined;
   readonly s?: 1 | undefined;
   readonly x?: ExceptedClients | undefined;
+  readonly r?: string | undefined;
 }
 
 /** The fields `h` and `d` of an entry. */
@@ -27,8 +29,10 @@ export function toFields({
   text,
   isJson,
   except,
+  trace,
 }: EventRecord): [string, string] {
-  const head: Header = { t: [...topics], y: type, k: key, s: isJson ? undefined : 1, x: except };
+  const s = isJson ? undefined : 1;
+  const head: Header = { t: [...topics], y: type, k: key, s, x: except, r: trace };
   return [JSON.stringify(head), text];
 }
 
@@ -66,6 +70,7 @@ export function recordOf(
     k: key,
     s,
     x: except,
+    r: trace,
   } = (parseJson(header) ?? {}) as Record<string, unknown>;
   if (!isTopics(topics)) return 'its topics are not those of an event';
   if (!isText(type) || /[\r\n]/.test(type ?? '')) return 'its type is not that of an event';
@@ -73,7 +78,7 @@ export function recordOf(
   if (!isExcept(except)) return 'who does not get it is not said as an event says it';
   const isJson = s !== 1;
   if (isJson && parseJson(text) === undefined) return 'its data is not JSON';
-  return { topics, type, key, text, isJson, except, at };
+  return { topics, type, key, text, isJson, except, trace: traceparentOf(trace), at };
 }
 
 /** The entries of an XREAD reply for one stream, raw. */

@@ -35,6 +35,8 @@ export class RunRegistry {
   #taken: number | undefined;
   #loaded = 0;
   #isClosed = false;
+  /** The latest time of a claim, in milliseconds since the Unix epoch. */
+  #time = 0;
   /** The head of the log when entries were looked for. */
   #seen = -1;
   #loading: (() => void)[] = [];
@@ -87,8 +89,15 @@ export class RunRegistry {
     });
   }
 
-  get size(): number {
-    return this.#byId.size;
+  /** Whether there are so many that are live or can still be read. */
+  hasAtLeast(count: number): boolean {
+    return this.#byId.size >= count && this.all.length >= count;
+  }
+
+  /** The token of the last run of an id, if it can no longer be read. */
+  expiredToken(id: string): string | undefined {
+    const run = this.#byId.get(id)?.at(-1);
+    return run?.isExpired(Date.now()) === true ? run.claim.token : undefined;
   }
 
   /** Resolves when this instance has read up to an offset. */
@@ -111,11 +120,10 @@ export class RunRegistry {
     }
   }
 
-  /** Forgets runs that can no longer be read. */
+  /** Forgets runs that can no longer be read, as the log has the time: no claim to come finds one that others know. */
   forgetExpired(): void {
-    const now = Date.now();
     for (const [id, runs] of this.#byId) {
-      const left = runs.filter((run) => !run.isExpired(now));
+      const left = runs.filter((run) => !run.isExpired(this.#time));
       for (const run of runs) if (!left.includes(run)) this.#byToken.delete(run.claim.token);
       if (left.length === 0) this.#byId.delete(id);
       else if (left.length < runs.length) this.#byId.set(id, left);
@@ -196,12 +204,14 @@ export class RunRegistry {
   }
 
   #onClaim(claim: Extract<RunEntry, { kind: 'claim' }>, entry: Entry): void {
-    const { id, token, owner, keepFor, since } = claim;
+    const { id, token, owner, keepFor, over, since } = claim;
     if (this.#byToken.has(token)) return;
     const { epoch, offset, at } = since ?? { ...placeOf(entry), at: entry.publishedAt };
     const begin = { epoch, offset };
+    this.#time = Math.max(this.#time, entry.publishedAt);
     const known = this.#byId.get(id) ?? [];
-    if (known.some((run) => run.wasLiveAt(begin))) {
+    // What is said again has won before.
+    if (since === undefined && known.some((run) => run.holdsAgainst(begin, at, over))) {
       this.#byToken.set(token, undefined);
       return;
     }

@@ -3,7 +3,8 @@ import type { RunEndData, RunEndStatus } from './run.js';
 
 /**
  * What instances tell each other of runs, in the order of the log, from which each comes to the same verdict: a claim
- * wins if no run of its id is live at its place; the first end of a run is its end. See the decision record on runs.
+ * wins if no run of its id is live at its place, nor can be read there, but the one that it names; the first end of a
+ * run is its end. See the decision record on runs.
  */
 export type RunEntry =
   | {
@@ -12,6 +13,8 @@ export type RunEntry =
       readonly token: string;
       readonly owner: string;
       readonly keepFor: number;
+      /** The token of the run that may still be read, and that it takes the place of. */
+      readonly over?: string | undefined;
       /** Of one that is said again, before it would leave the log: the first time that it was. */
       readonly since?: Since | undefined;
     }
@@ -66,13 +69,14 @@ export function parseEnd({ key = '', text }: Entry): EndEntry | undefined {
 
 /** Reads an entry; undefined for what another version may have meant by it. */
 export function parseRunEntry({ text }: Entry): RunEntry | undefined {
-  const { kind, id, token, owner, keepFor, next, since } = parseObject(text);
+  const { kind, id, token, owner, keepFor, over, next, since } = parseObject(text);
   if (typeof token !== 'string') return undefined;
   if (kind === 'stop') return { kind, token };
   if (kind === 'token') return typeof next === 'string' ? { kind, token, next } : undefined;
   if (kind !== 'claim' || typeof id !== 'string' || typeof owner !== 'string') return undefined;
   if (typeof keepFor !== 'number') return undefined;
-  return { kind, id, token, owner, keepFor, since: since as Since | undefined };
+  const known = { over: over as string | undefined, since: since as Since | undefined };
+  return { kind, id, token, owner, keepFor, ...known };
 }
 
 function parseObject(text: string): Readonly<Record<string, unknown>> {

@@ -13,7 +13,7 @@ export class RunTopics {
   readonly owners = '$runs-alive';
   readonly #prefix: string;
 
-  /** @param keepFor milliseconds after its end that a run can be read, at most */
+  /** @param keepFor milliseconds that a run's events are kept after the last one */
   constructor(readonly keepFor: number) {
     this.registry = `$runs.keep-${keepFor * REGISTRY_FACTOR}`;
     this.#prefix = `$run.whole-${keepFor}.`;

@@ -87,7 +87,8 @@ export class SseRuns {
   constructor(bus: EventBus, options: RunsOptions) {
     this.#bus = bus;
     this.#options = options;
-    this.#topics = new RunTopics(options.keepFor);
+    // Until its owner is known to be gone, a run that is silent has to be there, however short it is kept later.
+    this.#topics = new RunTopics(Math.max(options.keepFor, options.lease * LEASES_KEPT));
     this.events$ = this.#changes.asObservable();
     this.#registry = new RunRegistry(bus, this.#topics, {
       onStart: (run) => this.#onStart(run),
@@ -136,7 +137,9 @@ export class SseRuns {
         if (checked.onExisting === 'reject') throw existsError(id, existing);
         if (existing.end === undefined) await this.#replace(existing);
       }
-      const run = await this.#claim(id, checked.keepFor);
+      // One whose time is over by the clock here may have some left by the log's.
+      const over = existing?.claim.token ?? this.#registry.expiredToken(id);
+      const run = await this.#claim(id, checked.keepFor, over);
       if (run === undefined) continue;
       this.#begin(run, source, checked.maxBytes);
       return { ...run.info, isNew: true };
@@ -277,14 +280,16 @@ export class SseRuns {
   }
 
   /** Its run, if the claim has won. */
-  async #claim(id: string, keepFor: number): Promise<Run | undefined> {
+  async #claim(id: string, keepFor: number, over?: string): Promise<Run | undefined> {
     if (this.#isClosing) throw closingError(id);
-    if (this.#registry.size >= this.#options.maxRuns) throw fullError(id, this.#options.maxRuns);
+    if (this.#registry.hasAtLeast(this.#options.maxRuns))
+      throw fullError(id, this.#options.maxRuns);
     const token = randomBytes(12).toString('base64url');
     this.#claimed.add(token);
     try {
-      const claim: RunEntry = { kind: 'claim', id, token, owner: this.#instance, keepFor };
+      const claim: RunEntry = { kind: 'claim', id, token, owner: this.#instance, keepFor, over };
       await this.#publish(claim, `$run-claim.${token}`);
+      await this.#registry.whenLoaded();
       return this.#registry.ofToken(token);
     } finally {
       this.#claimed.delete(token);
@@ -440,6 +445,9 @@ export class SseRuns {
 
 /** What clients are told of a run whose log has gone. */
 const LOG_LOST = 'The history of the run was lost';
+
+/** Leases that a run is kept for at least when it says nothing: it says that it is there twice within that time. */
+const LEASES_KEPT = 4;
 
 /** Milliseconds that shutting down waits for runs that were stopped to say so. */
 const DRAINED = 1_500;

@@ -1,7 +1,9 @@
 import type { ArchiveStart } from '../backplane/archive.js';
+import { Losses } from '../backplane/forgotten-topics.js';
 import { TopicMatcher } from '../log/matching.js';
 import type { Database, Statement, Value } from './driver.js';
 import { EVENT_COLUMNS, type EventRow, pushEvent } from './event-rows.js';
+import { ForgottenRows } from './forgotten-topics.js';
 import type { KeptPage, KeptRange, Selection } from './protocol.js';
 import type { RulesInForce } from './rules-in-force.js';
 
@@ -29,6 +31,7 @@ interface Found {
 /** What is asked of the archive, in somebody else's transaction. */
 export class KeptQueries {
   readonly #rules: RulesInForce;
+  readonly #forgotten: ForgottenRows;
   readonly #byName: Statement;
   readonly #byPrefix: Statement;
   readonly #forwards: Statement;
@@ -40,6 +43,7 @@ export class KeptQueries {
 
   constructor(database: Database, rules: RulesInForce) {
     this.#rules = rules;
+    this.#forgotten = new ForgottenRows(database);
     const topics = 'SELECT id, name, lost, lost_at FROM topics';
     this.#byName = database.prepare(`${topics} WHERE name = ?`);
     this.#byPrefix = database.prepare(`${topics} WHERE name >= ? AND name < ?`);
@@ -64,7 +68,9 @@ export class KeptQueries {
       selected.length <= FEW_TOPICS
         ? this.#merge(selected, after, upTo, maxEvents)
         : this.#lookThrough(selected, after, upTo, maxEvents);
-    let lost = Math.max(...this.#sinceOf(topics), ...selected.map((topic) => topic.lost));
+    const losses = this.#lossesOf(topics, selected);
+    let { lost } = losses;
+    const { sum } = losses;
     const values: Value[] = [];
     let bytes = 0;
     let last: number | undefined;
@@ -75,11 +81,11 @@ export class KeptQueries {
         continue;
       }
       bytes += row.text.length;
-      if (last !== undefined && bytes > maxBytes) return { values, upTo: last, lost };
+      if (last !== undefined && bytes > maxBytes) return { values, upTo: last, lost, losses: sum };
       pushEvent(values, row);
       last = offset;
     }
-    return { values, upTo: found.upTo, lost };
+    return { values, upTo: found.upTo, lost, losses: sum };
   }
 
   seek({ topics }: Selection, start: ArchiveStart): number {
@@ -122,6 +128,21 @@ export class KeptQueries {
     const text = JSON.stringify(prefix).slice(0, -1);
     const found = this.#byPrefix.all(text, `${text}${LAST_CHARACTER}`) as Topic[];
     return found.filter(({ name }) => matcher.matches(JSON.parse(name) as string));
+  }
+
+  #lossesOf(asked: Selection['topics'], selected: readonly Topic[]): Losses {
+    const losses = new Losses();
+    for (const offset of this.#sinceOf(asked)) losses.add(offset, 0);
+    for (const { lost } of selected) losses.add(lost);
+    if ('pattern' in asked) {
+      this.#forgotten.addTo(losses, asked);
+      return losses;
+    }
+    const known = new Set(selected.map(({ name }) => name));
+    for (const name of asked) {
+      if (!known.has(JSON.stringify(name))) this.#forgotten.addTo(losses, name);
+    }
+    return losses;
   }
 
   /** Where the topics began to be kept, if that was before a time. */

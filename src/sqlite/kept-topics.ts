@@ -1,4 +1,5 @@
 import type { Database, Statement } from './driver.js';
+import { ForgottenRows } from './forgotten-topics.js';
 
 /** How long a topic without events remembers what it lost, as a multiple of how long it kept them. */
 const REMEMBERED = 2;
@@ -8,6 +9,8 @@ const REMEMBERED_AT_LEAST = 3_600_000;
 /** A kept topic, as the file has it or is about to have it. */
 export interface KeptTopicRow {
   readonly id: number;
+  /** As JSON, because node:sqlite reads a text up to its first NUL. */
+  readonly name: string;
   lost: number;
   lost_at: number;
   count: number;
@@ -25,15 +28,17 @@ export class KeptTopics {
   readonly #remove: Statement;
   readonly #due: Statement;
   readonly #oldest: Statement;
+  readonly #forgotten: ForgottenRows;
   #named = new Map<string, KeptTopicRow>();
   #touched = new Map<number, KeptTopicRow>();
 
   constructor(database: Database) {
-    const columns = 'id, lost, lost_at, count, keep_for, last_at';
+    const columns = 'id, name, lost, lost_at, count, keep_for, last_at';
+    this.#forgotten = new ForgottenRows(database);
     this.#byName = database.prepare(`SELECT ${columns} FROM topics WHERE name = ?`);
     this.#byId = database.prepare(`SELECT ${columns} FROM topics WHERE id = ?`);
     this.#insert = database.prepare(
-      `INSERT INTO topics (name, lost, lost_at, count, keep_for, last_at) VALUES (?, 0, 0, 0, 0, 0)
+      `INSERT INTO topics (name, lost, lost_at, count, keep_for, last_at) VALUES (?, ?, ?, 0, 0, 0)
        RETURNING ${columns}`,
     );
     this.#update = database.prepare(
@@ -50,10 +55,9 @@ export class KeptTopics {
   open(name: string): KeptTopicRow {
     let row = this.#named.get(name);
     if (row !== undefined) return row;
-    // As JSON, because node:sqlite reads a text up to its first NUL.
-    const text = JSON.stringify(name);
-    const found = (this.#byName.get(text) ?? this.#insert.get(text)) as KeptTopicRow;
-    row = this.#touch(found);
+    row = this.#touch(
+      (this.#byName.get(JSON.stringify(name)) as KeptTopicRow | undefined) ?? this.#make(name),
+    );
     this.#named.set(name, row);
     return row;
   }
@@ -72,7 +76,8 @@ export class KeptTopics {
   }
 
   /** It has nothing, and what it lost was so long ago that nobody is likely to ask. */
-  forget({ id }: KeptTopicRow): void {
+  forget({ id, name, lost, lost_at }: KeptTopicRow): void {
+    if (lost > 0) this.#forgotten.remember(JSON.parse(name) as string, lost, lost_at);
     this.#remove.run(id);
     this.#touched.delete(id);
   }
@@ -90,6 +95,11 @@ export class KeptTopics {
   reset(): void {
     this.#named = new Map();
     this.#touched = new Map();
+  }
+
+  #make(name: string): KeptTopicRow {
+    const { lost, lost_at } = this.#forgotten.lossOf(name);
+    return this.#insert.get(JSON.stringify(name), lost, lost_at) as KeptTopicRow;
   }
 
   #touch(row: KeptTopicRow): KeptTopicRow {

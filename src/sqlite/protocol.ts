@@ -77,6 +77,7 @@ export interface KeptPage {
   readonly values: readonly Value[];
   readonly upTo: number;
   readonly lost: number;
+  readonly losses: number;
 }
 
 /** What went wrong, in a form that crosses threads. */

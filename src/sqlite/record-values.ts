@@ -8,20 +8,29 @@ export const VALUES_PER_EVENT = VALUES_PER_RECORD + 2;
 
 /**
  * Bits of the form: the text is JSON; type, key and text are written as JSON strings; the text follows a line that
- * says, as JSON, who does not get it.
+ * says, as JSON, who does not get it; all that follows a line that is its trace.
  */
 const IS_JSON = 1;
 const IS_ESCAPED = 2;
 const HAS_EXCEPT = 4;
+const HAS_TRACE = 8;
 
 /** Adds the values of a record, as they go to the thread and into the file. */
 export function pushValues(
   values: Value[],
-  { topics, type, key, text: data, isJson, except }: EventRecord,
+  { topics, type, key, text: data, isJson, except, trace }: EventRecord,
 ): void {
   const names = JSON.stringify(topics);
-  const form = (isJson ? IS_JSON : 0) | (except === undefined ? 0 : HAS_EXCEPT);
-  const text = except === undefined ? data : `${JSON.stringify(except)}\n${data}`;
+  let form = isJson ? IS_JSON : 0;
+  let text = data;
+  if (except !== undefined) {
+    form |= HAS_EXCEPT;
+    text = `${JSON.stringify(except)}\n${text}`;
+  }
+  if (trace !== undefined) {
+    form |= HAS_TRACE;
+    text = `${trace}\n${text}`;
+  }
   // node:sqlite reads a text up to its first NUL.
   if (hasNul(text) || hasNul(type) || hasNul(key)) {
     values.push(names, escape(type), escape(key), form | IS_ESCAPED, escape(text));
@@ -51,14 +60,18 @@ export function recordAt(values: readonly Value[], start: number, at?: number): 
   const form = Number(values[start + 3]);
   const read = (form & IS_ESCAPED) === 0 ? asIs : unescape;
   const text = read(values[start + 4]) ?? '';
-  const end = (form & HAS_EXCEPT) === 0 ? -1 : text.indexOf('\n');
+  const traceEnd = (form & HAS_TRACE) === 0 ? -1 : text.indexOf('\n');
+  const exceptStart = traceEnd + 1;
+  const end = (form & HAS_EXCEPT) === 0 ? traceEnd : text.indexOf('\n', exceptStart);
   return {
     topics: JSON.parse(String(values[start])) as EventRecord['topics'],
     type: read(values[start + 1]),
     key: read(values[start + 2]),
     isJson: (form & IS_JSON) !== 0,
     text: text.slice(end + 1),
-    except: end < 0 ? undefined : (JSON.parse(text.slice(0, end)) as ExceptedClients),
+    except:
+      end < exceptStart ? undefined : (JSON.parse(text.slice(exceptStart, end)) as ExceptedClients),
+    trace: traceEnd < 0 ? undefined : text.slice(0, traceEnd),
     at,
   };
 }

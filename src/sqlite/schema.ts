@@ -15,7 +15,8 @@ export const FORMAT = 1;
  * What outlives the tail stays in `events` as long as a topic keeps it: `kept` says which one does. `topics` are those that
  * are kept, by their names as JSON, with the last offset that each has lost, and when that was published, how many events it
  * has, how long they are kept (0: any time), and when there is something to do about it. `kept_bytes` and `rules` are of
- * the archive, see `kept-rows.ts` and `rules-in-force.ts`.
+ * the archive, see `kept-rows.ts` and `rules-in-force.ts`. `forgotten`, and what `log` has of it, is of topics that are not
+ * in `topics` any more, see `forgotten-topics.ts`.
  */
 const SCHEMA = `
 CREATE TABLE log (
@@ -28,7 +29,10 @@ CREATE TABLE log (
   file TEXT NOT NULL,
   is_synced INTEGER NOT NULL,
   kept_bytes INTEGER NOT NULL DEFAULT 0,
-  rules TEXT NOT NULL DEFAULT '[]'
+  rules TEXT NOT NULL DEFAULT '[]',
+  forgotten_lost INTEGER NOT NULL DEFAULT 0,
+  forgotten_at INTEGER NOT NULL DEFAULT 0,
+  forgotten_sum INTEGER NOT NULL DEFAULT 0
 );
 CREATE TABLE events (
   offset INTEGER PRIMARY KEY,
@@ -60,6 +64,10 @@ CREATE TABLE kept (
 ) WITHOUT ROWID;
 CREATE INDEX kept_by_offset ON kept (offset, topic);
 CREATE INDEX kept_by_key ON kept (topic, key) WHERE key IS NOT NULL;
+CREATE TABLE forgotten (
+  block INTEGER PRIMARY KEY,
+  names TEXT NOT NULL
+);
 CREATE TABLE once (
   key TEXT PRIMARY KEY,
   offset INTEGER NOT NULL,

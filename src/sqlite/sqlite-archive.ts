@@ -32,8 +32,8 @@ export class SqliteArchive extends Archive {
   override async read(query: ArchiveQuery): Promise<ArchivePage> {
     const { after, upTo, maxEvents, maxBytes } = query;
     const range = { ...selectionOf(query), after, upTo, maxEvents, maxBytes };
-    const page = await this.#ask('readKept', { range });
-    return { events: eventsOf(page.values), upTo: page.upTo, lost: page.lost };
+    const { values, ...page } = await this.#ask('readKept', { range });
+    return { events: eventsOf(values), ...page };
   }
 
   override async seek(selected: ArchiveTopics, start: ArchiveStart): Promise<number> {

@@ -160,7 +160,8 @@ function answerFromArchive(
 ): Answer {
   if (request.kind === 'readKept') {
     const { range } = request;
-    const lost = { values: [], upTo: range.upTo, lost: range.upTo };
+    const { upTo } = range;
+    const lost = { values: [], upTo, lost: upTo, losses: upTo };
     return file.inArchive(range.epoch, (queries) => queries.read(range), lost);
   }
   const { selection } = request;

@@ -1,6 +1,12 @@
 import assert from 'node:assert/strict';
 import { setTimeout as elapse } from 'node:timers/promises';
-import { type Check, type ConformanceBench, isSseError, numbers } from './conformance-bench.js';
+import {
+  type Check,
+  type ConformanceBench,
+  isSseError,
+  numbers,
+  placeOf,
+} from './conformance-bench.js';
 import { type Kept, MANY, offsetsOf, openKept, readAll, textsOf } from './conformance-kept.js';
 
 /** A check that has nothing to say about a backplane without an archive. */
@@ -29,6 +35,40 @@ async function checkBytes(bench: ConformanceBench): Promise<void> {
   );
   assert.deepEqual(offsetsOf(events), offsets.slice(-events.length), 'the newest are kept');
   assert.equal(lost, offsets.at(-1 - events.length), 'the last offset that was dropped');
+}
+
+/** A loss is seen also if another topic has lost a later event before. */
+async function checkLosses({ add, read }: Kept): Promise<void> {
+  await add('few.3', 'the first');
+  for (const number of numbers(5)) await add('few.4', `${number}`);
+  const both = ['few.3', 'few.4'];
+  const before = await read(both);
+  for (const number of numbers(3)) await add('few.3', `${number}`);
+  const after = await read(both);
+  assert.equal(after.lost, before.lost, 'what another topic lost before');
+  assert(after.losses > before.losses, `losses: ${before.losses}, then ${after.losses}`);
+}
+
+async function checkUnkept({ add, read }: Kept, bench: ConformanceBench): Promise<void> {
+  const withRule = await add('all.5', 'kept');
+  const plain = await bench.open({ maxEvents: 5 });
+  const missing = placeOf(await plain.publish('not kept', undefined, { topics: ['all.5'] }));
+  const { lost } = await read(['all.5'], { after: withRule });
+  assert(lost >= missing.offset, `${missing.offset} was not kept, and ${lost} is told to be lost`);
+  const later = await add('all.5', 'kept again');
+  const page = await read(['all.5'], { after: missing.offset });
+  assert.deepEqual(offsetsOf(page.events), [later], 'what was published under the rule again');
+  assert(page.lost < later, `${page.lost} is told to be lost, and ${later} is there`);
+  assert(page.lost >= missing.offset, `only ${page.lost} is told to be lost`);
+}
+
+async function checkEnded({ add, read, sink }: Kept, forget: () => Promise<void>): Promise<void> {
+  const offset = await add('all.6', 'kept');
+  const { epoch } = sink;
+  await forget();
+  await sink.until('a new epoch', () => sink.epoch !== epoch);
+  const { lost } = await read(['all.6'], { epoch, after: 0, upTo: offset });
+  assert.equal(lost, offset, 'everything of an epoch that has ended is lost');
 }
 
 /** The lines of the contract of `Archive`. */
@@ -98,9 +138,11 @@ export const ARCHIVE_CHECKS: readonly Check[] = [
     },
   ),
   check(
-    '3. What is gone is told: `lost` is the last offset that one of the topics lost. An event that `keepLatestPerKey` ' +
-      'replaced by a later one of its key is not lost.',
-    async ({ add, read }) => {
+    '3. What is gone is told: `lost` is the last offset that one of the topics lost, and `losses` grows with each. An ' +
+      'event that `keepLatestPerKey` replaced by a later one of its key is not lost. One that was published without ' +
+      "the topic's rule is, whoever published it, and in an epoch that has ended all are.",
+    async (kept, bench) => {
+      const { add, read } = kept;
       const offsets: number[] = [];
       for (const number of numbers(10)) offsets.push(await add('few.1', `${number}`));
       await add('few.2', 'another');
@@ -116,6 +158,9 @@ export const ARCHIVE_CHECKS: readonly Check[] = [
       const page = await read(['keyed']);
       assert.deepEqual(textsOf(page.events), ['a3', 'b3'], 'the last event of each key');
       assert.equal(page.lost, 0, 'what was replaced is not lost');
+      await checkLosses(kept);
+      if (!kept.backplane.isLocal) await checkUnkept(kept, bench);
+      if (bench.forget !== undefined) await checkEnded(kept, bench.forget);
     },
   ),
   check(

@@ -69,8 +69,9 @@ export const SINK_CHECKS: readonly Check[] = [
     async check(bench) {
       const instances = await bench.openAll();
       const except = { owner: 'ada', connection: 'one' };
+      const trace = `00-${'0af7'.repeat(8)}-${'b7ad'.repeat(4)}-01`;
       for (const { publish } of instances) {
-        const { offset } = placeOf(await publish('to everybody', undefined, { except }));
+        const { offset } = placeOf(await publish('to everybody', undefined, { except, trace }));
         await reach(instances, offset);
         for (const { sink } of instances) {
           const times = sink.calls.filter(
@@ -83,6 +84,7 @@ export const SINK_CHECKS: readonly Check[] = [
           assert.equal(call.record.text, 'to everybody', 'its data');
           assert.equal(call.record.isJson, false, 'that its data is a plain string');
           assert.deepEqual({ ...call.record.except }, except, 'who does not get it');
+          assert.equal(call.record.trace, trace, 'the trace of who published it');
         }
       }
     },

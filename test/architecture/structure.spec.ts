@@ -61,7 +61,8 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   reader: ['backplane', 'log', 'wire', 'options.ts', 'errors.ts'],
   bus: ['reader', 'backplane', 'log', 'wire', 'options.ts', 'errors.ts'],
   delivery: ['reader', 'log', 'wire', 'errors.ts'],
-  control: ['delivery', 'bus', 'log', 'errors.ts'],
+  registry: [],
+  control: ['registry', 'delivery', 'bus', 'log', 'options.ts', 'errors.ts'],
   'nest/internals': ['delivery', 'log'],
   nest: [
     'nest/internals',
@@ -75,7 +76,17 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
     'options.ts',
     'errors.ts',
   ],
-  'index.ts': ['nest', 'delivery', 'bus', 'reader', 'backplane', 'log', 'wire', 'errors.ts'],
+  'index.ts': [
+    'nest',
+    'control',
+    'delivery',
+    'bus',
+    'reader',
+    'backplane',
+    'log',
+    'wire',
+    'errors.ts',
+  ],
   redis: ['backplane', 'log', 'wire', 'options.ts', 'errors.ts'],
   sqlite: ['backplane', 'log', 'wire', 'options.ts', 'errors.ts'],
   publisher: ['bus', 'backplane', 'log', 'options.ts', 'errors.ts'],
@@ -83,7 +94,9 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   runs: ['profiles', 'bus', 'delivery', 'reader', 'log', 'options.ts', 'errors.ts'],
   ai: ['runs', 'log', 'errors.ts'],
   swagger: [],
-  metrics: ['nest', 'delivery', 'backplane', 'errors.ts'],
+  terminus: ['nest', 'options.ts', 'errors.ts'],
+  metrics: ['nest', 'delivery', 'bus', 'backplane', 'log', 'errors.ts'],
+  inspector: ['nest', 'delivery', 'log', 'options.ts', 'errors.ts'],
   testing: ['client', 'delivery', 'bus', 'backplane', 'log', 'options.ts', 'errors.ts'],
   client: [],
 };
@@ -99,6 +112,7 @@ const PACKAGES: Readonly<Record<string, RegExp>> = {
   bus: /^(rxjs|node:async_hooks|@nestjs\/common)$/,
   delivery: /^(rxjs|node:(http|http2|net)|@nestjs\/common)$/,
   control: /^(rxjs|@nestjs\/common)$/,
+  registry: /^$/,
   'nest/internals':
     /^(rxjs|node:util|@nestjs\/common|@nestjs\/core\/(interceptors|router)\/.*|class-transformer\/.*)$/,
   nest: /^(rxjs|node:(http|https|tls|net)|@nestjs\/(common|core)|@nestjs\/common\/constants\.js)$/,
@@ -110,7 +124,10 @@ const PACKAGES: Readonly<Record<string, RegExp>> = {
   runs: /^(rxjs|node:(crypto|timers\/promises)|@nestjs\/common)$/,
   ai: /^(rxjs|node:(crypto|timers\/promises)|@nestjs\/common)$/,
   swagger: /^$/,
-  metrics: /^(@opentelemetry\/api|prom-client|rxjs|@nestjs\/common)$/,
+  terminus: /^@nestjs\/(common|terminus)$/,
+  metrics:
+    /^(node:(http|diagnostics_channel)|@opentelemetry\/api|prom-client|rxjs|@nestjs\/(common|core))$/,
+  inspector: /^(node:(http|os)|rxjs|@nestjs\/(common|core))$/,
   client: /^(react|rxjs)$/,
   testing: /^(node:.*|@nestjs\/common)$/,
 };
@@ -282,7 +299,7 @@ describe('the sources', () => {
       if (/@ts-|eslint-disable|\bTODO\b|\bFIXME\b/.test(text)) wrong.push(`${path}: suppressed`);
       if (
         path.endsWith('/index.ts') &&
-        !/^(testing|redis|sqlite|runs|ai|publisher|swagger|metrics(\/\w+)?|client(\/\w+)?)\/index/.test(
+        !/^(testing|redis|sqlite|runs|ai|publisher|swagger|terminus|inspector|metrics(\/\w+)?|client(\/\w+)?)\/index/.test(
           path,
         )
       ) {

@@ -1,4 +1,12 @@
-import { type Archive, ARCHIVE_BYTES } from '../../src/backplane/archive.js';
+import {
+  Archive,
+  ARCHIVE_BYTES,
+  type ArchivedEvent,
+  type ArchivePage,
+  type ArchiveQuery,
+  type ArchiveStart,
+  type ArchiveTopics,
+} from '../../src/backplane/archive.js';
 import { MemoryArchive } from '../../src/backplane/memory-archive.js';
 import { RetentionRules } from '../../src/log/retention.js';
 import {
@@ -19,6 +27,8 @@ export class Broker {
   readonly cursors = new Map<string, Cursor>();
   readonly sinks = new Set<LogSink>();
   archive: MemoryArchive | undefined;
+  /** The last offset that somebody without rules has published. */
+  unkept = 0;
 
   get name(): string {
     return `epoch-${this.epoch}`;
@@ -28,22 +38,50 @@ export class Broker {
   forget(): Promise<void> {
     this.epoch++;
     this.records = [];
+    this.unkept = 0;
     this.archive = undefined;
     for (const sink of this.sinks) sink.reset(this.name, 0);
     return Promise.resolve();
   }
 }
 
+/** What there is in the epoch of the broker, whatever somebody kept of another. */
+class SharedArchive extends Archive {
+  constructor(
+    private readonly broker: Broker,
+    private readonly archive: MemoryArchive,
+  ) {
+    super();
+  }
+
+  override async read(query: ArchiveQuery): Promise<ArchivePage> {
+    const { upTo } = query;
+    if (query.epoch !== this.broker.name) return { events: [], upTo, lost: upTo, losses: upTo };
+    const page = await this.archive.read(query);
+    return { ...page, lost: Math.max(page.lost, this.broker.unkept) };
+  }
+
+  override seek(topics: ArchiveTopics, start: ArchiveStart): Promise<number> {
+    return this.archive.seek(topics, start);
+  }
+
+  override latest(topics: ArchiveTopics, upTo: number): Promise<ArchivedEvent | undefined> {
+    return this.archive.latest(topics, upTo);
+  }
+}
+
 /** A backplane that keeps the contract, to be broken in one place by a test. */
 export class BrokerBackplane extends Backplane {
   protected sink: LogSink | undefined;
+  #isKeeping = false;
 
   constructor(protected readonly broker: Broker) {
     super();
   }
 
   override get archive(): Archive | undefined {
-    return this.broker.archive;
+    const { archive } = this.broker;
+    return archive && new SharedArchive(this.broker, archive);
   }
 
   override get health(): BackplaneHealth {
@@ -62,8 +100,9 @@ export class BrokerBackplane extends Backplane {
     const maxBytes = history.archive?.maxBytes;
     // Whoever says how large it is gets one of its own: what there was before is of no interest then.
     if (!rules.isEmpty && (this.broker.archive === undefined || maxBytes !== undefined)) {
-      this.broker.archive = this.makeArchive(rules, maxBytes ?? ARCHIVE_BYTES);
+      this.broker.archive = this.makeArchive(rules, maxBytes ?? ARCHIVE_BYTES, name);
     }
+    this.#isKeeping = !rules.isEmpty;
     this.sink = sink;
     this.broker.sinks.add(sink);
     return Promise.resolve();
@@ -78,7 +117,8 @@ export class BrokerBackplane extends Backplane {
       idempotencyKey === undefined ? undefined : this.broker.cursors.get(idempotencyKey);
     if (known !== undefined) return Promise.resolve(known);
     const offset = this.broker.records.push(record);
-    this.broker.archive?.add(offset, { ...record, at: Date.now() });
+    if (this.#isKeeping) this.broker.archive?.add(offset, { ...record, at: Date.now() });
+    else this.broker.unkept = offset;
     this.deliver(offset, record);
     const cursor = `${this.broker.name}.${offset}`;
     if (idempotencyKey !== undefined) this.broker.cursors.set(idempotencyKey, cursor);
@@ -95,8 +135,8 @@ export class BrokerBackplane extends Backplane {
     return Promise.resolve();
   }
 
-  protected makeArchive(rules: RetentionRules, maxBytes: number): MemoryArchive {
-    return new MemoryArchive(rules, maxBytes);
+  protected makeArchive(rules: RetentionRules, maxBytes: number, epoch: string): MemoryArchive {
+    return new MemoryArchive(rules, maxBytes, epoch);
   }
 
   protected deliver(offset: number, record: EventRecord): void {

@@ -314,8 +314,8 @@ describe('backplaneConformance()', () => {
   }
 
   class KeepsEverything extends MemoryArchive {
-    constructor(rules: ConstructorParameters<typeof MemoryArchive>[0]) {
-      super(rules, Infinity);
+    constructor(...[rules, , epoch]: ConstructorParameters<typeof MemoryArchive>) {
+      super(rules, Infinity, epoch);
     }
   }
 
@@ -337,6 +337,24 @@ describe('backplaneConformance()', () => {
       return { ...page, lost: page.lost > query.after ? page.lost : 0 };
     }
   }
+
+  class CountsNoLosses extends MemoryArchive {
+    override async read(query: ArchiveQuery): Promise<ArchivePage> {
+      const page = await super.read(query);
+      return { ...page, losses: page.lost };
+    }
+  }
+
+  class HidesWhatNobodyKept extends BrokerBackplane {
+    override get archive(): MemoryArchive | undefined {
+      return this.broker.archive;
+    }
+  }
+
+  it('does not pass on line 3 of the archive one that hides what was published without its rule', async () => {
+    const check = checksOf(HidesWhatNobodyKept)[BACKPLANE_LINES + 2];
+    await expect(check?.run()).rejects.toThrow('was not kept');
+  });
 
   class CountsWhatWasReplaced extends MemoryArchive {
     override async read(query: ArchiveQuery): Promise<ArchivePage> {
@@ -369,7 +387,7 @@ describe('backplaneConformance()', () => {
       MixesTheOrder,
       RepeatsWhatTwoTopicsHave,
     ],
-    [3, ForgetsWhatItLost, TellsOnlyWhatIsAsked, CountsWhatWasReplaced],
+    [3, ForgetsWhatItLost, TellsOnlyWhatIsAsked, CountsNoLosses, CountsWhatWasReplaced],
     [4, SeeksOneTooFar],
     [5, KnowsOnlyTheEnd],
   ];

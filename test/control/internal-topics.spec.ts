@@ -4,7 +4,7 @@ import type { Observable } from 'rxjs';
 import { EventBus, matching, SseConnections, SseModule } from 'nestjs-event-stream';
 import { MemoryBackplane } from '../../src/backplane/memory.backplane.js';
 import { onExpress } from '../support/each-adapter.js';
-import { Desk } from '../reader/recording-connection.js';
+import { Instance } from '../reader/recording-connection.js';
 
 @Controller()
 class Routes {
@@ -18,9 +18,9 @@ class Routes {
 
 describe("topics that begin with '$'", () => {
   const bench = onExpress();
-  let desk: Desk | undefined;
+  let instance: Instance | undefined;
 
-  afterEach(() => desk?.log.close());
+  afterEach(() => instance?.log.close());
 
   it.each(['$', '$connections', '$a.b'])(
     'cannot be published to or streamed: %s',
@@ -65,15 +65,15 @@ describe("topics that begin with '$'", () => {
     'are no match, and no gap, for a matcher that comes later: %s',
     async (pattern) => {
       const backplane = new MemoryBackplane();
-      desk = await Desk.open({ maxEvents: 2 }, backplane);
-      const begin = desk.bus.head;
+      instance = await Instance.open({ maxEvents: 2 }, backplane);
+      const begin = instance.bus.head;
       for (const topic of ['$x', '$a.x', '$b.x', '$c.x', '$d.x'])
         await backplane.publish({ topics: [topic], text: '1', isJson: true });
-      await desk.turn.nextRound();
-      const seat = desk.seat((bus) => bus.stream(matching(pattern)), begin);
-      await desk.turn.nextRound();
-      await desk.turn.nextRound();
-      expect(seat.frames.join('')).not.toMatch(/^(data|event)/m);
+      await instance.turn.nextRound();
+      const connection = instance.connect((bus) => bus.stream(matching(pattern)), begin);
+      await instance.turn.nextRound();
+      await instance.turn.nextRound();
+      expect(connection.frames.join('')).not.toMatch(/^(data|event)/m);
       expect(matching(pattern).matches('$a.x')).toBe(false);
     },
   );

@@ -108,6 +108,7 @@ eachAdapter((bench) => {
       expired: 0,
       drain: 0,
       closed: 1,
+      replaced: 0,
       refused: 0,
     });
     const lines = bench.logs.find('verbose', 'ended:');

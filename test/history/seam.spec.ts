@@ -13,7 +13,7 @@ import { MemoryBackplane } from '../../src/backplane/memory.backplane.js';
 import type { MemoryArchive } from '../../src/backplane/memory-archive.js';
 import type { TopicRetention } from '../../src/log/retention.js';
 import { matching } from '../../src/log/matching.js';
-import { Desk, turns } from '../reader/recording-connection.js';
+import { Instance, turns } from '../reader/recording-connection.js';
 
 /** The archive in memory, as the test lets it answer. */
 class Answering implements Archive {
@@ -24,12 +24,15 @@ class Answering implements Archive {
   /** Of questions for a topic's last event: whether it has ended. */
   failureOfLatest: Error | undefined;
   change = (page: ArchivePage): ArchivePage => page;
+  /** Events of a page at most. */
+  pageSize = Infinity;
 
   constructor(private readonly archive: Archive) {}
 
   async read(query: ArchiveQuery): Promise<ArchivePage> {
     this.#ask();
-    return this.change(await this.archive.read(query));
+    const maxEvents = Math.min(query.maxEvents, this.pageSize);
+    return this.change(await this.archive.read({ ...query, maxEvents }));
   }
 
   async seek(topics: ArchiveTopics, start: ArchiveStart): Promise<number> {
@@ -68,7 +71,7 @@ class AnsweringBackplane extends MemoryBackplane {
 
 describe('Where the archive and the tail meet', () => {
   const backplanes: AnsweringBackplane[] = [];
-  let desk: Desk;
+  let instance: Instance;
   let archive: Answering;
 
   afterEach(async () => {
@@ -79,7 +82,7 @@ describe('Where the archive and the tail meet', () => {
   async function open(topics: readonly TopicRetention[], maxEvents = 3): Promise<void> {
     const backplane = new AnsweringBackplane();
     backplanes.push(backplane);
-    desk = await Desk.open({ maxEvents, topics }, backplane);
+    instance = await Instance.open({ maxEvents, topics }, backplane);
     archive = backplane.answering;
   }
 
@@ -87,8 +90,8 @@ describe('Where the archive and the tail meet', () => {
   async function publish(...topics: string[]): Promise<string[]> {
     const cursors: string[] = [];
     for (const topic of topics) {
-      const data = `${topic} ${desk.log.head + 1}`;
-      cursors.push(await desk.bus.publish(topic, { data }));
+      const data = `${topic} ${instance.log.head + 1}`;
+      cursors.push(await instance.bus.publish(topic, { data }));
     }
     await turns();
     return cursors;
@@ -99,69 +102,150 @@ describe('Where the archive and the tail meet', () => {
   it('what an unkept topic lost is told, also when another topic has to be read first', async () => {
     await open([{ match: 'kept' }]);
     const [first = ''] = await publish('unkept', 'kept', 'unkept', ...noise);
-    const seat = desk.seat((bus) => bus.stream(['unkept', 'kept']), first);
+    const connection = instance.connect((bus) => bus.stream(['unkept', 'kept']), first);
     await turns();
-    expect(seat.data[0]).toContain('trimmed');
-    expect(seat.data.slice(1)).toEqual(['kept 2']);
+    expect(connection.data[0]).toContain('trimmed');
+    expect(connection.data.slice(1)).toEqual(['kept 2']);
   });
 
   it('two streams of one connection hear the same of it', async () => {
     await open([{ match: 'kept' }]);
     const [first = ''] = await publish('unkept', 'kept', 'unkept', ...noise);
-    const seat = desk.seat((bus) => merge(bus.stream('unkept'), bus.stream('kept')), first);
+    const connection = instance.connect(
+      (bus) => merge(bus.stream('unkept'), bus.stream('kept')),
+      first,
+    );
     await turns();
-    expect(seat.data[0]).toContain('trimmed');
-    expect(seat.data.slice(1)).toEqual(['kept 2']);
+    expect(connection.data[0]).toContain('trimmed');
+    expect(connection.data.slice(1)).toEqual(['kept 2']);
   });
 
   it('a pattern gives what one of its topics has, whatever another one has lost', async () => {
     await open([{ match: 'a.*', keepEvents: 1 }]);
     await publish('a.1', 'a.2', 'a.3', 'a.4', 'a.4', 'a.4', 'a.4');
-    const seat = desk.seat((bus) => bus.stream(matching('a.*'), { from: 'earliest' }));
+    const connection = instance.connect((bus) => bus.stream(matching('a.*'), { from: 'earliest' }));
     await turns();
-    expect(seat.data).toEqual(['a.1 1', 'a.2 2', 'a.3 3', 'a.4 5', 'a.4 6', 'a.4 7']);
+    expect(connection.data).toEqual(['a.1 1', 'a.2 2', 'a.3 3', 'a.4 5', 'a.4 6', 'a.4 7']);
   });
 
   it('a pattern is told what is gone once, and gets the rest', async () => {
     await open([{ match: 'a.*', keepEvents: 1 }]);
     await publish('a.1', 'a.2', 'a.3', 'a.4', 'a.4', 'a.4', ...noise);
-    const seat = desk.seat((bus) => bus.stream(matching('a.*'), { from: 'start' }));
+    const connection = instance.connect((bus) => bus.stream(matching('a.*'), { from: 'start' }));
     await turns();
-    expect(seat.data[0]).toContain('"requested":"start"');
-    expect(seat.data.slice(1)).toEqual(['a.1 1', 'a.2 2', 'a.3 3', 'a.4 6']);
+    expect(connection.data[0]).toContain('"requested":"start"');
+    expect(connection.data.slice(1)).toEqual(['a.1 1', 'a.2 2', 'a.3 3', 'a.4 6']);
+  });
+
+  it('a pattern is told what is lost between two pages, also if another topic has lost a later event before', async () => {
+    await open([{ match: 'a.*', keepEvents: 2 }]);
+    archive.pageSize = 1;
+    await publish('a.3', 'a.2', 'a.1', 'a.1', 'a.1', 'a.1', ...noise);
+    const connection = instance.connect((bus) => bus.stream(matching('a.*'), { from: 'start' }));
+    connection.capacity = 2;
+    await turns();
+    expect(connection.data.slice(1)).toEqual(['a.3 1']);
+    await publish('a.2', 'a.2', ...noise);
+    connection.capacity = Infinity;
+    connection.isReady = true;
+    connection.schedule();
+    for (let page = 0; page < 8; page++) await turns();
+    const [requested, first, lost, ...rest] = connection.data;
+    expect([requested, lost]).toEqual([
+      expect.stringContaining('"requested":"start"'),
+      expect.stringContaining('trimmed'),
+    ]);
+    expect([first, ...rest]).toEqual(['a.3 1', 'a.1 5', 'a.1 6', 'a.2 10', 'a.2 11']);
+  });
+
+  it('a pattern of which no rule keeps all is told of what none keeps, and gets the rest', async () => {
+    await open([{ match: 'a.kept' }, { match: 'a.b.**' }]);
+    const [first = ''] = await publish('a.kept', 'a.other', 'a.kept', 'a.b.c', ...noise);
+    const some = instance.connect((bus) => bus.stream(matching('a.*')), first);
+    const more = instance.connect((bus) => bus.stream(matching('a.**')), first);
+    await turns();
+    expect(some.data).toEqual([expect.stringContaining('trimmed'), 'a.kept 3']);
+    expect(more.data).toEqual([expect.stringContaining('trimmed'), 'a.kept 3', 'a.b.c 4']);
+  });
+
+  it('a pattern that a rule keeps all of has no gap, whatever others have lost', async () => {
+    await open([{ match: 'a.b.**' }]);
+    const [first = ''] = await publish('a.b.c', 'a.other', 'a.b.c', 'a.b.c.d', ...noise);
+    const connections = ['a.b.c', 'a.b.*', 'a.b.**', 'a.b.*.d'].map((pattern) =>
+      instance.connect((bus) => bus.stream(matching(pattern)), first),
+    );
+    await turns();
+    const all = ['a.b.c 3', 'a.b.c.d 4'];
+    expect(connections.map(({ data }) => data)).toEqual([
+      all.slice(0, 1),
+      all.slice(0, 1),
+      all,
+      all.slice(1),
+    ]);
+  });
+
+  it('nobody asks the archive for a pattern that no rule has anything of', async () => {
+    await open([{ match: 'a.b.**' }, { match: 'c' }]);
+    const [first = ''] = await publish('x.1', 'x.1', ...noise);
+    const connections = ['x.*', '*.x', 'a.*', 'a.c.**', 'c.*'].map((pattern) =>
+      instance.connect((bus) => bus.stream(matching(pattern)), first),
+    );
+    await turns();
+    expect(archive.asked).toBe(0);
+    expect(connections[0]?.data).toEqual([expect.stringContaining('trimmed')]);
   });
 
   it('nobody is taken past what the tail has, because the archive no longer has it', async () => {
     await open([{ match: 'kept', keepEvents: 1 }], 4);
     const [first = ''] = await publish('kept', 'kept', 'kept', 'kept', 'kept', 'kept');
-    const seat = desk.seat((bus) => bus.stream('kept'), first);
+    const connection = instance.connect((bus) => bus.stream('kept'), first);
     await turns();
-    expect(seat.data[0]).toContain('trimmed');
-    expect(seat.data.slice(1)).toEqual(['kept 3', 'kept 4', 'kept 5', 'kept 6']);
+    expect(connection.data[0]).toContain('trimmed');
+    expect(connection.data.slice(1)).toEqual(['kept 3', 'kept 4', 'kept 5', 'kept 6']);
   });
 
   it('a slow client is told what was lost since it came, also if it asked for what there is', async () => {
     await open([{ match: 'other' }]);
     await publish('a');
-    const seat = desk.seat((bus) => bus.stream('a', { from: 'earliest' }));
-    seat.capacity = 1;
+    const connection = instance.connect((bus) => bus.stream('a', { from: 'earliest' }));
+    connection.capacity = 1;
     await turns();
     await publish('a', ...noise);
-    seat.capacity = Infinity;
-    seat.isReady = true;
-    seat.schedule();
+    connection.capacity = Infinity;
+    connection.isReady = true;
+    connection.schedule();
     await turns();
-    expect(seat.data).toEqual(['a 1', expect.stringContaining('trimmed')]);
+    expect(connection.data).toEqual(['a 1', expect.stringContaining('trimmed')]);
+  });
+
+  it('a place that there never was is that of a new client, which begins where the code says', async () => {
+    await open([{ match: 'other' }], 9);
+    await publish('a', 'a', 'a', 'a');
+    const connection = instance.connect(
+      (bus) => bus.stream('a', { from: { last: 2 } }),
+      'nonsense',
+    );
+    await turns();
+    expect(connection.data).toEqual([expect.stringContaining('unknown'), 'a 3', 'a 4']);
+  });
+
+  it('nobody is told that it has resumed from a place of which something is lost', async () => {
+    await open([{ match: 'other' }]);
+    const [first = ''] = await publish('a', 'a', 'a', ...noise);
+    const connection = instance.connect((bus) => bus.stream('a', { announce: true }), first);
+    await turns();
+    expect(connection.data[0]).toContain('"resumed":false');
   });
 
   it('an id overtakes nothing that is on its way from the archive', async () => {
     await open([{ match: 'kept' }]);
     const [first = ''] = await publish('kept', 'kept', ...noise);
     archive.failure = new Error('away');
-    const seat = desk.seat((bus) => bus.stream('kept'), first);
+    const connection = instance.connect((bus) => bus.stream('kept'), first);
     await turns();
-    seat.beat();
-    expect(seat.told).toBe(1);
+    connection.beat();
+    // No id at all, while the archive is asked whether the topic has ended.
+    expect(connection.told ?? 1).toBe(1);
   });
 
   describe('while the archive does not answer', () => {
@@ -170,35 +254,35 @@ describe('Where the archive and the tail meet', () => {
       await open([{ match: 'kept' }]);
       const [first = ''] = await publish('kept', 'kept', ...noise);
       answer();
-      const seat = desk.seat((bus) => bus.stream('kept'), first);
+      const connection = instance.connect((bus) => bus.stream('kept'), first);
       await turns();
-      return seat;
+      return connection;
     }
 
     it('it is asked again, less and less often, and the client gets what it has then', async () => {
-      const seat = await clientThatWaits(() => (archive.failure = new Error('away')));
+      const connection = await clientThatWaits(() => (archive.failure = new Error('away')));
       await jest.advanceTimersByTimeAsync(60_000);
       expect(archive.asked).toBeLessThan(50);
       archive.failure = undefined;
       await jest.advanceTimersByTimeAsync(2_000);
       await turns();
-      expect(seat.data).toEqual(['kept 2']);
+      expect(connection.data).toEqual(['kept 2']);
     });
 
     it('and nobody knows whether the topic has ended, the client is told no place', async () => {
-      const seat = await clientThatWaits(() => (archive.failureOfLatest = new Error('away')));
-      seat.beat();
-      expect(seat.told).toBeUndefined();
+      const connection = await clientThatWaits(() => (archive.failureOfLatest = new Error('away')));
+      connection.beat();
+      expect(connection.told).toBeUndefined();
       expect(archive.asked).toBe(0);
       archive.failureOfLatest = undefined;
       await jest.advanceTimersByTimeAsync(2_000);
       await turns();
-      expect(seat.data).toEqual(['kept 2']);
+      expect(connection.data).toEqual(['kept 2']);
     });
 
     it('nobody asks again for a client that has gone', async () => {
-      const seat = await clientThatWaits(() => (archive.failure = new Error('away')));
-      seat.isEnded = true;
+      const connection = await clientThatWaits(() => (archive.failure = new Error('away')));
+      connection.isEnded = true;
       const { asked } = archive;
       await jest.advanceTimersByTimeAsync(60_000);
       expect(archive.asked).toBe(asked);
@@ -207,12 +291,13 @@ describe('Where the archive and the tail meet', () => {
     it('nobody asks where to begin for a client that has gone', async () => {
       await clientThatWaits(() => (archive.failure = new Error('away')));
       const { asked } = archive;
-      const seat = desk.seat((bus) => bus.stream('kept', { from: { last: 2 } }));
+      const connection = instance.connect((bus) => bus.stream('kept', { from: { last: 2 } }));
       await turns();
       expect(archive.asked).toBe(asked + 1);
-      seat.isEnded = true;
+      connection.isEnded = true;
       archive.failure = undefined;
       await jest.advanceTimersByTimeAsync(60_000);
+      // That of the client that is there, which waits for a page.
       expect(archive.asked).toBe(asked + 2);
     });
 

@@ -1,6 +1,6 @@
 import { expect, it } from '@jest/globals';
 import { matching } from 'nestjs-event-stream';
-import { Desk } from '../reader/recording-connection.js';
+import { Instance } from '../reader/recording-connection.js';
 import { resolveOptions } from '../../src/nest/options.js';
 
 const LONGEST = 'n'.repeat(1_024);
@@ -19,7 +19,7 @@ it.each([
 ])(
   'The length of $what is bounded, and the error says by what',
   async ({ topics, event, code }) => {
-    const { bus } = await Desk.open();
+    const { bus } = await Instance.open();
     const publish = (name: string) => bus.publish(topics(name), { ...event(name), data: 1 });
     await expect(publish(LONGEST)).resolves.toMatch(/\.1$/);
     const error = { code, message: expect.stringMatching(/at most 1024 characters: received "n/) };
@@ -28,7 +28,7 @@ it.each([
 );
 
 it('The length of what is streamed is bounded as well', async () => {
-  const { bus } = await Desk.open();
+  const { bus } = await Instance.open();
   const error = expect.objectContaining({ code: 'BAD_TOPIC' });
   expect(() => bus.stream(TOO_LONG)).toThrow(error);
   expect(() => matching(TOO_LONG)).toThrow(error);
@@ -40,7 +40,7 @@ it.each([
   ['text of several bytes', 'é'.repeat(524_288), `${'é'.repeat(524_288)}x`],
   ['JSON', ['x'.repeat(1_048_572)], ['x'.repeat(1_048_573)]],
 ])('An event has at most a MiB of %s', async (_, fits, not) => {
-  const { bus } = await Desk.open({ maxBytes: 1e9 });
+  const { bus } = await Instance.open({ maxBytes: 1e9 });
   await expect(bus.publish('a', { data: fits })).resolves.toMatch(/\.1$/);
   await expect(bus.publish('a', { data: not })).rejects.toMatchObject({
     code: 'BAD_EVENT',

@@ -4,7 +4,7 @@ import { afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { Logger } from '@nestjs/common';
 import { delay, filter, map } from 'rxjs';
 import { type EventBus, matching } from 'nestjs-event-stream';
-import { Desk, RecordingSeat, turns } from '../reader/recording-connection.js';
+import { Instance, RecordingConnection, turns } from '../reader/recording-connection.js';
 
 /** Small, so that few events fill it: `bench/memory` measures the size that is the default. */
 const MAX_BYTES = 1_024 * 1_024;
@@ -137,7 +137,7 @@ beforeAll(() => {
   collectGarbage = runInNewContext('gc') as () => void;
 });
 
-let opened: Desk | undefined;
+let opened: Instance | undefined;
 
 afterEach(() => opened?.log.close());
 
@@ -153,10 +153,10 @@ async function memory(): Promise<number> {
 describe('history.maxBytes bounds the memory of a log that is full of', () => {
   it.each(Object.entries(rows))('%s', async (_, row) => {
     const { publish, count, read, isRefused = false, constant = CONSTANT } = row;
-    opened = await Desk.open({ maxBytes: MAX_BYTES, maxEvents: 1_000_000 });
+    opened = await Instance.open({ maxBytes: MAX_BYTES, maxEvents: 1_000_000 });
     const { bus, log } = opened;
-    const seat = read === undefined ? undefined : opened.seat(read);
-    if (seat !== undefined) seat.frames.push = () => 0;
+    const connection = read === undefined ? undefined : opened.connect(read);
+    if (connection !== undefined) connection.frames.push = () => 0;
     await turns();
     const before = await memory();
     let refused = 0;
@@ -170,6 +170,6 @@ describe('history.maxBytes bounds the memory of a log that is full of', () => {
     if (!isRefused) expect(log.length).toBeGreaterThan(0);
     expect(log.bytes).toBeLessThanOrEqual(MAX_BYTES);
     expect(growth).toBeLessThan(1.5 * log.bytes + constant);
-    expect(seat).toEqual(read === undefined ? undefined : expect.any(RecordingSeat));
+    expect(connection).toEqual(read === undefined ? undefined : expect.any(RecordingConnection));
   });
 });

@@ -4,6 +4,8 @@ export interface Core {
   readonly EventBus: typeof import('../../src/bus/event-bus.js').EventBus;
   readonly matching: typeof import('../../src/log/matching.js').matching;
   readonly Backplane: typeof import('../../src/backplane/backplane.js').Backplane;
+  readonly MemoryArchive: typeof import('../../src/backplane/memory-archive.js').MemoryArchive;
+  readonly RetentionRules: typeof import('../../src/log/retention.js').RetentionRules;
   readonly Log: typeof import('../../src/log/log.js').Log;
   readonly TurnScheduler: typeof import('../../src/log/turn-scheduler.js').TurnScheduler;
 }
@@ -12,6 +14,8 @@ const PARTS = [
   'bus/event-bus',
   'log/matching',
   'backplane/backplane',
+  'backplane/memory-archive',
+  'log/retention',
   'log/log',
   'log/turn-scheduler',
 ];

@@ -3,7 +3,8 @@ import { filter, map, merge, type Observable, type OperatorFunction, tap } from 
 import type { EventBus } from '../../src/bus/event-bus.js';
 import type { matching } from '../../src/log/matching.js';
 import type { SseEvent } from '../../src/log/event.js';
-import { admits, FILTERED, type Lane } from './lane.js';
+import { admits, ends, FILTERED, type Lane } from './lane.js';
+import { timeOf } from './reference.js';
 import type { SnapshotCall } from './witness.js';
 
 /** The data of all events of the runs. */
@@ -42,11 +43,22 @@ export function laneStreams(
       if (!isAdmitted && source.whereThrows) throw BROKEN;
       return isAdmitted;
     };
-    const { latestPerKey } = source;
-    const filters = source.where === 0 ? { latestPerKey } : { latestPerKey, where };
-    return source.start === 'snapshot'
-      ? at.bus.stream(topics, { ...filters, snapshot: () => at.snapshot(calls) })
-      : at.bus.stream(topics, { ...filters, from: source.start });
+    const { latestPerKey, announce, start } = source;
+    const until = ({ data }: SseEvent): boolean => ends(source, (data as Data).n ?? 0);
+    const options = {
+      ...(latestPerKey && { latestPerKey }),
+      ...(source.where !== 0 && { where }),
+      ...(source.until !== 0 && { until }),
+      ...(announce && { announce }),
+    };
+    if (start === 'snapshot') {
+      return at.bus.stream(topics, { ...options, snapshot: () => at.snapshot(calls) });
+    }
+    const from =
+      typeof start === 'object' && start.since !== undefined
+        ? new Date(timeOf(start.since))
+        : start;
+    return at.bus.stream(topics, { ...options, from });
   });
   return onTheWay(at, lane, merge(...streams));
 }
@@ -64,7 +76,7 @@ function onTheWay(
     return n === undefined || isForAll === true || n % FILTERED !== 0;
   });
   switch (way) {
-    case 'plain':
+    case 'unmodified':
       return events;
     case 'hold':
       return events.pipe(at.hold());

@@ -3,8 +3,8 @@ import { Logger } from '@nestjs/common';
 import { checkReader, checkSockets } from './check.js';
 import { type Core, loadCore } from './core.js';
 
-/** Runs of the reader; a tenth as many go over sockets. */
-const RUNS = Number(process.env['MODEL_RUNS'] ?? 2_000);
+/** Runs of the reader; an eighth as many go over sockets. `npm run check:model` has more. */
+const RUNS = Number(process.env['MODEL_RUNS'] ?? 300);
 const SEED = process.env['MODEL_SEED'];
 
 function seeds(count: number): number[] {

@@ -9,6 +9,11 @@ export interface Published {
   readonly isForAll: boolean;
 }
 
+/** When the event was published that has this number, in milliseconds. */
+export function timeOf(n: number): number {
+  return 1_700_000_000_000 + n * 1_000;
+}
+
 /** A place as a client knows it. */
 export interface Place {
   readonly epoch: string;
@@ -32,6 +37,12 @@ export class Reference {
 
   add(event: Published): void {
     this.#events[event.n] = event;
+  }
+
+  /** The last offset of an epoch that was published before an event's time. */
+  before(epoch: string, since: number): number {
+    const earlier = this.#events.filter((event) => event.epoch === epoch && event.n < since);
+    return earlier.at(-1)?.offset ?? 0;
   }
 
   event(n: number): Published | undefined {

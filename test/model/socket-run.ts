@@ -21,7 +21,8 @@ import { type Lane, randomLanes, TOPICS } from './lane.js';
 import { type Data, laneStreams, type Surroundings } from './lane-streams.js';
 import { Random } from './random.js';
 import { type Place, placeOf, Reference } from './reference.js';
-import { LaneView, type LostRange, type SnapshotCall, Witness } from './witness.js';
+import { LaneView } from './lane-view.js';
+import { type LostRange, type SnapshotCall, Witness } from './witness.js';
 
 /** How long nothing may arrive while something is due, in milliseconds. */
 const PATIENCE = 3_000;
@@ -197,7 +198,7 @@ class SocketClient implements Surroundings {
     this.#run = run;
     this.#index = index;
     this.witness = new Witness(run);
-    this.lanes = randomLanes(run.random);
+    this.lanes = randomLanes(run.random, { hasHistory: false });
     this.#isPatient = run.random.chance(0.5);
   }
 

@@ -1,6 +1,10 @@
 import { type Frame } from './frames.js';
-import { admits, concerns, hasSnapshot, isHolding, type Lane, wants } from './lane.js';
+import type { Kept } from './kept.js';
+import { admits, concerns, ends, hasSnapshot, isHolding, type Lane, wants } from './lane.js';
+import type { LaneView } from './lane-view.js';
+import { Losses } from './losses.js';
 import { type Place, placeOf, type Published, type Reference } from './reference.js';
+import { Standing } from './standing.js';
 
 /** One time that a snapshot was asked for. */
 export interface SnapshotCall {
@@ -19,40 +23,23 @@ export interface LostRange {
   readonly upTo: number;
 }
 
+/** What an instance had at some moment. */
+export interface Moment {
+  readonly epoch: string;
+  readonly head: number;
+  /** The last offset that its tail had lost. */
+  readonly lost: number;
+  /** How many events kept topics had lost. */
+  readonly losses: number;
+  /** How many events had been published. */
+  readonly published: number;
+}
+
 /** What the witness has to know of the run beside what the client sees. */
 export interface Circumstances {
   readonly reference: Reference;
   readonly holes: readonly LostRange[];
-}
-
-/** A lane of a connection as its client knows it. */
-export class LaneView {
-  /** What may still come of the time before a gap: the operators held it. */
-  readonly late: { readonly epoch: string; at: number; readonly upTo: number }[] = [];
-  isOwed: boolean;
-  part = 0;
-  gaps = 0;
-
-  /**
-   * @param at everything after this place is due, but what is up to `freeUpTo` and before the first message
-   * @param start where a new client would begin
-   * @param isNew whether the client came without a cursor
-   */
-  constructor(
-    readonly lane: Lane,
-    public at: Place,
-    readonly start: Place,
-    readonly isNew: boolean,
-    readonly calls: SnapshotCall[],
-    public freeUpTo = 0,
-  ) {
-    this.isOwed = isNew && hasSnapshot(lane);
-  }
-
-  /** The snapshot that is owed: one is asked for by a new client, and one for each gap. */
-  get owed(): SnapshotCall | undefined {
-    return this.calls[this.gaps - (this.isNew ? 0 : 1)];
-  }
+  readonly kept?: Kept;
 }
 
 /**
@@ -74,9 +61,16 @@ export class Witness {
   #requested: string | undefined;
   #told: Place | undefined;
   readonly #frames: (string | Frame)[] = [];
+  readonly #losses: Losses;
+  /** Of the frame that is looked at, where the run says so. */
+  #moment: Moment | undefined;
+  readonly #standing: Standing;
+  #isRefused = false;
 
   constructor(circumstances: Circumstances) {
     this.#circumstances = circumstances;
+    this.#losses = new Losses(circumstances.kept);
+    this.#standing = new Standing((view, upTo) => this.#expected(view, upTo));
   }
 
   /** The last frames, for the report of a failure. */
@@ -88,10 +82,16 @@ export class Witness {
   }
 
   /** A connection begins. */
-  connect(requested: string | undefined, views: LaneView[]): void {
+  connect(requested: string | undefined, views: LaneView[], moment?: Moment): void {
     this.#requested = requested;
     this.#told = undefined;
+    this.#moment = undefined;
     this.views = views;
+    this.#standing.reset(views);
+    for (const view of views) {
+      view.quotaUpTo = moment?.head ?? 0;
+      view.mayBeOver = !view.isNew && view.lane.sources.some(({ until }) => until > 0);
+    }
     this.#frames.push(`-- connects with ${requested ?? 'nothing'}`);
   }
 
@@ -101,26 +101,52 @@ export class Witness {
     this.#frames.push(`-- lane ${view.lane.tag} joins after ${view.at.epoch}.${view.freeUpTo}`);
   }
 
-  receive(frame: Frame): void {
+  receive(frame: Frame, moment?: Moment): void {
     this.#frames.push(frame);
+    if (this.#moment === undefined && moment !== undefined) this.#begin(moment);
+    this.#moment = moment;
     if (frame.type === 'gap') this.#onGap(frame);
+    else if (frame.type === 'ready') this.#standing.onReady(frame, this.views, moment);
+    else if (frame.type === 'caught-up') this.#standing.onCaughtUp(frame, this.views);
     else if (frame.type === 'exception') return;
     else if (frame.data !== undefined) this.#onMessage(JSON.parse(frame.data) as Message);
     if (frame.id !== undefined) this.#onId(frame.id, frame.type === 'gap');
   }
 
+  /** The client was told that there is nothing to come back for. */
+  refuse(): void {
+    const isRight = this.views.every(
+      (view) => (this.#endBefore(view) ?? this.#endBefore(view, view.quotaUpTo)) !== undefined,
+    );
+    if (!isRight) throw new Error('It was told not to come back, and there is more to come');
+    this.#isRefused = true;
+  }
+
+  #begin(moment: Moment): void {
+    for (const view of this.views) {
+      if (view.isNew) view.beginAnew(moment, this.#circumstances.reference);
+    }
+  }
+
   /** What the client should have got by now, if everything on its way has arrived. */
-  due(epoch: string, head: number): string[] {
-    return this.views.flatMap((view) => {
+  due(epoch: string, head: number, moment?: Moment): string[] {
+    this.#moment = moment ?? this.#moment;
+    if (this.#isRefused) return [];
+    const areOver = this.views.every((view) => this.#isOver(view));
+    if (areOver) return ['the word that there is nothing to come back for'];
+    const all = this.views.flatMap((view) => {
       this.#takeEmptySnapshot(view);
       const name = `lane '${view.lane.tag}'`;
       if (view.isOwed) return [`${name}: a snapshot`];
       // A new client has no place in a log that began after it came, until it gets something.
+      if (view.endedBy !== undefined || this.#endBefore(view) !== undefined) return [];
       const isUnplaced = view.isNew && view.at === view.start && view.at.epoch !== epoch;
       if (!isUnplaced && view.at.epoch !== epoch) return [`${name}: anything of epoch ${epoch}`];
       const due = isUnplaced ? this.#lastForAll(epoch, head) : this.#expected(view, head);
       return due.map(({ n, offset }) => `${name}: event ${n} at ${offset}`);
     });
+    const mayHold = this.views.some(({ lane }) => lane.way === 'holdNoId' || lane.way === 'filter');
+    return all.length > 0 || mayHold ? all : this.#standing.due(moment);
   }
 
   #lastForAll(epoch: string, head: number): Published[] {
@@ -131,6 +157,7 @@ export class Witness {
   #onMessage({ n, s = '', snap, part = 0 }: Message): void {
     const view = this.views.findLast(({ lane }) => lane.tag === s);
     if (view === undefined) throw new Error(`A message of lane '${s}', which there is not`);
+    this.#standing.onSeen(snap === undefined);
     if (snap !== undefined) {
       this.#onSnapshot(view, snap, part);
       return;
@@ -142,6 +169,7 @@ export class Witness {
     this.#takeEmptySnapshot(view);
     if (view.isOwed) throw new Error(`Event ${n} came before the snapshot`);
     this.#expect(view, event);
+    this.#settle(view, event);
     this.seen++;
     const mark = `${s}/${n}`;
     if (this.#dispatched.has(mark)) this.repeats++;
@@ -170,6 +198,10 @@ export class Witness {
       throw new Error(`Event ${event.n} is of epoch ${epoch}, and no gap was announced`);
     }
     if (offset <= view.at.offset) throw new Error(`Event ${event.n} came again, or too late`);
+    const end = this.#endAfter(view);
+    if (view.endedBy !== undefined || (end !== undefined && end.offset < offset)) {
+      throw new Error(`Event ${event.n} came after the end of its stream`);
+    }
     const missed = this.#expected(view, offset - 1);
     if (missed.length > 0 && offset > view.freeUpTo) {
       throw new Error(`Event ${event.n} came, but not ${missed.map(({ n }) => n).join(', ')}`);
@@ -179,11 +211,71 @@ export class Witness {
   }
 
   #expected(view: LaneView, upTo: number): Published[] {
-    const { at, lane, freeUpTo } = view;
-    const from = Math.max(at.offset, freeUpTo);
+    const { at, lane, freeUpTo, optionalUpTo } = view;
+    if (view.endedBy !== undefined || this.#endBefore(view) !== undefined) return [];
+    const from = Math.max(at.offset, freeUpTo, optionalUpTo);
+    const last = this.#endAfter(view)?.offset ?? upTo;
     return this.#circumstances.reference
-      .between(at.epoch, from, upTo)
-      .filter((event) => wants(lane, event) && !this.#isReplaced(lane, event));
+      .between(at.epoch, from, Math.min(last, upTo))
+      .filter((event) => wants(lane, event) && !this.#isReplaced(lane, event))
+      .filter((event) => !this.#losses.isReplaced(lane, event) && !this.#isExcused(view, event));
+  }
+
+  #isExcused(view: LaneView, event: Published): boolean {
+    const moment = view.isLenient ? this.#moment : view.excused;
+    return moment !== undefined && this.#losses.wasGone(view.lane, event, moment);
+  }
+
+  /** What an event shows of its lane, having come. */
+  #settle(view: LaneView, event: Published): void {
+    const [source] = view.lane.sources;
+    if (view.mayBeOver && this.#isOver(view))
+      throw new Error(`Event ${event.n} came after the end`);
+    view.mayBeOver = false;
+    if (view.isLenient && !isHolding(view.lane)) {
+      view.isLenient = false;
+      view.excused = this.#moment;
+    }
+    if (event.offset <= view.quotaUpTo && view.quota-- === 0) {
+      throw new Error(`Event ${event.n} came, and is none of the last that were asked for`);
+    }
+    if (source !== undefined && ends(source, event.n)) view.endedBy = event;
+  }
+
+  /** The next event that ends a lane. */
+  #endAfter(view: LaneView): Published | undefined {
+    const { at, freeUpTo } = view;
+    const source = view.lane.sources.find(({ until }) => until > 0);
+    if (source === undefined) return undefined;
+    return this.#circumstances.reference
+      .between(at.epoch, Math.max(at.offset, freeUpTo), Infinity)
+      .find(
+        (each) => concerns(source, each) && ends(source, each.n) && !this.#isExcused(view, each),
+      );
+  }
+
+  /** The event that a lane may have ended with before its client came back. */
+  #endBefore(view: LaneView, upTo = Infinity): Published | undefined {
+    const source = view.lane.sources.find(({ until }) => until > 0);
+    if (!view.mayBeOver || source === undefined || this.#requested === undefined) return undefined;
+    if (!/^e\d+\.\d+$/.test(this.#requested)) return undefined;
+    const { epoch, offset } = placeOf(this.#requested);
+    const last = this.#circumstances.reference
+      .between(epoch, 0, Math.min(offset, upTo))
+      .findLast((event) => concerns(source, event));
+    return last !== undefined && ends(source, last.n) ? last : undefined;
+  }
+
+  /** Whether a lane had ended before its client came back, and somebody still has that event. */
+  #isOver(view: LaneView): boolean {
+    const end = this.#endBefore(view);
+    const moment = this.#moment;
+    if (end === undefined || moment?.epoch !== end.epoch) return false;
+    const isInTail = end.offset > moment.lost && end.offset <= moment.head && !this.#isInHole(end);
+    const isInArchive =
+      view.lane.sources.every((source) => this.#losses.readsAll(source)) &&
+      this.#losses.isKept(view.lane, end);
+    return isInTail || isInArchive;
   }
 
   /** Whether a later event of the same key may stand for this one, even if a `filter` drops that. */
@@ -223,12 +315,15 @@ export class Witness {
     this.gaps++;
     const { reason, requested, resumedAt } = JSON.parse(data) as Gap;
     const to = placeOf(resumedAt);
+    const from = this.#placeAsked(requested, to);
     const isAnswer = requested === this.#requested;
+    this.#standing.onGap(isAnswer && (this.#circumstances.kept?.rules.length ?? 0) === 0);
     if (reason !== 'trimmed') this.#told = undefined;
     if (reason === 'unknown' && !isAnswer) throw new Error('A gap is unknown in mid-stream');
     if (reason === 'unknown' && this.#issued.has(requested)) throw new Error('It had been issued');
     for (const view of this.views) {
-      if (reason !== 'unknown') this.#crossAt(view, placeOf(requested), reason, to);
+      if (reason !== 'unknown') this.#crossAt(view, from, reason, to);
+      this.#passGap(view, reason);
       // A stream that began at the head has not missed what a stream of more patience goes on from.
       const isAhead = view.at.epoch === to.epoch && view.at.offset > to.offset;
       if (reason === 'unknown') view.at = view.start.epoch === to.epoch ? view.start : to;
@@ -239,15 +334,45 @@ export class Witness {
       view.isOwed = hasSnapshot(view.lane);
       if (view.isOwed && view.owed === undefined) throw new Error('A gap without a snapshot');
     }
-    if (reason === 'trimmed' && !this.#isJustified(placeOf(requested), to)) {
+    if (reason === 'trimmed' && !this.#isJustified(from, to)) {
       throw new Error(`A gap from ${requested} to ${resumedAt}, and nothing was lost`);
+    }
+  }
+
+  /** Where the client was; a new one may have asked for a beginning. */
+  #placeAsked(requested: string, { epoch }: Place): Place {
+    const isBeginning = requested === 'start' || /^\d{4}-/.test(requested);
+    if (!isBeginning) return /\.\d+$/.test(requested) ? placeOf(requested) : { epoch, offset: 0 };
+    if (this.#requested !== undefined || this.#standing.hasSeen) {
+      throw new Error(`A gap from ${requested} comes late`);
+    }
+    return { epoch, offset: 0 };
+  }
+
+  /** What a gap has told is no longer missing. */
+  #passGap(view: LaneView, reason: string): void {
+    if (reason !== 'trimmed') {
+      view.quota = Infinity;
+      view.optionalUpTo = 0;
+      view.mayBeOver = false;
+      view.endedBy = undefined;
+    } else if (this.#isOver(view)) {
+      throw new Error('A gap came after the end');
+    }
+    view.excused = this.#moment;
+    const [source] = view.lane.sources;
+    if (reason === 'epoch') view.isLenient = source?.start !== 'snapshot';
+    else if (reason === 'unknown' && this.#moment !== undefined) {
+      view.excused = undefined;
+      view.beginAnew(this.#moment, this.#circumstances.reference);
     }
   }
 
   #crossAt(view: LaneView, from: Place, reason: string, to: Place): void {
     if ((reason === 'epoch') === (from.epoch === to.epoch)) throw new Error(`Gap: ${reason}?`);
     if (to.epoch < from.epoch) throw new Error('A gap leads back to a log that is gone');
-    if (reason === 'trimmed' && to.offset <= from.offset) throw new Error('A gap leads back');
+    // What is lost may lie behind the next event that is there.
+    if (reason === 'trimmed' && to.offset < from.offset) throw new Error('A gap leads back');
     // The operators may hold a snapshot, and what followed it.
     let at = view.isOwed ? view.owed?.at : view.at;
     const isUnplaced = isHolding(view.lane) && view.isNew && view.at === view.start;
@@ -260,6 +385,16 @@ export class Witness {
       return;
     }
     if (view.isOwed) return;
+    const kept = this.#expected(view, reason === 'trimmed' ? to.offset : from.offset).filter(
+      (event) =>
+        reason === 'trimmed' &&
+        !hasSnapshot(view.lane) &&
+        view.lane.sources.length === 1 &&
+        view.lane.sources.every((source) => this.#losses.readsAll(source)) &&
+        this.#losses.isKept(view.lane, event) &&
+        !this.#isInHole(event),
+    );
+    if (kept.length > 0) throw new Error(`A gap passes ${kept.map(({ n }) => n).join()}: kept`);
     const missed = this.#expected(view, from.offset);
     if (missed.length > 0) throw new Error(`A gap that hides ${missed.map(({ n }) => n).join()}`);
   }
@@ -272,10 +407,22 @@ export class Witness {
       (hole) => hole.epoch === epoch && hole.upTo > offset && hole.after < to.offset,
     );
     if (isHole) return true;
+    if (this.#circumstances.kept?.isVague === true) return true;
     const sources = this.views.flatMap(({ lane }) => lane.sources);
+    // What one topic has lost is told before what another has is given.
+    const areSeveral =
+      sources.length > 1 || sources.some((each) => each.isPattern || each.topics.length > 1);
     return reference
-      .between(epoch, offset, to.offset)
-      .some((event) => sources.some((source) => concerns(source, event)));
+      .between(epoch, offset, areSeveral ? Infinity : to.offset)
+      .some((event) =>
+        sources.some((source) => concerns(source, event) && this.#losses.isLoss(source, event)),
+      );
+  }
+
+  #isInHole({ epoch, offset }: Published): boolean {
+    return this.#circumstances.holes.some(
+      (hole) => hole.epoch === epoch && hole.after < offset && offset <= hole.upTo,
+    );
   }
 
   #onId(id: string, isGap: boolean): void {

@@ -14,7 +14,7 @@ import {
 } from 'rxjs';
 import type { SseEvent } from 'nestjs-event-stream';
 import { HeldOffsets } from '../../src/reader/held-offsets.js';
-import { Desk, turns } from './recording-connection.js';
+import { Instance, turns } from './recording-connection.js';
 
 afterEach(() => {
   jest.restoreAllMocks();
@@ -26,11 +26,13 @@ function isData(wanted: unknown): (event: SseEvent) => boolean {
 
 describe('A reader with several streams', () => {
   it('sends an event of two of them once, held by one operator or by two', async () => {
-    const { bus, ...desk } = await open();
+    const { bus, ...instance } = await open();
     const gates = [new Subject<void>(), new Subject<void>()] as const;
     const held = (gate: Subject<void>) => delayWhen<SseEvent>(() => gate);
-    const one = desk.seat(() => merge(bus.stream('a'), bus.stream('b')).pipe(held(gates[0])));
-    const two = desk.seat(() =>
+    const one = instance.connect(() =>
+      merge(bus.stream('a'), bus.stream('b')).pipe(held(gates[0])),
+    );
+    const two = instance.connect(() =>
       merge(bus.stream('a').pipe(held(gates[0])), bus.stream('b').pipe(held(gates[1]))),
     );
     await turns();
@@ -47,26 +49,26 @@ describe('A reader with several streams', () => {
   });
 
   it('tells no id past what one of them holds, when another emits the same event', async () => {
-    const { bus, ...desk } = await open();
+    const { bus, ...instance } = await open();
     const gate = new Subject<void>();
-    const seat = desk.seat(() =>
+    const connection = instance.connect(() =>
       merge(bus.stream('b').pipe(delayWhen(() => gate)), bus.stream('a').pipe(delay(1))),
     );
     await turns();
     await bus.publish('b', { data: 'held' });
     await bus.publish(['a', 'b'], { data: 'both' });
     await new Promise((resolve) => setTimeout(resolve, 20));
-    seat.beat();
-    expect([seat.data, seat.told]).toEqual([['both'], 0]);
+    connection.beat();
+    expect([connection.data, connection.told]).toEqual([['both'], 0]);
     gate.next();
-    seat.beat();
-    expect([seat.data, seat.told]).toEqual([['both', 'held'], 2]);
+    connection.beat();
+    expect([connection.data, connection.told]).toEqual([['both', 'held'], 2]);
   });
 
   it('reads on at the same place when one takes the place of another, also before it has begun', async () => {
-    const { bus, ...desk } = await open();
+    const { bus, ...instance } = await open();
     const switching = new Subject<void>();
-    const seat = desk.seat(() => {
+    const connection = instance.connect(() => {
       const stream = bus.stream('a');
       return switching.pipe(switchMap(() => stream));
     });
@@ -77,56 +79,58 @@ describe('A reader with several streams', () => {
     void bus.publish('a', { data: 2 });
     switching.next();
     await turns();
-    expect(seat.data).toEqual(['1', '2']);
+    expect(connection.data).toEqual(['1', '2']);
   });
 
   it('reads on from its cursor in a topic whose older events are gone', async () => {
-    const { bus, log, ...desk } = await open({ maxEvents: 3 });
+    const { bus, log, ...instance } = await open({ maxEvents: 3 });
     const switching = new Subject<number>();
     for (let count = 0; count < 3; count++) await bus.publish('b', { data: 'old' });
-    const seat = desk.seat(() => {
+    const connection = instance.connect(() => {
       const streams = [bus.stream('a'), bus.stream('b')];
       return switching.pipe(switchMap((index) => streams[index] ?? []));
     });
     switching.next(0);
     await turns();
-    seat.isReady = false;
+    connection.isReady = false;
     for (const data of [1, 2]) await bus.publish('b', { data });
     await turns();
     expect(log.lost).toBe(2);
-    seat.isReady = true;
+    connection.isReady = true;
     switching.next(1);
     await turns();
-    expect(seat.data).toEqual(['1', '2']);
+    expect(connection.data).toEqual(['1', '2']);
   });
 
   it('goes on with one that began at the head, when what came before it is trimmed', async () => {
-    const { bus, ...desk } = await open({ maxEvents: 3 });
+    const { bus, ...instance } = await open({ maxEvents: 3 });
     for (const data of [1, 2]) await bus.publish('b', { data });
-    const seat = desk.seat(() => merge(bus.stream('a', { from: 'earliest' }), bus.stream('b')));
-    seat.isReady = false;
+    const connection = instance.connect(() =>
+      merge(bus.stream('a', { from: 'earliest' }), bus.stream('b')),
+    );
+    connection.isReady = false;
     await turns();
     for (const data of [3, 4, 5]) await bus.publish('b', { data });
     await turns();
-    seat.isReady = true;
-    seat.schedule();
+    connection.isReady = true;
+    connection.schedule();
     await turns();
-    expect(seat.data).toEqual(['3', '4', '5']);
+    expect(connection.data).toEqual(['3', '4', '5']);
   });
 });
 
 describe('A floor', () => {
   it('settles everything before what comes out, and is held by what a filter drops', async () => {
-    const { bus, ...desk } = await open();
-    const seat = desk.seat(() => bus.stream('a').pipe(filter(isData('yes'))));
+    const { bus, ...instance } = await open();
+    const connection = instance.connect(() => bus.stream('a').pipe(filter(isData('yes'))));
     await turns();
     await bus.publish('a', { data: 'no' });
     await turns();
-    seat.beat();
-    expect(seat.told).toBe(0);
+    connection.beat();
+    expect(connection.told).toBe(0);
     await bus.publish('a', { data: 'yes' });
     await turns();
-    expect([seat.data, seat.told]).toEqual([['yes'], 2]);
+    expect([connection.data, connection.told]).toEqual([['yes'], 2]);
   });
 
   it('does not grow with what is never seen again', () => {
@@ -150,18 +154,18 @@ describe('A floor', () => {
     ['concatMap', concatMap((event: SseEvent) => of({ ...event, data: 'x' }).pipe(delay(1)))],
     ['delay', delay<SseEvent>(1)],
   ])('is settled by what an asynchronous %s passes on with its id', async (_, operator) => {
-    const { bus, ...desk } = await open();
-    const seat = desk.seat(() => bus.stream('a').pipe(operator));
+    const { bus, ...instance } = await open();
+    const connection = instance.connect(() => bus.stream('a').pipe(operator));
     await turns();
     for (const data of [1, 2]) await bus.publish('a', { data });
     await new Promise((resolve) => setTimeout(resolve, 30));
-    expect([seat.data.length, seat.told]).toEqual([2, 2]);
+    expect([connection.data.length, connection.told]).toEqual([2, 2]);
   });
 
   it('is not settled by messages without an id, of which one warning tells', async () => {
     const warn = jest.spyOn(Logger.prototype, 'warn').mockImplementation(() => {});
-    const { bus, ...desk } = await open();
-    const seat = desk.seat(() =>
+    const { bus, ...instance } = await open();
+    const connection = instance.connect(() =>
       bus.stream('a').pipe(
         delay(1),
         bufferCount(1),
@@ -171,33 +175,33 @@ describe('A floor', () => {
     await turns();
     for (const data of [1, 2]) await bus.publish('a', { data });
     await new Promise((resolve) => setTimeout(resolve, 20));
-    seat.beat();
-    expect([seat.data, seat.told, warn.mock.calls.length]).toEqual([['1', '1'], 0, 1]);
+    connection.beat();
+    expect([connection.data, connection.told, warn.mock.calls.length]).toEqual([['1', '1'], 0, 1]);
     expect(String(warn.mock.calls[0]?.[0])).toContain('{ ...event, data }');
   });
 
   it('is not passed by an id that a message brings from beyond the reader', async () => {
-    const { bus, ...desk } = await open();
+    const { bus, ...instance } = await open();
     const start = bus.head;
     for (const data of [1, 2, 3]) await bus.publish('a', { data });
-    const seat = desk.seat(
+    const connection = instance.connect(
       () => merge(bus.stream('a'), of({ id: bus.head, data: 'state' })),
       start,
     );
-    seat.isReady = false;
+    connection.isReady = false;
     await turns();
-    expect([seat.data, seat.told]).toEqual([['state'], 0]);
+    expect([connection.data, connection.told]).toEqual([['state'], 0]);
   });
 });
 
 describe('A snapshot', () => {
   it('respects back-pressure, and is whole before anything else follows', async () => {
-    const { bus, ...desk } = await open();
+    const { bus, ...instance } = await open();
     const events = Array.from({ length: 50 }, (_, index) => ({ data: `s${index}` }));
-    const seat = desk.seat(() => bus.stream('a', { snapshot: () => events }));
+    const connection = instance.connect(() => bus.stream('a', { snapshot: () => events }));
     await turns();
-    expect(seat.data).toHaveLength(50);
-    const slow = desk.seat(() => bus.stream('a', { snapshot: () => events }));
+    expect(connection.data).toHaveLength(50);
+    const slow = instance.connect(() => bus.stream('a', { snapshot: () => events }));
     slow.write = (frame) => {
       slow.frames.push(frame.toString());
       slow.isReady = slow.data.length % 10 !== 0;
@@ -215,10 +219,10 @@ describe('A snapshot', () => {
   });
 
   it('that is empty gives the client its place all the same', async () => {
-    const { bus, ...desk } = await open();
-    const seat = desk.seat(() => bus.stream('a', { snapshot: () => [] }));
+    const { bus, ...instance } = await open();
+    const connection = instance.connect(() => bus.stream('a', { snapshot: () => [] }));
     await turns();
-    expect([seat.data, seat.told]).toEqual([[], 0]);
+    expect([connection.data, connection.told]).toEqual([[], 0]);
   });
 
   it.each([
@@ -230,18 +234,18 @@ describe('A snapshot', () => {
       },
     ],
   ])('that %s ends the stream with that error', async (_, snapshot) => {
-    const { bus, ...desk } = await open();
-    const seat = desk.seat(() => bus.stream('a', { snapshot }));
+    const { bus, ...instance } = await open();
+    const connection = instance.connect(() => bus.stream('a', { snapshot }));
     await turns();
-    expect(seat.error).toEqual(new Error('no state'));
-    expect(seat.told).toBeUndefined();
+    expect(connection.error).toEqual(new Error('no state'));
+    expect(connection.told).toBeUndefined();
   });
 
   it('is asked for again when the log changes while it is owed', async () => {
-    const { bus, log, ...desk } = await open();
+    const { bus, log, ...instance } = await open();
     const asked: string[] = [];
     const answers: ((events: { data: string }[]) => void)[] = [];
-    const seat = desk.seat(() =>
+    const connection = instance.connect(() =>
       bus.stream('a', {
         snapshot: ({ reason }) => {
           asked.push(reason);
@@ -256,57 +260,60 @@ describe('A snapshot', () => {
     answers.shift()?.([{ data: 'new' }]);
     await turns();
     expect(asked).toEqual(['new', 'gap']);
-    expect(seat.data.slice(1)).toEqual(['new']);
-    expect(seat.frames.at(-1)).toContain('id: other.0\n');
+    expect(connection.data.slice(1)).toEqual(['new']);
+    expect(connection.frames.at(-1)).toContain('id: other.0\n');
   });
 });
 
 describe('latestPerKey', () => {
   it('skips what is replaced, while catching up only', async () => {
-    const { bus, ...desk } = await open();
+    const { bus, ...instance } = await open();
     const start = bus.head;
     for (const data of [1, 2, 3]) await bus.publish('a', { data, key: 'k' });
     await bus.publish('a', { data: 'no key' });
     await bus.publish('b', { data: 'other topic', key: 'k' });
-    const seat = desk.seat(() => bus.stream(['a', 'b'], { latestPerKey: true }), start);
+    const connection = instance.connect(
+      () => bus.stream(['a', 'b'], { latestPerKey: true }),
+      start,
+    );
     await turns();
-    expect(seat.data).toEqual(['3', 'no key', 'other topic']);
+    expect(connection.data).toEqual(['3', 'no key', 'other topic']);
     for (const data of [4, 5]) void bus.publish('a', { data, key: 'k' });
     await turns();
-    expect(seat.data.slice(3)).toEqual(['4', '5']);
+    expect(connection.data.slice(3)).toEqual(['4', '5']);
   });
 
   it('does not skip for an event that `where` drops', async () => {
-    const { bus, ...desk } = await open();
+    const { bus, ...instance } = await open();
     const start = bus.head;
     for (const data of [1, 2]) await bus.publish('a', { data, key: 'k' });
-    const seat = desk.seat(
+    const connection = instance.connect(
       () => bus.stream('a', { latestPerKey: true, where: ({ data }) => (data as unknown) !== 2 }),
       start,
     );
     await turns();
-    expect(seat.data).toEqual(['1']);
+    expect(connection.data).toEqual(['1']);
   });
 
   it('skips for a slow client as well', async () => {
-    const { bus, ...desk } = await open();
-    const seat = desk.seat(() => bus.stream('a', { latestPerKey: true }));
+    const { bus, ...instance } = await open();
+    const connection = instance.connect(() => bus.stream('a', { latestPerKey: true }));
     await turns();
-    seat.isReady = false;
+    connection.isReady = false;
     for (const data of [1, 2]) await bus.publish('a', { data, key: 'k' });
     await turns();
-    seat.isReady = true;
-    seat.schedule();
+    connection.isReady = true;
+    connection.schedule();
     await turns();
-    expect(seat.data).toEqual(['2']);
+    expect(connection.data).toEqual(['2']);
   });
 });
 
 describe('`where`', () => {
   it('that throws is logged once for a stream', async () => {
     const error = jest.spyOn(Logger.prototype, 'error').mockImplementation(() => {});
-    const { bus, ...desk } = await open();
-    const seat = desk.seat(() =>
+    const { bus, ...instance } = await open();
+    const connection = instance.connect(() =>
       bus.stream('a', {
         where: ({ data }) => {
           if (data === 'bad') throw new Error('where');
@@ -317,19 +324,19 @@ describe('`where`', () => {
     await turns();
     for (const data of ['bad', 'bad', 'good']) await bus.publish('a', { data });
     await turns();
-    expect([seat.data, seat.told, error.mock.calls.length]).toEqual([['good'], 3, 1]);
+    expect([connection.data, connection.told, error.mock.calls.length]).toEqual([['good'], 3, 1]);
   });
 });
 
 describe('A message that JSON cannot hold', () => {
   it('is dropped and logged, and the client does not come back to its event', async () => {
     const error = jest.spyOn(Logger.prototype, 'error').mockImplementation(() => {});
-    const { bus, ...desk } = await open();
-    const seat = desk.seat(() => bus.stream('a').pipe(map(() => ({ data: 10n }))));
+    const { bus, ...instance } = await open();
+    const connection = instance.connect(() => bus.stream('a').pipe(map(() => ({ data: 10n }))));
     await turns();
     await bus.publish('a', { data: 'x' });
     await turns();
-    expect([seat.data, seat.told, error.mock.calls.length]).toEqual([[], 1, 1]);
+    expect([connection.data, connection.told, error.mock.calls.length]).toEqual([[], 1, 1]);
   });
 });
 
@@ -350,9 +357,10 @@ describe('A stream outside of any connection', () => {
   });
 });
 
-async function open(history: Parameters<typeof Desk.open>[0] = {}) {
-  const desk = await Desk.open(history);
-  const { bus, log } = desk;
-  const seat: Desk['seat'] = (streams, lastEventId) => desk.seat(streams, lastEventId);
-  return { bus, log, seat };
+async function open(history: Parameters<typeof Instance.open>[0] = {}) {
+  const instance = await Instance.open(history);
+  const { bus, log } = instance;
+  const connect: Instance['connect'] = (streams, lastEventId) =>
+    instance.connect(streams, lastEventId);
+  return { bus, log, connect };
 }

@@ -12,8 +12,8 @@ import type { JoinedFrames } from '../../src/wire/joined-frames.js';
 import { Observable } from 'rxjs';
 import { chainOf } from '../../src/nest/internals/rxjs-chain.js';
 
-/** A bus with its log, and seats that take down what a client would get. */
-export class Desk {
+/** A bus with its log, and connections that take down what a client would get. */
+export class Instance {
   private constructor(
     readonly turn: TurnScheduler,
     readonly log: Log,
@@ -23,36 +23,36 @@ export class Desk {
   static async open(
     history: Partial<History> = {},
     backplane: Backplane = new MemoryBackplane(),
-  ): Promise<Desk> {
+  ): Promise<Instance> {
     const all = { maxEvents: 1_000, maxBytes: 1e9, maxAge: false as const, ...history };
     const turn = new TurnScheduler();
     const log = new Log(all, turn);
     await backplane.open(log, all);
     const rules = new RetentionRules(all.topics);
-    return new Desk(turn, log, new EventBus(log, turn, backplane, chainOf, { rules }));
+    return new Instance(turn, log, new EventBus(log, turn, backplane, chainOf, { rules }));
   }
 
   /** Somebody connects. */
-  seat(
+  connect(
     streams: (bus: EventBus) => Observable<unknown>,
     lastEventId?: string,
     isTransparent = false,
-  ): RecordingSeat {
-    const seat = new RecordingSeat(this.turn, lastEventId, isTransparent);
+  ): RecordingConnection {
+    const connection = new RecordingConnection(this.turn, lastEventId, isTransparent);
     const received = new Observable<unknown>((subscriber) =>
-      this.bus.runFor(seat, () => streams(this.bus).subscribe(subscriber), subscriber),
+      this.bus.runFor(connection, () => streams(this.bus).subscribe(subscriber), subscriber),
     );
     const subscription = received.subscribe({
-      next: (message) => seat.reader?.onMessage(message),
-      error: (error: unknown) => (seat.error = error),
+      next: (message) => connection.reader?.onMessage(message),
+      error: (error: unknown) => (connection.error = error),
     });
-    seat.leave = () => subscription.unsubscribe();
-    return seat;
+    connection.leave = () => subscription.unsubscribe();
+    return connection;
   }
 }
 
 /** A connection that is ready when the test says so. */
-export class RecordingSeat implements ConnectionPort, Task {
+export class RecordingConnection implements ConnectionPort, Task {
   queued = false;
   reader: Reader | undefined;
   isReady = true;

@@ -3,10 +3,10 @@ import { BehaviorSubject, EMPTY, merge, type Observable, Subject, switchMap } fr
 import type { EventBus } from '../../src/bus/event-bus.js';
 import type { History } from '../../src/log/log-sink.js';
 import { FarBackplane } from './far-backplane.js';
-import { Desk, type RecordingSeat, turns } from './recording-connection.js';
+import { Instance, type RecordingConnection, turns } from './recording-connection.js';
 
 /** The data of the gaps that a client was sent. */
-function gapsOf({ data }: RecordingSeat): unknown[] {
+function gapsOf({ data }: RecordingConnection): unknown[] {
   return data
     .filter((text) => text.includes('"reason"'))
     .map((text) => JSON.parse(text) as unknown);
@@ -14,19 +14,19 @@ function gapsOf({ data }: RecordingSeat): unknown[] {
 
 async function open(history: Partial<History> = {}) {
   const backplane = new FarBackplane();
-  const desk = await Desk.open(history, backplane);
-  const { log } = desk;
+  const instance = await Instance.open(history, backplane);
+  const { log } = instance;
   return {
     backplane,
     log,
     /** Somebody connects, and has been read for. */
-    async seat(
+    async connect(
       lastEventId: string,
       streams: (bus: EventBus) => Observable<unknown> = (bus) => bus.stream('a'),
     ) {
-      const seat = desk.seat(streams, lastEventId);
+      const connection = instance.connect(streams, lastEventId);
       await turns();
-      return seat;
+      return connection;
     },
     /** Events come, of one topic, whose data are their places. */
     async come(count: number, topic = 'a') {
@@ -49,89 +49,89 @@ async function open(history: Partial<History> = {}) {
 
 describe('A reader whose place has not come to this instance', () => {
   it.each(['b.3', 'c.3'])('leaves the client at %s, and tells it nothing else', async (place) => {
-    const { seat: connect, come } = await open();
-    const seat = await connect(place);
+    const { connect, come } = await open();
+    const connection = await connect(place);
     await come(2);
-    seat.beat();
-    expect(seat.frames).toEqual([`id: ${place}\n\n`]);
+    connection.beat();
+    expect(connection.frames).toEqual([`id: ${place}\n\n`]);
   });
 
   it('goes on after it when the log has come to it', async () => {
-    const { seat: connect, come } = await open();
-    const seat = await connect('b.3');
+    const { connect, come } = await open();
+    const connection = await connect('b.3');
     await come(4);
     await come(1);
-    expect(seat.data).toEqual(['b.4', 'b.5']);
+    expect(connection.data).toEqual(['b.4', 'b.5']);
   });
 
   it('goes on after it when the log that it belongs to has begun here too', async () => {
-    const { seat: connect, come, replace } = await open();
+    const { connect, come, replace } = await open();
     await come(5);
-    const seat = await connect('c.2');
+    const connection = await connect('c.2');
     await replace('c');
     await come(1);
-    expect(seat.frames).toEqual(['id: c.2\n\n']);
+    expect(connection.frames).toEqual(['id: c.2\n\n']);
     await come(3);
-    expect(seat.data).toEqual(['c.3', 'c.4']);
+    expect(connection.data).toEqual(['c.3', 'c.4']);
   });
 
   it('goes on also when it came with events of other topics', async () => {
-    const { seat: connect, come, replace, haveCaughtUp } = await open();
-    const seat = await connect('c.2');
+    const { connect, come, replace, haveCaughtUp } = await open();
+    const connection = await connect('c.2');
     await replace('c');
     await come(3, 'other');
     await haveCaughtUp();
-    seat.beat();
-    expect(seat.frames).toEqual(['id: c.2\n\n', 'id: c.3\n\n']);
+    connection.beat();
+    expect(connection.frames).toEqual(['id: c.2\n\n', 'id: c.3\n\n']);
   });
 
   it('has a gap when a later log begins here instead', async () => {
-    const { seat: connect, come, replace } = await open();
-    const seat = await connect('c.2');
+    const { connect, come, replace } = await open();
+    const connection = await connect('c.2');
     await replace('d');
     await come(1);
-    expect(gapsOf(seat)).toEqual([{ reason: 'epoch', requested: 'c.2', resumedAt: 'd.0' }]);
-    expect(seat.data.slice(1)).toEqual(['d.1']);
+    expect(gapsOf(connection)).toEqual([{ reason: 'epoch', requested: 'c.2', resumedAt: 'd.0' }]);
+    expect(connection.data.slice(1)).toEqual(['d.1']);
   });
 
   it.each(['b.9', 'c.2'])(
     'is as a new client when it cannot come any more: %s',
     async (requested) => {
-      const { seat: connect, come, haveCaughtUp } = await open();
+      const { connect, come, haveCaughtUp } = await open();
       await come(1);
-      const seat = await connect(requested);
+      const connection = await connect(requested);
       await come(2);
       await haveCaughtUp();
       await come(1);
-      expect(gapsOf(seat)).toEqual([{ reason: 'unknown', requested, resumedAt: 'b.1' }]);
-      expect(seat.data.slice(1)).toEqual(['b.2', 'b.3', 'b.4']);
+      expect(gapsOf(connection)).toEqual([{ reason: 'unknown', requested, resumedAt: 'b.1' }]);
+      expect(connection.data.slice(1)).toEqual(['b.2', 'b.3', 'b.4']);
     },
   );
 
   it('has a gap where events that followed it have been lost meanwhile', async () => {
-    const { seat: connect, come, log } = await open();
-    const seat = await connect('b.3');
+    const { connect, come, log } = await open();
+    const connection = await connect('b.3');
     await come(2);
     log.lose(5);
     await turns();
     await come(1);
-    expect(gapsOf(seat)).toEqual([{ reason: 'trimmed', requested: 'b.3', resumedAt: 'b.5' }]);
-    expect(seat.data.slice(1)).toEqual(['b.6']);
+    expect(gapsOf(connection)).toEqual([{ reason: 'trimmed', requested: 'b.3', resumedAt: 'b.5' }]);
+    expect(connection.data.slice(1)).toEqual(['b.6']);
   });
 
   it('has a gap where the log begins later than it', async () => {
-    const { seat: connect, come, replace } = await open();
-    const seat = await connect('c.3');
+    const { connect, come, replace } = await open();
+    const connection = await connect('c.3');
     await replace('c', 7);
     await come(1);
-    expect(gapsOf(seat)).toEqual([{ reason: 'trimmed', requested: 'c.3', resumedAt: 'c.7' }]);
-    expect(seat.data.slice(1)).toEqual(['c.8']);
+    expect(gapsOf(connection)).toEqual([{ reason: 'trimmed', requested: 'c.3', resumedAt: 'c.7' }]);
+    expect(connection.data.slice(1)).toEqual(['c.8']);
   });
 
   it('does not wait for the place of a log that is gone', async () => {
-    const { seat: connect, backplane } = await open();
-    const seat = await connect('a.9');
-    expect(gapsOf(seat)).toEqual([{ reason: 'epoch', requested: 'a.9', resumedAt: 'b.0' }]);
+    const { connect, backplane } = await open();
+    const connection = await connect('a.9');
+    expect(gapsOf(connection)).toEqual([{ reason: 'epoch', requested: 'a.9', resumedAt: 'b.0' }]);
     expect(backplane.asked).toBe(0);
   });
 });
@@ -148,28 +148,28 @@ describe('Streams of a reader that waits', () => {
   }
 
   it('are owed no snapshot, neither while it waits nor when it goes on', async () => {
-    const { seat: connect, come } = await open();
+    const { connect, come } = await open();
     const asked: string[] = [];
-    const seat = await connect('b.2', withSnapshot(asked));
+    const connection = await connect('b.2', withSnapshot(asked));
     await come(3);
-    expect([asked, seat.data]).toEqual([[], ['b.3']]);
+    expect([asked, connection.data]).toEqual([[], ['b.3']]);
   });
 
   it('are owed one when it has a gap', async () => {
-    const { seat: connect, haveCaughtUp } = await open();
+    const { connect, haveCaughtUp } = await open();
     const asked: string[] = [];
-    const seat = await connect('b.2', withSnapshot(asked));
+    const connection = await connect('b.2', withSnapshot(asked));
     await haveCaughtUp();
     expect(asked).toEqual(['gap']);
-    expect(seat.data.slice(1)).toEqual(['state']);
-    expect(seat.frames.at(-1)).toContain('id: b.0\n');
+    expect(connection.data.slice(1)).toEqual(['state']);
+    expect(connection.frames.at(-1)).toContain('id: b.0\n');
   });
 
   it('that join meanwhile join at its place, with the snapshot that they would have had', async () => {
-    const { seat: connect, come } = await open();
+    const { connect, come } = await open();
     const asked: string[] = [];
     const late = new Subject<void>();
-    const seat = await connect('b.2', (bus) => {
+    const connection = await connect('b.2', (bus) => {
       const [joining, plain] = [withSnapshot(asked)(bus), bus.stream('c')];
       return merge(bus.stream('b'), late.pipe(switchMap(() => merge(joining, plain))));
     });
@@ -180,13 +180,13 @@ describe('Streams of a reader that waits', () => {
     await come(1, 'b');
     await come(1, 'c');
     expect(asked).toEqual(['new']);
-    expect(seat.data).toEqual(['state', 'b.3']);
+    expect(connection.data).toEqual(['state', 'b.3']);
   });
 
   it('can all leave, and another takes up the wait', async () => {
-    const { seat: connect, haveCaughtUp, backplane } = await open();
+    const { connect, haveCaughtUp, backplane } = await open();
     const switching = new BehaviorSubject(true);
-    const seat = await connect('b.2', (bus) => {
+    const connection = await connect('b.2', (bus) => {
       const stream = bus.stream('a');
       return switching.pipe(switchMap((isOn) => (isOn ? stream : EMPTY)));
     });
@@ -194,15 +194,15 @@ describe('Streams of a reader that waits', () => {
     await haveCaughtUp();
     switching.next(true);
     await turns();
-    expect([seat.frames, backplane.asked]).toEqual([['id: b.2\n\n'], 2]);
+    expect([connection.frames, backplane.asked]).toEqual([['id: b.2\n\n'], 2]);
     await haveCaughtUp();
-    expect(gapsOf(seat)).toEqual([{ reason: 'unknown', requested: 'b.2', resumedAt: 'b.0' }]);
+    expect(gapsOf(connection)).toEqual([{ reason: 'unknown', requested: 'b.2', resumedAt: 'b.0' }]);
   });
 });
 
 describe('Readers that wait', () => {
   it('ask the backplane once at a time, however many they are', async () => {
-    const { seat: connect, haveCaughtUp, backplane } = await open();
+    const { connect, haveCaughtUp, backplane } = await open();
     const first = await connect('c.1');
     const others = await Promise.all(Array.from({ length: 50 }, () => connect('c.1')));
     expect(backplane.asked).toBe(1);
@@ -214,7 +214,7 @@ describe('Readers that wait', () => {
   });
 
   it('and are gone leave nothing to ask for', async () => {
-    const { seat: connect, haveCaughtUp, backplane } = await open();
+    const { connect, haveCaughtUp, backplane } = await open();
     await connect('c.1');
     const others = await Promise.all(Array.from({ length: 50 }, () => connect('c.1')));
     for (const { leave } of others) leave();

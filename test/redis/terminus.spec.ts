@@ -4,16 +4,14 @@ import { TerminusModule } from '@nestjs/terminus';
 import { Test } from '@nestjs/testing';
 import { EventBus, SseModule } from 'nestjs-event-stream';
 import { redisBackplane } from 'nestjs-event-stream/redis';
+import { SseHealthIndicator } from 'nestjs-event-stream/terminus';
 import { LogLines } from '../support/log-lines.js';
 import { describeWith, REDIS_SERVER } from '../support/programs.js';
 import { until } from '../support/until.js';
-import {
-  BackplaneHealthIndicator,
-  HealthController,
-} from '../../examples/several-instances/health.controller.js';
+import { HealthController } from '../../examples/several-instances/health.controller.js';
 import { RedisServer } from './support/redis-server.js';
 
-describeWith(REDIS_SERVER, 'the readiness probe of docs/scaling.md', (path) => {
+describeWith(REDIS_SERVER, 'the probes of docs/guide/health.md', (path) => {
   let redis: RedisServer;
   let app: INestApplication;
 
@@ -24,7 +22,7 @@ describeWith(REDIS_SERVER, 'the readiness probe of docs/scaling.md', (path) => {
     const module = await Test.createTestingModule({
       imports: [SseModule.forRoot({ backplane }), TerminusModule.forRoot({ logger: false })],
       controllers: [HealthController],
-      providers: [BackplaneHealthIndicator],
+      providers: [SseHealthIndicator],
     }).compile();
     app = module.createNestApplication();
     await app.listen(0, '127.0.0.1');
@@ -37,28 +35,31 @@ describeWith(REDIS_SERVER, 'the readiness probe of docs/scaling.md', (path) => {
     Logger.overrideLogger(false);
   });
 
-  async function ready(): Promise<{ status: number; events: Record<string, unknown> }> {
-    const response = await fetch(`${await app.getUrl()}/health/ready`);
-    const { details } = (await response.json()) as {
-      details: { events: Record<string, unknown> };
-    };
+  interface Answer {
+    readonly status: number;
+    readonly events: Record<string, unknown>;
+  }
+
+  async function probe(name: 'ready' | 'alive'): Promise<Answer> {
+    const response = await fetch(`${await app.getUrl()}/health/${name}`);
+    const { details } = (await response.json()) as { details: { events: Answer['events'] } };
     return { status: response.status, events: details.events };
   }
 
-  it('is up while the instance gets what is published', async () => {
+  it('are up while the instance gets what is published', async () => {
     const cursor = await app.get(EventBus).publish('news', { data: 1 });
     await until('the event is there', () => app.get(EventBus).head === cursor);
-    expect(await ready()).toEqual({
-      status: 200,
-      events: { status: 'up', lagEvents: 0, lagMs: 0 },
-    });
+    const state = { isConnected: true, isDraining: false, lagEvents: 0, lagMs: 0, connections: 0 };
+    expect(await probe('ready')).toEqual({ status: 200, events: { status: 'up', ...state } });
+    expect(await probe('alive')).toEqual({ status: 200, events: { status: 'up', lagMs: 0 } });
   });
 
-  it('is down while Redis hangs, and up when it answers again', async () => {
+  it('say that it is alive and not ready while Redis hangs, and ready when it answers again', async () => {
     redis.pause();
-    await until('it is down', async () => (await ready()).status === 503);
-    expect((await ready()).events).toMatchObject({ status: 'down', isConnected: false });
+    await until('it is down', async () => (await probe('ready')).status === 503);
+    expect((await probe('ready')).events).toMatchObject({ status: 'down', isConnected: false });
+    expect((await probe('alive')).status).toBe(200);
     redis.resume();
-    await until('it is up', async () => (await ready()).status === 200);
+    await until('it is up', async () => (await probe('ready')).status === 200);
   });
 });

@@ -63,6 +63,24 @@ eachBackplane((bench) => {
     expect(await all(client)).toEqual([DONE]);
   });
 
+  it('is kept as long as it is live, however short it is after its end', async () => {
+    const one = await bench.start({ runs: { keepFor: 1 }, sse: { history: { maxEvents: 5 } } });
+    const go = deferred();
+    await one.runs.start('chat.1', async function* () {
+      yield 'a';
+      await go.promise;
+    });
+    await until('it has been silent for longer', async () => {
+      await one.bus.publish('noise', { data: 0 });
+      const { startedAt } = one.runs.get('chat.1') ?? {};
+      return startedAt !== undefined && Date.now() - startedAt.getTime() > 200;
+    });
+    const client = await bench.connect(one, '/runs/chat.1');
+    expect(told(await client.take(1))).toEqual(['a']);
+    go.resolve();
+    expect(await all(client)).toEqual([DONE]);
+  });
+
   it.each([
     ['an AsyncIterable', () => texts('a', 'b')],
     ['a function that returns a promise of one', () => async () => texts('a', 'b')],
@@ -188,6 +206,18 @@ eachBackplane((bench) => {
       expect(all.filter(({ isNew }) => isNew)).toHaveLength(1);
       expect(new Set(all.map(({ owner }) => owner)).size).toBe(1);
       expect(started).toBe(1);
+    }
+  });
+
+  it('is started once also if it ends between the moment that another looks and its claim', async () => {
+    const [one, two] = await bench.startTwo();
+    for (let round = 0; round < 20; round++) {
+      const id = `chat.${round}`;
+      const starts = [one, two, one, two, two].map(async ({ runs }, turns) => {
+        for (let turn = 0; turn < turns; turn++) await new Promise((go) => setImmediate(go));
+        return runs.start(id, of());
+      });
+      expect((await Promise.all(starts)).filter(({ isNew }) => isNew)).toHaveLength(1);
     }
   });
 

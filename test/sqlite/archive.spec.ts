@@ -103,6 +103,30 @@ describe('what a SQLite file keeps beyond the tail', () => {
     expect(await read(instance)).toEqual({ lost: 300, offsets: [] });
   });
 
+  it('is told to be lost of a topic that was emptied so long ago that it is forgotten', async () => {
+    const path = newPath();
+    const topics = [{ match: '*', keepFor: 50 }];
+    const first = await open({ path }, { ...TAIL, topics });
+    await publish(first, 3);
+    await until('nothing is kept', () => countOf(path, 'kept') === 0);
+    await first.backplane.close();
+    const database = new Database(path);
+    database.prepare('UPDATE topics SET due = 1').run();
+    database.close();
+    const second = await open({ path }, { ...TAIL, topics: [{ match: '*' }] });
+    await until('the topic is forgotten', () => countOf(path, 'topics') === 0);
+    const all = { topics: { pattern: '*', matches: () => true }, epoch: second.sink.epoch };
+    const bounds = { after: 0, upTo: 9, maxEvents: 10, maxBytes: 1_000_000 };
+    const { archive } = second.backplane;
+    expect(await read(second)).toEqual({ lost: 3, offsets: [] });
+    expect(await read(second, ['another'])).toEqual({ lost: 0, offsets: [] });
+    expect(await archive?.read({ ...all, ...bounds })).toMatchObject({ lost: 3 });
+    await publish(second, 1);
+    expect(await read(second)).toEqual({ lost: 3, offsets: [4] });
+    const since = Date.now() - 86_400_000;
+    expect(await archive?.seek({ topics: ['t'], epoch: second.sink.epoch }, { since })).toBe(0);
+  });
+
   it('cannot be read when it is closed', async () => {
     const instance = await open({ path: newPath() }, KEPT);
     const { archive } = instance.backplane;

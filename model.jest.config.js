@@ -1,0 +1,8 @@
+import base from './jest.config.js';
+
+// So many runs, and all planted mistakes, unless the environment says otherwise.
+process.env.MODEL_RUNS ??= '2000';
+process.env.MODEL_MUTATIONS ??= 'all';
+
+/** @type {import('jest').Config} */
+export default { ...base, testRegex: 'model/(model|mutations)\\.spec\\.ts$' };

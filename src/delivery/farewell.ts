@@ -1,0 +1,19 @@
+import { encodeFrame } from '../wire/frame.js';
+import type { EndReason } from './connection-info.js';
+
+/** Whether a client is told to come back much later, rather than as soon as it would. */
+export function isToStayAway(reason: EndReason | undefined): boolean {
+  return reason === 'refused' || reason === 'replaced';
+}
+
+/**
+ * What a client is told at the end of its connection, if that is anything.
+ *
+ * @param retry undefined if it has been told
+ */
+export function farewellFrame(reason: EndReason, retry: number | undefined): Buffer | undefined {
+  if (reason === 'replaced') {
+    return encodeFrame({ type: 'closed', data: JSON.stringify({ reason }), retry });
+  }
+  return reason === 'refused' && retry !== undefined ? encodeFrame({ retry }) : undefined;
+}

@@ -1,0 +1,1 @@
+export { SseInspectorModule, type SseInspectorOptions } from './sse-inspector.module.js';

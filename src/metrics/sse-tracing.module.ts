@@ -1,0 +1,92 @@
+import type { IncomingMessage } from 'node:http';
+import {
+  type DynamicModule,
+  Inject,
+  Module,
+  type OnApplicationBootstrap,
+  type OnApplicationShutdown,
+  Optional,
+} from '@nestjs/common';
+import { HttpAdapterHost } from '@nestjs/core';
+import { type MeterProvider, metrics, trace, type TracerProvider } from '@opentelemetry/api';
+import { Statistics } from '../nest/statistics.js';
+import { EventSpans } from './event-spans.js';
+import { RequestSpans } from './request-spans.js';
+import { traceparentFor } from './span-context.js';
+
+const OPTIONS = Symbol('SseTracingModule options');
+const NAME = 'nestjs-event-stream';
+
+/** Options of `SseTracingModule`. */
+export interface SseTracingOptions {
+  /**
+   * Who gives the tracer.
+   *
+   * @defaultValue the one that `@opentelemetry/api` knows when the application starts
+   */
+  readonly tracerProvider?: TracerProvider | undefined;
+  /**
+   * Who gives the meter of `http.server.request.duration`, for requests that the HTTP instrumentation ignores.
+   *
+   * @defaultValue the one that `@opentelemetry/api` knows when the application starts
+   */
+  readonly meterProvider?: MeterProvider | undefined;
+  /**
+   * Which requests are for event streams, as far as can be told before they are routed.
+   *
+   * @defaultValue those that accept `text/event-stream`, as `EventSource` does
+   */
+  readonly isEventStream?: ((request: IncomingMessage) => boolean) | undefined;
+}
+
+/**
+ * Traces publishing, delivery, requests for event streams and the streams themselves, with OpenTelemetry: see
+ * docs/guide/tracing.md.
+ *
+ * @example imports: [SseModule.forRoot(), SseTracingModule.forRoot()]
+ */
+@Module({})
+export class SseTracingModule implements OnApplicationBootstrap, OnApplicationShutdown {
+  #spans: readonly { close(): void }[] = [];
+
+  constructor(
+    @Optional() @Inject(Statistics) private readonly statistics: Statistics | undefined,
+    @Inject(OPTIONS) private readonly options: SseTracingOptions,
+    @Inject(HttpAdapterHost) private readonly host: HttpAdapterHost,
+  ) {}
+
+  static forRoot(options: SseTracingOptions = {}): DynamicModule {
+    return { module: SseTracingModule, providers: [{ provide: OPTIONS, useValue: options }] };
+  }
+
+  onApplicationBootstrap(): void {
+    const statistics = Statistics.of(this.statistics, 'SseTracingModule');
+    const { tracerProvider, meterProvider, isEventStream = acceptsEvents } = this.options;
+    const tracer = (tracerProvider ?? trace.getTracerProvider()).getTracer(NAME);
+    const meter = (meterProvider ?? metrics.getMeterProvider()).getMeter(NAME);
+    // None in an application context without HTTP.
+    const adapter = this.host.httpAdapter as HttpAdapterHost['httpAdapter'] | undefined;
+    const server: unknown = adapter?.getHttpServer();
+    this.#spans = [
+      new EventSpans(statistics, tracer),
+      new RequestSpans(statistics, tracer, meter, server, isEventStream),
+    ];
+  }
+
+  onApplicationShutdown(): void {
+    for (const spans of this.#spans) spans.close();
+  }
+}
+
+/**
+ * The `traceparent` of the active span, for publishers outside Nest.
+ *
+ * @example createPublisher(backplane, { traceparent: activeTraceparent })
+ */
+export function activeTraceparent(): string | undefined {
+  return traceparentFor(trace.getActiveSpan());
+}
+
+function acceptsEvents({ headers }: IncomingMessage): boolean {
+  return headers.accept?.includes('text/event-stream') === true;
+}

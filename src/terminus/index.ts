@@ -1,0 +1,1 @@
+export { type ReadinessOptions, SseHealthIndicator } from './sse-health.indicator.js';

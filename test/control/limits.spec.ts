@@ -1,0 +1,132 @@
+import { expect, it } from '@jest/globals';
+import { Controller, type ExecutionContext, type MessageEvent, Sse } from '@nestjs/common';
+import type { NestExpressApplication } from '@nestjs/platform-express';
+import type { Observable } from 'rxjs';
+import {
+  EventBus,
+  SseConnection,
+  SseConnections,
+  SseModule,
+  type SseModuleOptions,
+} from 'nestjs-event-stream';
+import { type Client, eachAdapter, onExpress } from '../support/each-adapter.js';
+import { until } from '../support/until.js';
+
+@Controller()
+class Routes {
+  constructor(private readonly bus: EventBus) {}
+
+  @Sse('news')
+  news(): Observable<MessageEvent> {
+    return this.bus.stream('news');
+  }
+
+  @Sse('named')
+  named(@SseConnection() connection: SseConnection): Observable<MessageEvent> {
+    connection.identify({ owner: 'named' });
+    return this.bus.stream('news');
+  }
+}
+
+const identify = (context: ExecutionContext) => ({
+  owner: context.switchToHttp().getRequest<{ headers: Record<string, string> }>().headers['x-user'],
+});
+
+const LONG = 25_000;
+
+eachAdapter((bench) => {
+  async function start(limits: SseModuleOptions['limits']) {
+    const app = await bench.start({
+      controllers: [Routes],
+      sse: { identify, limits, openTimeout: 20 },
+    });
+    const connect = async (user?: string, path = '/news') => {
+      const client = await bench.connect(app, path, user ? { headers: { 'x-user': user } } : {});
+      await until('it is open', () => client.retry !== undefined);
+      return client;
+    };
+    return { connect, bus: app.get(EventBus), connections: app.get(SseConnections) };
+  }
+
+  async function expectRefused(client: Client): Promise<void> {
+    await client.closed;
+    expect(client.status).toBe(200);
+    expect(client.retry).toBeGreaterThanOrEqual(LONG);
+    expect(client.text).not.toContain('event:');
+  }
+
+  it('refuses an owner one more, until one of theirs has gone', async () => {
+    const { connect, connections } = await start({ perOwner: 2 });
+    const first = await connect('ada');
+    await connect('ada');
+    await expectRefused(await connect('ada'));
+    await connect('grace');
+    expect(connections.ended.refused).toBe(1);
+    first.close();
+    await until('it has gone', () => connections.count === 2);
+    await connect('ada');
+    expect(connections.count).toBe(3);
+  });
+
+  it('ends the oldest in the place of one more, and says so first', async () => {
+    const { connect, bus, connections } = await start({ perOwner: 2, then: 'closeOldest' });
+    const [first, second] = [await connect('ada'), await connect('ada')];
+    const third = await connect('ada');
+    const closed = await first.next('closed');
+    expect(JSON.parse(closed.data)).toEqual({ reason: 'replaced' });
+    await first.closed;
+    expect(first.retry).toBeGreaterThanOrEqual(LONG);
+    expect(connections.ended).toMatchObject({ replaced: 1 });
+    await bus.publish('news', { data: 'still' });
+    for (const client of [second, third]) expect((await client.next()).data).toBe('still');
+  });
+
+  it('counts an address, whoever it is, and nobody who has no owner otherwise', async () => {
+    const { connect } = await start({ perOwner: 1, perAddress: 3 });
+    for (const user of [undefined, undefined, 'ada']) await connect(user);
+    await expectRefused(await connect('grace'));
+  });
+
+  it('counts for whom the handler says that it is', async () => {
+    const { connect, connections } = await start({ perOwner: 1 });
+    await connect(undefined, '/named');
+    await expectRefused(await connect('named'));
+    await expectRefused(await connect('ada', '/named'));
+    // What it was before it was known to be another's counts no more.
+    await connect('ada');
+    expect(connections.count).toBe(2);
+  });
+});
+
+const bench = onExpress();
+
+it('counts the addresses that trusted proxies tell', async () => {
+  const app = await bench.start({
+    controllers: [Routes],
+    sse: { limits: { perAddress: 1 } },
+    configure: (made) => (made as NestExpressApplication).set('trust proxy', true),
+  });
+  const connect = async (address: string) => {
+    const client = await bench.connect(app, '/news', { headers: { 'x-forwarded-for': address } });
+    await until('it is open', () => client.retry !== undefined);
+    return client;
+  };
+  await connect('192.0.2.1');
+  await connect('192.0.2.2');
+  expect((await connect('192.0.2.1')).retry).toBeGreaterThanOrEqual(LONG);
+});
+
+it.each([
+  {},
+  { perOwner: 0 },
+  { perOwner: 1, then: 'close' },
+  { perOwner: false, perAddress: false },
+  { perUser: 1 },
+  { perOwner: 1, lease: 1 },
+])('refuses limits that are none: %j', async (limits) => {
+  const sse = SseModule.forRoot({ limits: limits as never });
+  await expect(bench.start({ controllers: [Routes], sse })).rejects.toMatchObject({
+    code: 'BAD_OPTION',
+    message: expect.stringContaining('limits'),
+  });
+});

@@ -1,0 +1,76 @@
+import { concerns, hasSnapshot, type Lane } from './lane.js';
+import type { Place, Published, Reference } from './reference.js';
+import type { Moment, SnapshotCall } from './witness.js';
+
+/** Where a new client of a lane begins, if it comes now: everything after that is due, unless it is gone. */
+export function startOf(lane: Lane, { epoch, head }: Moment, reference: Reference): Place {
+  const [source] = lane.sources;
+  const start = source?.start ?? 'now';
+  if (start === 'now' || start === 'snapshot') return { epoch, offset: head };
+  if (typeof start === 'object' && start.since !== undefined) {
+    return { epoch, offset: Math.min(head, reference.before(epoch, start.since)) };
+  }
+  return { epoch, offset: 0 };
+}
+
+/** A lane of a connection as its client knows it. */
+export class LaneView {
+  /** What may still come of the time before a gap: the operators held it. */
+  readonly late: { readonly epoch: string; at: number; readonly upTo: number }[] = [];
+  /** What was gone then is no gap: a gap has told of it, or the lane asked for what there was. */
+  excused: Moment | undefined;
+  /** Whether that is whatever is gone by now, because nothing has shown yet that anybody has looked. */
+  isLenient = false;
+  /** Events up to this offset need not come: which were the last when it began, nobody has seen. */
+  optionalUpTo = 0;
+  /** How many more events may come of those that were there when the client came. */
+  quota = Infinity;
+  quotaUpTo = 0;
+  /** The event that it ended with. */
+  endedBy: Published | undefined;
+  /** Whether nothing has shown yet that it was not over when its client came back. */
+  mayBeOver = false;
+  isOwed: boolean;
+  part = 0;
+  gaps = 0;
+
+  /**
+   * @param at everything after this place is due, but what is up to `freeUpTo` and before the first message
+   * @param start where a new client would begin
+   * @param isNew whether the client came without a cursor
+   */
+  constructor(
+    readonly lane: Lane,
+    public at: Place,
+    readonly start: Place,
+    readonly isNew: boolean,
+    readonly calls: SnapshotCall[],
+    public freeUpTo = 0,
+  ) {
+    this.isOwed = isNew && hasSnapshot(lane);
+  }
+
+  /** It begins as that of a new client does. */
+  beginAnew(moment: Moment, reference: Reference): void {
+    const [source] = this.lane.sources;
+    const { start } = source ?? {};
+    const isLast = typeof start === 'object' && start.last !== undefined;
+    this.isLenient = start === 'earliest' || isLast;
+    if (typeof start !== 'object' || source === undefined) return;
+    if (start.since !== undefined) {
+      this.optionalUpTo = reference.before(moment.epoch, start.since);
+      return;
+    }
+    const all = reference
+      .between(moment.epoch, 0, Infinity)
+      .filter((event) => event.n < moment.published && concerns(source, event));
+    const first = start.last === 0 ? moment.head + 1 : (all.at(-start.last)?.offset ?? 0);
+    this.optionalUpTo = Math.max(0, first - 1);
+    this.quota = start.last;
+  }
+
+  /** The snapshot that is owed: one is asked for by a new client, and one for each gap. */
+  get owed(): SnapshotCall | undefined {
+    return this.calls[this.gaps - (this.isNew ? 0 : 1)];
+  }
+}

@@ -1,0 +1,245 @@
+import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from '@jest/globals';
+import type { Cursor, History } from 'nestjs-event-stream';
+import { createPublisher } from 'nestjs-event-stream/publisher';
+import { redisBackplane } from 'nestjs-event-stream/redis';
+import { TopicMatcher } from '../../src/log/matching.js';
+import { describeWith, REDIS_SERVER } from '../support/programs.js';
+import { until } from '../support/until.js';
+import { RedisServer } from './support/redis-server.js';
+import { Replica } from './support/replica.js';
+
+/** What an event of the archive counts for beside its header and its data. */
+const OVERHEAD = 200;
+
+describeWith(REDIS_SERVER, 'what Redis keeps beyond the log', (path) => {
+  let redis: RedisServer;
+  let logs = 0;
+  let key: string;
+  let replicas: Replica[];
+
+  beforeAll(async () => {
+    redis = await RedisServer.start(path);
+  });
+
+  afterAll(() => redis.stop());
+
+  beforeEach(() => {
+    key = `log-${++logs}`;
+    replicas = [];
+  });
+
+  afterEach(async () => {
+    await Promise.all(replicas.map(({ backplane }) => backplane.close()));
+  });
+
+  async function open(history: Partial<History>): Promise<Replica> {
+    const replica = await Replica.open({ url: redis.url, key }, { maxEvents: 5, ...history });
+    replicas.push(replica);
+    return replica;
+  }
+
+  function publish({ backplane }: Replica, topics: string | string[], text = 'x', name?: string) {
+    const names = typeof topics === 'string' ? [topics] : topics;
+    return backplane.publish({ topics: names, text, isJson: false, key: name });
+  }
+
+  async function read({ backplane, sink }: Replica, topic: string, epoch = sink.epoch) {
+    const bounds = { after: 0, upTo: 10_000, maxEvents: 10_000, maxBytes: 1e9 };
+    const page = await backplane.archive?.read({ topics: [topic], epoch, ...bounds });
+    return { lost: page?.lost, offsets: page?.events.map(({ offset }) => offset) };
+  }
+
+  const keyOf = (...parts: string[]) => [`{${key}}`, ...parts].join(':');
+  const state = async (field: string) => redis.control.hget(keyOf('meta'), field);
+
+  /** What is really there: bytes of all topics, and of each of them what its hash says wrongly. */
+  async function count(epoch: string) {
+    const wrong: string[] = [];
+    let all = 0;
+    for (const name of await redis.control.keys(keyOf('kept', epoch, '*'))) {
+      const topic = name.slice(keyOf('kept', epoch, '').length);
+      const entries = await redis.control.xrange(name, '-', '+');
+      const sizes = entries.map(([, [, header = '', , data = '']]) => header.length + data.length);
+      const bytes = sizes.reduce((sum, size) => sum + size + OVERHEAD, 0);
+      all += bytes;
+      const says = await redis.control.hmget(keyOf('topic', epoch, topic), 'c', 'b');
+      if (String(says) !== String([entries.length, bytes])) wrong.push(`${topic}: ${String(says)}`);
+    }
+    return { all, wrong };
+  }
+
+  it('counts what is there, whatever removes it, and whichever instance', async () => {
+    const topics = [
+      { match: 'few.*', keepEvents: 3 },
+      { match: 'keyed.*', keepLatestPerKey: true },
+      { match: 'short.*', keepFor: 15 },
+      { match: 'all.*' },
+    ];
+    const history = { topics, archive: { maxBytes: 30_000 } };
+    const [one, other] = [await open(history), await open(history)];
+    for (let round = 0; round < 30; round++) {
+      const published = Array.from({ length: 12 }, (_, n) => {
+        const number = round * 12 + n;
+        const kind = ['few', 'keyed', 'short', 'all'][number % 4] ?? '';
+        const names = [`${kind}.${number % 3}`, ...(number % 5 === 0 ? ['all.9', 'noise'] : [])];
+        const instance = number % 3 === 0 ? one : other;
+        return publish(instance, names, 'x'.repeat(number % 40), `k${number % 7}`);
+      });
+      await Promise.all(published);
+      const { all, wrong } = await count(one.sink.epoch);
+      expect([round, wrong, String(all)]).toEqual([round, [], await state('ab')]);
+      expect(all).toBeLessThanOrEqual(30_000);
+    }
+    expect((await read(one, 'keyed.1')).offsets?.length).toBeLessThanOrEqual(7);
+  });
+
+  it('is told to be lost of a topic that was emptied so long ago that it is forgotten', async () => {
+    const replica = await open({ topics: [{ match: 'job.*', keepFor: 10 }, { match: 'other' }] });
+    for (let n = 0; n < 3; n++) await publish(replica, 'job.1');
+    const due = keyOf('due', replica.sink.epoch);
+    await until('job.1 is empty', async () => {
+      await publish(replica, 'other');
+      return (await redis.control.xlen(keyOf('kept', replica.sink.epoch, 'job.1'))) === 0;
+    });
+    expect(Number(await redis.control.zscore(due, 'job.1'))).toBeGreaterThan(Date.now());
+    await redis.control.zadd(due, 1, 'job.1');
+    await publish(replica, 'other');
+    expect(await redis.control.exists(keyOf('topic', replica.sink.epoch, 'job.1'))).toBe(0);
+    expect(await read(replica, 'job.1')).toEqual({ lost: 3, offsets: [] });
+    expect(await read(replica, 'job.2')).toEqual({ lost: 0, offsets: [] });
+    const offset = offsetOf(await publish(replica, 'job.1'));
+    expect(await read(replica, 'job.1')).toEqual({ lost: 3, offsets: [offset] });
+  });
+
+  it('is told to be lost where Redis or somebody else has removed it, and what comes later is kept', async () => {
+    const replica = await open({ topics: [{ match: 'job.*' }] });
+    const { epoch } = replica.sink;
+    const keys = [keyOf('kept', epoch, 'job.1'), keyOf('topic', epoch, 'job.1')];
+    let last = 0;
+    for (const removed of [keys.slice(0, 1), keys.slice(1), keys]) {
+      for (let n = 0; n < 3; n++) last = offsetOf(await publish(replica, 'job.1'));
+      await redis.control.del(...removed);
+      expect((await read(replica, 'job.1')).lost).toBe(last);
+      const next = offsetOf(await publish(replica, 'job.1'));
+      const { lost, offsets } = await read(replica, 'job.1');
+      expect([removed, lost, offsets?.at(-1)]).toEqual([removed, last, next]);
+      last = next;
+    }
+    await redis.control.del(keyOf('kept', epoch, 'job.1'));
+    await publish(replica, 'job.2');
+    expect((await read(replica, 'job.1')).lost).toBe(last);
+  });
+
+  it('is kept of what publishers send by the rules of the instances, whatever theirs are', async () => {
+    const topics = [{ match: 'job.*' }, { match: 'a.**', keepEvents: 2 }, { match: '*' }];
+    const replica = await open({ topics });
+    const publishers = [undefined, [], [{ match: 'a.**' }]].map((rules) =>
+      createPublisher(redisBackplane({ url: redis.url, key }), { history: { topics: rules } }),
+    );
+    const event = { data: 1, key: 'k' };
+    for (const publisher of publishers) await publisher.publish(['job.1', 'a.b.c', 'x.y'], event);
+    for (const publisher of publishers) await publisher.publish(['job', 'a.b', 'a'], event);
+    await Promise.all(publishers.map((publisher) => publisher.close()));
+    const found: Record<string, unknown> = {};
+    for (const topic of ['job.1', 'a.b.c', 'x.y', 'job', 'a.b', 'a']) {
+      found[topic] = Object.values(await read(replica, topic));
+    }
+    expect(found).toEqual({
+      'job.1': [0, [1, 2, 3]],
+      'a.b.c': [1, [2, 3]],
+      'x.y': [6, []],
+      job: [0, [4, 5, 6]],
+      'a.b': [4, [5, 6]],
+      a: [0, [4, 5, 6]],
+    });
+  });
+
+  it('is of the topics that a rule selects for the instances too', async () => {
+    const names = [
+      'a',
+      'a.b',
+      'a.b.c',
+      'b.b',
+      'a.',
+      '.a',
+      'a..c',
+      '$x',
+      '$x.y',
+      'a.b.',
+      'ü.ñ',
+      'a*',
+      'x',
+    ];
+    for (const match of ['*', '**', 'a.*', 'a.**', '*.b', 'a', '*.*', 'a.*.c', 'a.b.**', '*.**']) {
+      key = `${key}-`;
+      const { sink } = await open({ topics: [{ match }] });
+      const outside = redisBackplane({ url: redis.url, key });
+      outside.openToPublish();
+      await outside.publish({ topics: names, text: 'x', isJson: false });
+      await outside.close();
+      const keys = await redis.control.keys(keyOf('kept', sink.epoch, '*'));
+      const kept = keys.map((name) => name.slice(keyOf('kept', sink.epoch, '').length));
+      const matcher = new TopicMatcher(match);
+      expect([match, kept.sort()]).toEqual([
+        match,
+        names.filter((each) => matcher.matches(each)).sort(),
+      ]);
+    }
+  });
+
+  it('is refused, and told, if what is there is not of this package', async () => {
+    const replica = await open({ topics: [{ match: '*' }] });
+    const { epoch } = replica.sink;
+    await redis.control.set(keyOf('kept', epoch, 'taken'), 'by somebody else');
+    const refused = publish(replica, 'taken');
+    await expect(refused).rejects.toMatchObject({ code: 'BACKPLANE_UNAVAILABLE' });
+    await expect(refused).rejects.toThrow('WRONGTYPE');
+    expect(offsetOf(await publish(replica, 'free'))).toBe(1);
+    const asked = read(replica, 'taken');
+    await expect(asked).rejects.toMatchObject({ code: 'BACKPLANE_UNAVAILABLE' });
+    expect(await read(replica, 'free')).toEqual({ lost: 0, offsets: [1] });
+  });
+
+  it('leaves nothing behind when another epoch begins, and is lost then', async () => {
+    const replica = await open({ topics: [{ match: 'job.*', keepFor: 10 }, { match: 'other' }] });
+    const { epoch } = replica.sink;
+    await publish(replica, 'job.1');
+    await until('job.1 is empty', async () => {
+      await publish(replica, 'other');
+      return (await redis.control.xlen(keyOf('kept', epoch, 'job.1'))) === 0;
+    });
+    const before = replica.sink.head;
+    expect((await redis.control.keys(keyOf('*', epoch, '*'))).length).toBeGreaterThan(0);
+    await redis.control.hset(keyOf('meta'), 'n', 0);
+    await until('another epoch', () => replica.sink.epoch > epoch);
+    expect(await redis.control.keys(keyOf('*', epoch, '*'))).toEqual([]);
+    expect(await redis.control.keys(keyOf('*', epoch))).toEqual([]);
+    expect(await read(replica, 'other', epoch)).toEqual({ lost: 10_000, offsets: [] });
+    expect(before).toBeGreaterThan(1);
+    await publish(replica, 'other');
+    expect(await read(replica, 'other')).toEqual({ lost: 0, offsets: [1] });
+  });
+
+  it('is held to its bounds with very many topics too', async () => {
+    const topics = [{ match: 'job.*', keepFor: 20 }, { match: 'user.*' }];
+    const replica = await open({ topics, archive: { maxBytes: 50_000 } });
+    const { epoch } = replica.sink;
+    const names = Array.from({ length: 600 }, (_, n) => [`job.${n}`, `user.${n}`]);
+    for (let start = 0; start < names.length; start += 100) {
+      await Promise.all(names.slice(start, start + 100).map((each) => publish(replica, each)));
+    }
+    await until('what is too old is gone', async () => {
+      await Promise.all(names.slice(0, 100).map(() => publish(replica, 'user.new')));
+      const due = await redis.control.zcount(keyOf('due', epoch), 0, Date.now());
+      return due === 0;
+    });
+    const { all, wrong } = await count(epoch);
+    expect([wrong, String(all)]).toEqual([[], await state('ab')]);
+    expect(all).toBeLessThanOrEqual(50_000);
+    expect((await read(replica, 'user.7')).lost).toBe(8);
+  });
+});
+
+function offsetOf(cursor: Cursor): number {
+  return Number(cursor.split('.')[1]);
+}
