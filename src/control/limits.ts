@@ -3,7 +3,7 @@ import type { LimitPort } from '../delivery/limit-port.js';
 import { Registry, type Registration, type RegistryObserver } from '../registry/registry.js';
 import type { RegistryPort } from '../registry/message.js';
 import type { ResolvedLimits } from './limit-options.js';
-import { Seat, Seats } from './seats.js';
+import { CountedConnection, CountedConnections } from './counted-connections.js';
 
 /** The topic of the log that the connections of all instances are told under. */
 export const LIMITS_TOPIC = '$limits';
@@ -21,11 +21,11 @@ interface Claim {
  */
 export class Limits implements LimitPort, RegistryObserver<Claim> {
   readonly #options: ResolvedLimits;
-  readonly #byOwner: Seats | undefined;
-  readonly #byAddress: Seats | undefined;
-  readonly #own = new Map<Connection, Seat>();
+  readonly #byOwner: CountedConnections | undefined;
+  readonly #byAddress: CountedConnections | undefined;
+  readonly #own = new Map<Connection, CountedConnection>();
   /** Of all instances, by instance and key. */
-  readonly #seats = new Map<string, Seat>();
+  readonly #counted = new Map<string, CountedConnection>();
   readonly #instance: string;
   /** Undefined where there is one instance. */
   readonly #registry: Registry<Claim> | undefined;
@@ -36,8 +36,8 @@ export class Limits implements LimitPort, RegistryObserver<Claim> {
   constructor(options: ResolvedLimits, port: RegistryPort | undefined) {
     const { perOwner, perAddress, lease } = options;
     this.#options = options;
-    this.#byOwner = perOwner === false ? undefined : new Seats(perOwner);
-    this.#byAddress = perAddress === false ? undefined : new Seats(perAddress);
+    this.#byOwner = perOwner === false ? undefined : new CountedConnections(perOwner);
+    this.#byAddress = perAddress === false ? undefined : new CountedConnections(perAddress);
     this.#instance = port?.instance ?? '';
     this.#registry = port && new Registry(port, lease, this);
   }
@@ -47,67 +47,73 @@ export class Limits implements LimitPort, RegistryObserver<Claim> {
     const { owner, remoteAddress: address } = connection;
     if (connection.isEnded || (known !== undefined && known.owner === owner)) return;
     this.release(connection);
-    const seat = new Seat(String(++this.#count), owner, address, connection, this.#instance);
-    if (this.#options.then === 'refuse' && this.#isRefused(seat)) {
+    const counted = new CountedConnection(
+      String(++this.#count),
+      owner,
+      address,
+      connection,
+      this.#instance,
+    );
+    if (this.#options.then === 'refuse' && this.#isRefused(counted)) {
       connection.end('refused');
       return;
     }
-    this.#own.set(connection, seat);
-    this.#take(seat);
-    if (this.#registry === undefined) this.#place(seat, this.#count);
-    else this.#registry.register(seat.key, claimOf(seat));
+    this.#own.set(connection, counted);
+    this.#take(counted);
+    if (this.#registry === undefined) this.#place(counted, this.#count);
+    else this.#registry.register(counted.key, claimOf(counted));
   }
 
   release(connection: Connection): void {
-    const seat = this.#own.get(connection);
-    if (seat === undefined) return;
+    const counted = this.#own.get(connection);
+    if (counted === undefined) return;
     this.#own.delete(connection);
-    this.#leave(seat);
-    this.#registry?.unregister(seat.key);
+    this.#leave(counted);
+    this.#registry?.unregister(counted.key);
   }
 
   onRegister({ by, key, value, at }: Registration<Claim>): void {
-    const known = this.#seats.get(nameOf(by, key));
+    const known = this.#counted.get(nameOf(by, key));
     // What has ended here is on its way out there too.
     if (known === undefined && by === this.#instance) return;
-    const seat = known ?? new Seat(key, value.owner, value.address, undefined, by);
-    if (known === undefined) this.#take(seat);
-    this.#place(seat, at);
+    const counted = known ?? new CountedConnection(key, value.owner, value.address, undefined, by);
+    if (known === undefined) this.#take(counted);
+    this.#place(counted, at);
   }
 
   onUnregister({ by, key }: Registration<Claim>): void {
-    const seat = this.#seats.get(nameOf(by, key));
-    if (seat !== undefined && seat.connection === undefined) this.#leave(seat);
+    const counted = this.#counted.get(nameOf(by, key));
+    if (counted !== undefined && counted.connection === undefined) this.#leave(counted);
   }
 
   close(): Promise<void> {
     return this.#registry?.close() ?? Promise.resolve();
   }
 
-  #isRefused({ owner, address }: Seat): boolean {
+  #isRefused({ owner, address }: CountedConnection): boolean {
     return this.#byOwner?.isFull(owner) === true || this.#byAddress?.isFull(address) === true;
   }
 
-  #take(seat: Seat): void {
-    const { by, key, owner, address } = seat;
-    this.#seats.set(nameOf(by, key), seat);
-    this.#byOwner?.add(owner, seat);
-    this.#byAddress?.add(address, seat);
+  #take(counted: CountedConnection): void {
+    const { by, key, owner, address } = counted;
+    this.#counted.set(nameOf(by, key), counted);
+    this.#byOwner?.add(owner, counted);
+    this.#byAddress?.add(address, counted);
   }
 
-  #leave(seat: Seat): void {
-    const { by, key, owner, address } = seat;
-    this.#seats.delete(nameOf(by, key));
-    this.#byOwner?.delete(owner, seat);
-    this.#byAddress?.delete(address, seat);
+  #leave(counted: CountedConnection): void {
+    const { by, key, owner, address } = counted;
+    this.#counted.delete(nameOf(by, key));
+    this.#byOwner?.delete(owner, counted);
+    this.#byAddress?.delete(address, counted);
   }
 
   /** Now all instances know it, in the same place, and end what is too many with it. */
-  #place(seat: Seat, at: number): void {
-    const { owner, address } = seat;
+  #place(counted: CountedConnection, at: number): void {
+    const { owner, address } = counted;
     const isRefusing = this.#options.then === 'refuse';
     const which = isRefusing ? 'newest' : 'oldest';
-    seat.at = at;
+    counted.at = at;
     const excess = [
       ...(this.#byOwner?.excess(owner, which) ?? []),
       ...(this.#byAddress?.excess(address, which) ?? []),
@@ -120,6 +126,6 @@ function nameOf(by: string, key: string): string {
   return `${by} ${key}`;
 }
 
-function claimOf({ owner, address }: Seat): Claim {
+function claimOf({ owner, address }: CountedConnection): Claim {
   return { ...(owner !== undefined && { owner }), ...(address !== undefined && { address }) };
 }

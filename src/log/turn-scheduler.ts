@@ -35,16 +35,17 @@ export class TurnScheduler {
   #waiters: (() => void)[] = [];
   #served: (() => void)[] = [];
   readonly #beginnings: (() => void)[] = [];
-  readonly #endings: (() => void)[] = [];
+  readonly #endings = new Set<() => void>();
 
   /** Runs `beginning` before each round of tasks. */
   onBegin(beginning: () => void): void {
     this.#beginnings.push(beginning);
   }
 
-  /** Runs `ending` at the end of each round of tasks. */
-  onEnd(ending: () => void): void {
-    this.#endings.push(ending);
+  /** Runs `ending` at the end of each round of tasks, until what is returned is called. */
+  onEnd(ending: () => void): () => void {
+    this.#endings.add(ending);
+    return () => this.#endings.delete(ending);
   }
 
   add(task: Task): void {

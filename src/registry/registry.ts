@@ -109,8 +109,11 @@ export class Registry<Value> {
     const message = this.#message();
     this.#added = new Set();
     this.#removed = new Set();
-    // Whatever has become of it: all of it is told with the next renewal.
-    this.#port.publish(message).catch(() => (this.#owesAll = true));
+    // Whatever has become of it: all of it is told, and asked for, with the next renewal.
+    this.#port.publish(message).catch(() => {
+      this.#owesAll = true;
+      this.#asks ||= message.ask === true;
+    });
   }
 
   #message(): Message {

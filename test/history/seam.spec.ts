@@ -218,16 +218,20 @@ describe('Where the archive and the tail meet', () => {
     expect(connection.data).toEqual(['a 1', expect.stringContaining('trimmed')]);
   });
 
-  it('a place that there never was is that of a new client, which begins where the code says', async () => {
-    await open([{ match: 'other' }], 9);
-    await publish('a', 'a', 'a', 'a');
-    const connection = instance.connect(
-      (bus) => bus.stream('a', { from: { last: 2 } }),
-      'nonsense',
-    );
-    await turns();
-    expect(connection.data).toEqual([expect.stringContaining('unknown'), 'a 3', 'a 4']);
-  });
+  it.each(['nonsense', 'a place ahead of the log'])(
+    'a place that there never was is that of a new client, which begins where the code says: %s',
+    async (kind) => {
+      await open([{ match: 'other' }], 9);
+      const [first = ''] = await publish('a', 'a', 'a', 'a');
+      const requested = kind === 'nonsense' ? kind : first.replace(/[.]1$/, '.999');
+      const connection = instance.connect(
+        (bus) => bus.stream('a', { from: { last: 2 } }),
+        requested,
+      );
+      await turns();
+      expect(connection.data).toEqual([expect.stringContaining('unknown'), 'a 3', 'a 4']);
+    },
+  );
 
   it('nobody is told that it has resumed from a place of which something is lost', async () => {
     await open([{ match: 'other' }]);

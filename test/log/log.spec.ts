@@ -329,3 +329,16 @@ describe('Another log', () => {
     expect(offsets(log.indexOf('a'))).toEqual([8]);
   });
 });
+
+describe('TurnScheduler', () => {
+  it('tells nobody of the end of a round who has left', async () => {
+    const turn = new TurnScheduler();
+    const told: string[] = [];
+    const leave = turn.onEnd(() => told.push('left'));
+    turn.onEnd(() => told.push('stays'));
+    await turn.nextRound();
+    leave();
+    await turn.nextRound();
+    expect(told).toEqual(['left', 'stays', 'stays']);
+  });
+});

@@ -65,6 +65,14 @@ describeWith(REDIS_SERVER, 'limits of instances that share a Redis', (path) => {
     return client;
   }
 
+  /** Connects, and waits until the log has it: who comes first is decided there. */
+  async function connectFirst(app: INestApplication): Promise<SseTestClient> {
+    const told = firstValueFrom(app.get(EventBus).follow(LIMITS_TOPIC).pipe(filter(hasAdded)));
+    const client = await connect(app);
+    await told;
+    return client;
+  }
+
   /** Connects again and again until it is let in: what is too many is turned away within a second. */
   async function letIn(app: INestApplication): Promise<SseTestClient> {
     for (;;) {
@@ -77,7 +85,7 @@ describeWith(REDIS_SERVER, 'limits of instances that share a Redis', (path) => {
   it('ends the oldest of an owner on another instance', async () => {
     const limits = { perOwner: 2, then: 'closeOldest' } as const;
     const [one, two] = [await start(limits), await start(limits)];
-    const first = await connect(one);
+    const first = await connectFirst(one);
     await connect(two);
     await connect(two, 'grace');
     await connect(two);
@@ -106,7 +114,7 @@ describeWith(REDIS_SERVER, 'limits of instances that share a Redis', (path) => {
 
   it('is full for who comes to an instance that begins later, and free when one has left', async () => {
     const one = await start({ perOwner: 1 });
-    await connect(one);
+    await connectFirst(one);
     const two = await start({ perOwner: 1 });
     const refused = await connect(two);
     await until('it is turned away', () => (refused.retry ?? 0) >= LONG);
@@ -115,13 +123,26 @@ describeWith(REDIS_SERVER, 'limits of instances that share a Redis', (path) => {
     await letIn(two);
   });
 
+  it('is exact again after Redis has lost everything', async () => {
+    const [one, two] = [await start({ perOwner: 1 }), await start({ perOwner: 1 })];
+    const first = await connectFirst(one);
+    await redis.control.flushall();
+    // Orders to close it may have been lost with the log: its client comes back.
+    await first.closed;
+    await connectFirst(one);
+    for (const app of [two, await start({ perOwner: 1 })]) {
+      const refused = await connect(app);
+      await until('it is turned away', () => (refused.retry ?? 0) >= LONG);
+      await refused.closed;
+    }
+    expect(one.get(SseConnections).count).toBe(1);
+  });
+
   it('forgets what an instance has that is not heard of any more, and believes it when it is', async () => {
     const limits = { perOwner: 1, lease: 300 };
     const proxy = await Proxy.start(redis.port);
     const [one, two] = [await start(limits, proxy.url), await start(limits)];
-    const told = firstValueFrom(two.get(EventBus).follow(LIMITS_TOPIC).pipe(filter(hasAdded)));
-    const first = await connect(one);
-    await told;
+    const first = await connectFirst(one);
     const refused = await connect(two);
     await until('it is turned away', () => (refused.retry ?? 0) >= LONG);
     proxy.cut();

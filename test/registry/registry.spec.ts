@@ -200,3 +200,17 @@ it.each([
   observers[0]?.onMessage(data, 1);
   expect(registered).toEqual([]);
 });
+
+it('asks again when its question was lost', async () => {
+  const [a, b] = [join('a'), join('b')];
+  a.registry.register('1', 'x');
+  await pass(500);
+  wire.cut.add('b');
+  a.registry.register('2', 'y');
+  await pass(500);
+  wire.gap('b');
+  await pass(250);
+  wire.cut.delete('b');
+  await pass(LEASE);
+  expect([...b.known].sort()).toEqual(['a1=x', 'a2=y']);
+});
