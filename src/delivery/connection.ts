@@ -313,7 +313,7 @@ export class Connection implements ConnectionPort, Task {
 
   #sayFarewell(reason: EndReason, wasTold: boolean): void {
     if (this.#dialect !== undefined) return;
-    const retry = wasTold ? this.#connections.drawRetry(this.options, reason) : undefined;
+    const retry = wasTold ? this.#connections.retryAtEnd(this.options, reason) : undefined;
     const frame = farewellFrame(reason, retry);
     if (frame !== undefined) this.#outbox.push(frame);
   }

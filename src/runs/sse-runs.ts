@@ -416,7 +416,9 @@ export class SseRuns {
             return undefined;
           }
           follow(this.#registry.get(id));
-          if (run !== undefined) return { begin: run.claim.begin, end: run.end?.place };
+          // One that has ended may have been replaced by now, which others may know already.
+          if (run !== undefined && (run.end === undefined || hasAsked))
+            return { begin: run.claim.begin, end: run.end?.place };
           if (hasAsked) return this.#options.unknown === 204 ? 'gone' : unknownError(id);
           hasAsked = true;
           void this.#bus.catchUp().then(onKnown);
