@@ -6,4 +6,8 @@ process.env.CHAOS_SECONDS ??= '600';
 process.env.CHAOS_ROUNDS ??= '200';
 
 /** @type {import('jest').Config} */
-export default { ...base, testRegex: 'chaos/(chaos|sqlite|runs)\\.spec\\.ts$' };
+export default {
+  ...base,
+  testRegex: 'chaos/(chaos|sqlite|runs)\\.spec\\.ts$',
+  testPathIgnorePatterns: [],
+};

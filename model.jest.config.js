@@ -5,4 +5,9 @@ process.env.MODEL_RUNS ??= '2000';
 process.env.MODEL_MUTATIONS ??= 'all';
 
 /** @type {import('jest').Config} */
-export default { ...base, testRegex: 'model/(model|mutations)\\.spec\\.ts$' };
+export default {
+  ...base,
+  testRegex: 'model/(model|mutations)\\.spec\\.ts$',
+  testPathIgnorePatterns: [],
+  testTimeout: 120_000,
+};

@@ -42,7 +42,7 @@ export interface ArchivePage {
   readonly losses: number;
 }
 
-/** Where a stream may begin that is given no place: at its last events, or at a time. */
+/** Where a stream may begin that is given no cursor: at its last events, or at a time. */
 export type ArchiveStart =
   | { readonly last: number; readonly since?: undefined }
   | {

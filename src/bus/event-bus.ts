@@ -46,6 +46,12 @@ interface EventBusOptions {
   readonly schemas?: EventSchemas | undefined;
 }
 
+/** What an entry of this package itself may have beside its data. */
+interface InternalEntryOptions extends PublishOptions {
+  readonly type?: string;
+  readonly key?: string;
+}
+
 /**
  * Publishes events to topics and streams them to clients. `Events` maps event types to their data, so
  * that both are checked: `EventBus<{ progress: { percent: number } }>`.
@@ -106,7 +112,7 @@ export class EventBus<Events extends object = object> {
     };
   }
 
-  /** The place of the last event that this instance knows of. */
+  /** The cursor of the last event that this instance knows of. */
   get head(): Cursor {
     return this.#log.cursorAt(this.#log.head);
   }
@@ -138,7 +144,7 @@ export class EventBus<Events extends object = object> {
    * Ends topics, after all that was published to them before: their streams complete, on every instance, and a client
    * that comes later is answered 204, which keeps an EventSource away for good, until something is published to the
    * topic again. One that comes back to where it was before the end gets the rest first. A stream of several topics
-   * completes when all of them have ended, one of a matcher never does. Resolves with the place of the end.
+   * completes when all of them have ended, one of a matcher never does. Resolves with the cursor of the end.
    *
    * The end is an entry of the log, and known for as long as that is kept: of a topic with a rule in
    * `history.topics` as long as the rule says, else as long as the tail holds it.
@@ -168,17 +174,24 @@ export class EventBus<Events extends object = object> {
     options: StreamOptions<Events, Published<Events>> = {},
   ): Observable<SseEvent<Events>> {
     const selected = topics instanceof TopicMatcher ? topics : checkTopics(topics);
-    const selection = { topics: selected, plan: planStream(options) };
-    const madeFor = this.#bindings.current;
-    const stream = new Observable<SseEvent>((subscriber) =>
-      this.#open(selection, subscriber, madeFor),
-    );
-    return stream as Observable<SseEvent<Events>>;
+    return this.#stream({ topics: selected, plan: planStream(options) }) as Observable<
+      SseEvent<Events>
+    >;
   }
 
   /** @internal Puts an entry of this package itself into the log, for every instance. */
-  async publishInternal(topic: string, data: object): Promise<Cursor> {
-    return this.#order(toRecord([topic], { data }));
+  async publishInternal(
+    topics: string | readonly string[],
+    data: object,
+    { idempotencyKey, ...fields }: InternalEntryOptions = {},
+  ): Promise<Cursor> {
+    const list = typeof topics === 'string' ? [topics] : topics;
+    return this.#order(toRecord(list, { ...fields, data }), { idempotencyKey });
+  }
+
+  /** @internal As `stream`, of topics of this package itself. */
+  streamInternal(topics: readonly string[], options: object): Observable<SseEvent> {
+    return this.#stream({ topics, plan: planStream(options) });
   }
 
   /**
@@ -200,11 +213,11 @@ export class EventBus<Events extends object = object> {
   }
 
   /**
-   * @internal A stream of a topic of this package itself.
+   * @internal A stream of a part of a topic of this package itself.
    *
    * @param plan made for each subscription, and told what to do when that is over
    */
-  streamInternal(
+  streamSpan(
     topic: string,
     plan: (onClose: (work: () => void) => void) => StreamPlan,
   ): Observable<SseEvent> {
@@ -280,6 +293,11 @@ export class EventBus<Events extends object = object> {
    */
   runFor<T>(connection: ConnectionPort, work: () => T, receiver?: object): T {
     return this.#bindings.run(connection, work, receiver);
+  }
+
+  #stream(selection: Selection): Observable<SseEvent> {
+    const madeFor = this.#bindings.current;
+    return new Observable((subscriber) => this.#open(selection, subscriber, madeFor));
   }
 
   #open(

@@ -10,7 +10,7 @@ import type { Connections } from './connections.js';
 import { farewellFrame } from './farewell.js';
 import { breakOff, destroy, type HttpResponse, isGone, tell, tellHeartbeat } from './http.js';
 import { HandlerObserver } from './handler-observer.js';
-import { ClientIdentity } from './identity.js';
+import { ClientIdentity, NO_TAGS } from './identity.js';
 import type { NestObserver, OpenRequest } from './open-request.js';
 import type { ConnectionOptions } from './options.js';
 import { isMeant, type OrderInLog, precedes } from './orders.js';
@@ -125,6 +125,15 @@ export class Connection implements ConnectionPort, Task {
     return this.#identity?.owner;
   }
 
+  get tags(): readonly string[] {
+    return this.#identity?.tags ?? NO_TAGS;
+  }
+
+  /** See `ConnectionInfo.topics`. */
+  get topics(): readonly string[] {
+    return this.reader?.topics ?? [];
+  }
+
   get remoteAddress(): string {
     return this.#request.remoteAddress;
   }
@@ -149,6 +158,11 @@ export class Connection implements ConnectionPort, Task {
     (this.#identity ??= new ClientIdentity()).add(identity, source);
     this.#endIfOrdered();
     if (this.#isAdmitted) this.#connections.limits?.admit(this);
+    this.onTopics();
+  }
+
+  onTopics(): void {
+    this.#connections.attendance?.update(this);
   }
 
   /** Whether the handler is to be asked: not for a client that left, was closed meanwhile, or has expired. */

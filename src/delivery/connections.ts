@@ -8,6 +8,7 @@ import { STRAY_EVENT } from '../log/stray-streams.js';
 import type { TurnScheduler } from '../log/turn-scheduler.js';
 import type { Dialect, ResumeOutcome } from '../reader/sink.js';
 import type { JoinedFramesCache } from '../wire/joined-frames.js';
+import type { AttendancePort } from './attendance-port.js';
 import { ClientSockets } from './client-sockets.js';
 import { Connection } from './connection.js';
 import {
@@ -42,7 +43,7 @@ export class Connections {
   readonly ended: Record<EndReason, number>;
   /** Gaps that clients were told of. */
   readonly gaps: Record<GapReason, number> = { trimmed: 0, epoch: 0, unknown: 0 };
-  /** Clients that came back with a place, by what they go on from. */
+  /** Clients that came back with a cursor, by what they go on from. */
   readonly resumes: Record<ResumeOutcome, number> = { tail: 0, archive: 0, gap: 0 };
   /** Of connections that have ended. */
   #bytesOfEnded = 0;
@@ -63,6 +64,8 @@ export class Connections {
   readonly orders: Orders;
   /** Undefined where anybody may have any number of connections. */
   limits: LimitPort | undefined;
+  /** Undefined where nobody asks who is there. */
+  attendance: AttendancePort | undefined;
   /** Undefined unless requests are traced. */
   tracer: ConnectionTracer | undefined;
   #onEmpty: (() => void) | undefined;
@@ -150,6 +153,7 @@ export class Connections {
     if (this.ends.observed) this.ends.next(endOf(connection, reason));
     this.#connections.delete(connection);
     this.limits?.release(connection);
+    this.attendance?.release(connection);
     this.#bytesOfEnded += connection.bytes;
     if (!isGone(connection.response)) this.#leaving.set(connection, this.now);
     if (reason === 'drain') this.#sockets.endAfter(connection.response);

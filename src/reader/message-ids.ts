@@ -12,7 +12,7 @@ export class MessageIds {
   #departed: ReaderStream[] = [];
   /** The offset that the client knows; -1 when it knows none of this log. */
   #told: number;
-  /** How far the reader is: no message can name a place beyond it. */
+  /** How far the reader is: no message can name an offset beyond it. */
   #reached: number;
   /** Entries handed to several streams whose own frame has gone out, while one of them may yet emit it. */
   #sentOnce: Set<Entry> | undefined;

@@ -71,7 +71,7 @@ export class ReaderStream {
     else this.after = Math.max(offset, boundary.offset);
   }
 
-  /** The place up to which nothing is for this stream. In memory, every log but this one is gone for good. */
+  /** The offset up to which nothing is for this stream. In memory, every log but this one is gone for good. */
   boundaryIn({ log, isLocal }: Pick<ReaderContext, 'log' | 'isLocal'>): StreamPosition | undefined {
     const notBefore = this.#begin ?? this.plan.notBefore;
     return isLocal && notBefore?.epoch !== log.epoch ? undefined : notBefore;
@@ -105,7 +105,7 @@ export class ReaderStream {
   }
 
   /**
-   * Asks for a snapshot, if the stream has any: until it is there, and has been handed out, no place is safe.
+   * Asks for a snapshot, if the stream has any: until it is there, and has been handed out, no cursor is safe.
    *
    * What is published after it was asked for follows it.
    *
@@ -143,7 +143,7 @@ export class ReaderStream {
     this.#beLenient();
   }
 
-  /** The place before the oldest event that there may be for it, of this log. */
+  /** The offset before the oldest event that there may be for it, of this log. */
   oldestIn(log: Log): number {
     return this.topics.isKept ? 0 : log.lost;
   }
@@ -286,7 +286,7 @@ export class ReaderStream {
     return until !== undefined && this.#decide('until', until, entry, 'did not end the stream at');
   }
 
-  /** Goes on at a place: that of the connection which it joins now, or the other side of a gap. */
+  /** Goes on after an offset: that of the connection which it joins now, or the other side of a gap. */
   goOn(
     reason: 'new' | GapReason,
     offset: number,

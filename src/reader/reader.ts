@@ -31,7 +31,7 @@ export class Reader {
   readonly streams = new ReaderStreams();
   /** Undefined when reading has begun. */
   #start: Start | undefined;
-  /** Whether a place was asked for, and it is not known yet where from it is read. */
+  /** Whether a cursor was asked for, and it is not known yet where from it is read. */
   #isResuming = false;
   #isBehind = false;
   /** Whether a stream has an `until`. */
@@ -51,7 +51,7 @@ export class Reader {
     this.#sink = sink;
     this.#start = new Start(context, this.streams, sink, lastEventId);
     this.#epoch = context.log.epoch;
-    // Until reading begins, the place of a client that comes now.
+    // Until reading begins, the offset of a client that comes now.
     this.#position = { offset: context.log.head, told: -1 };
   }
 
@@ -81,6 +81,7 @@ export class Reader {
     } else {
       stream.joinBefore(this.#offset, this.#context);
     }
+    this.#sink.onTopics?.();
     this.#sink.schedule();
   }
 
@@ -120,6 +121,7 @@ export class Reader {
   leave(stream: ReaderStream): void {
     stream.topics.release();
     if (!this.streams.remove(stream)) return;
+    this.#sink.onTopics?.();
     this.#endReadingAlone();
     this.#operators?.depart(stream);
     if (stream.isOwed) this.#sink.schedule();
@@ -173,7 +175,7 @@ export class Reader {
     }
   }
 
-  /** The id to tell the client in silence, if that is news, and the place is known to be the client's own. */
+  /** The id to tell the client in silence, if that is news, and the position is known to be the client's own. */
   heartbeat(): string | undefined {
     if (!this.#hasBegun || !this.streams.isProven || this.streams.isEmpty) return undefined;
     this.#advance();
@@ -311,7 +313,7 @@ export class Reader {
     }
   }
 
-  /** A client whose streams end is told the place of that, so that it has nothing left to come back for. */
+  /** A client whose streams end is told the cursor of that, so that it has nothing left to come back for. */
   #endTopics(entry: Entry): void {
     const ended = this.streams.all.filter((stream) => stream.isEndedWith(entry, this.#log));
     if (ended.length === 0) return;

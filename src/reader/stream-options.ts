@@ -18,7 +18,7 @@ interface Filters<Events extends object> {
   readonly latestPerKey?: boolean | undefined;
   /**
    * A boundary of access: nothing at or before this cursor is ever read for this stream, whatever the client
-   * or `from` asks for. A client whose place is before it starts at it, without a gap. Keep the cursor that
+   * or `from` asks for. A client whose cursor is before it starts at it, without a gap. Keep the cursor that
    * `publish` gave, or `bus.head`, from when somebody was let in.
    */
   readonly notBefore?: (Cursor & {}) | undefined;

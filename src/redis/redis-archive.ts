@@ -14,7 +14,7 @@ import type { Publisher } from './publisher.js';
 import { RulesInForce, type Since } from './rules-in-force.js';
 import { idOf, recordOf } from './stream-entry.js';
 
-/** Entries asked for at a time while looking for a place. */
+/** Entries asked for at a time while looking for an offset. */
 const PAGE = 256;
 
 /** Fewer events than none: nothing but what the topics have lost. */

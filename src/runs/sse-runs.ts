@@ -169,7 +169,7 @@ export class SseRuns {
   ): Observable<SseEvent> | AsyncIterable<ProfileMessage> {
     checkRunId(id);
     if (options === undefined) {
-      return this.#bus.streamInternal(this.#topics.of(id), (onClose) => this.#plan(id, onClose));
+      return this.#bus.streamSpan(this.#topics.of(id), (onClose) => this.#plan(id, onClose));
     }
     return new ProfiledStream({
       events: this.read(id),

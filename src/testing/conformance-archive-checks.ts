@@ -5,7 +5,7 @@ import {
   type ConformanceBench,
   isSseError,
   numbers,
-  placeOf,
+  positionOf,
 } from './conformance-bench.js';
 import { type Kept, MANY, offsetsOf, openKept, readAll, textsOf } from './conformance-kept.js';
 
@@ -52,7 +52,7 @@ async function checkLosses({ add, read }: Kept): Promise<void> {
 async function checkUnkept({ add, read }: Kept, bench: ConformanceBench): Promise<void> {
   const withRule = await add('all.5', 'kept');
   const plain = await bench.open({ maxEvents: 5 });
-  const missing = placeOf(await plain.publish('not kept', undefined, { topics: ['all.5'] }));
+  const missing = positionOf(await plain.publish('not kept', undefined, { topics: ['all.5'] }));
   const { lost } = await read(['all.5'], { after: withRule });
   assert(lost >= missing.offset, `${missing.offset} was not kept, and ${lost} is told to be lost`);
   const later = await add('all.5', 'kept again');

@@ -96,6 +96,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   swagger: [],
   terminus: ['nest', 'options.ts', 'errors.ts'],
   metrics: ['nest', 'delivery', 'bus', 'backplane', 'log', 'errors.ts'],
+  presence: ['nest', 'control', 'registry', 'delivery', 'bus', 'log', 'options.ts', 'errors.ts'],
   inspector: ['nest', 'delivery', 'log', 'options.ts', 'errors.ts'],
   testing: ['client', 'delivery', 'bus', 'backplane', 'log', 'options.ts', 'errors.ts'],
   client: [],
@@ -127,6 +128,7 @@ const PACKAGES: Readonly<Record<string, RegExp>> = {
   terminus: /^@nestjs\/(common|terminus)$/,
   metrics:
     /^(node:(http|diagnostics_channel)|@opentelemetry\/api|prom-client|rxjs|@nestjs\/(common|core))$/,
+  presence: /^(rxjs|@nestjs\/common)$/,
   inspector: /^(node:(http|os)|rxjs|@nestjs\/(common|core))$/,
   client: /^(react|rxjs)$/,
   testing: /^(node:.*|@nestjs\/common)$/,
@@ -299,7 +301,7 @@ describe('the sources', () => {
       if (/@ts-|eslint-disable|\bTODO\b|\bFIXME\b/.test(text)) wrong.push(`${path}: suppressed`);
       if (
         path.endsWith('/index.ts') &&
-        !/^(testing|redis|sqlite|runs|ai|publisher|swagger|terminus|inspector|metrics(\/\w+)?|client(\/\w+)?)\/index/.test(
+        !/^(testing|redis|sqlite|runs|ai|publisher|swagger|terminus|inspector|presence|metrics(\/\w+)?|client(\/\w+)?)\/index/.test(
           path,
         )
       ) {

@@ -274,3 +274,25 @@ withExample('metrics', (example) => {
     expect(scrape).toMatch(/^sse_server_active_connections\{.*http_route="\/news"\} 1$/m);
   });
 });
+
+withExample('presence', (example) => {
+  it('shows who is in a room, each once, in whichever order they come and go', async () => {
+    const bob = await connect(example(), '/rooms/7?name=bob');
+    expect((await bob.next('members')).json()).toMatchObject({ topic: 'room.7' });
+    const tabs = [
+      await connect(example(), '/rooms/7?name=ada'),
+      await connect(example(), '/rooms/7?name=ada'),
+    ];
+    expect((await bob.next('join')).json()).toMatchObject({ member: { id: 'ada', name: 'ADA' } });
+    await example().post('/rooms/7/messages', { text: 'Hello' });
+    for (const tab of tabs) expect((await tab.next('message')).json()).toEqual({ text: 'Hello' });
+    const members = await fetch(`${example().url}/rooms/7/members`);
+    expect(await members.json()).toMatchObject({ count: 2 });
+    for (const tab of tabs) tab.close();
+    expect((await bob.next('leave')).json()).toMatchObject({ member: { id: 'ada' } });
+  });
+
+  it('has a page for it', async () => {
+    expect(await (await fetch(example().url)).text()).toContain('<h1>Room 7</h1>');
+  });
+});
