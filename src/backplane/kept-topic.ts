@@ -47,9 +47,10 @@ export class KeptTopic {
     return this.#kept[this.#seek(event.offset - 1)]?.event === event;
   }
 
-  /** Of its last events, so many at most. */
-  lastOffsets(count: number): number[] {
-    return this.#kept.slice(-count).map(({ event }) => event.offset);
+  /** Of its last events at or before an offset, so many at most. */
+  lastOffsets(count: number, upTo: number): number[] {
+    const end = this.#seek(upTo);
+    return this.#kept.slice(Math.max(0, end - count), end).map(({ event }) => event.offset);
   }
 
   /** @returns bytes that what it replaced or pushed out had counted for */

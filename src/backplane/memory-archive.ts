@@ -128,7 +128,7 @@ export class MemoryArchive extends Archive {
       return offset;
     }
     const count = start.last + 1;
-    const offsets = topics.flatMap((topic) => topic.lastOffsets(count));
+    const offsets = topics.flatMap((topic) => topic.lastOffsets(count, start.upTo));
     const distinct = [...new Set(offsets)].sort((a, b) => b - a);
     return distinct[start.last] ?? 0;
   }

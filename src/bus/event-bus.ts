@@ -270,6 +270,22 @@ export class EventBus<Events extends object = object> {
     return this.#backplane.catchUp({ atOnce: true });
   }
 
+  /** @internal Emits when something comes to a topic, or is lost, before anybody reads on. */
+  changes(topic: string): Observable<void> {
+    const { log, subjects } = this.#context;
+    return new Observable((subscriber) => {
+      const index = log.indexOf(topic);
+      const reader = { run: () => {} };
+      const subject = subjects.join(index, reader);
+      const subscription = subject.subscribe(subscriber);
+      return () => {
+        subscription.unsubscribe();
+        subjects.leave(index, reader);
+        log.release(topic);
+      };
+    });
+  }
+
   /** @internal Resolves when the publishes that are under way have come to their end, whichever. */
   async settled(): Promise<void> {
     await Promise.allSettled(this.#underWay);

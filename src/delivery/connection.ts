@@ -179,9 +179,11 @@ export class Connection implements ConnectionPort, Task {
     return connection !== undefined && connection === this.id;
   }
 
-  /** Ends it if an order means it, and it was opened before. */
+  /** Ends it if an order means it, and it was opened before: with what came before the order, which is what is there now. */
   obey(order: OrderInLog): void {
-    if (precedes(this.#request.arrival, order) && isMeant(order, this.info)) this.end(order.reason);
+    if (!precedes(this.#request.arrival, order) || !isMeant(order, this.info)) return;
+    this.run();
+    this.end(order.reason);
   }
 
   /** It may have come after an order that was given after its guards had let it in. */
@@ -275,7 +277,7 @@ export class Connection implements ConnectionPort, Task {
   /** The Observable failed: before anything went out Nest can still answer, later the client is told. */
   fail(error: unknown): void {
     if (this.#reason !== undefined) return;
-    this.reader?.end();
+    this.reader?.end(false);
     if (!this.#isOpen && this.#outbox.isEmpty) {
       this.#finish('error');
       this.#nest?.error(error);
@@ -288,7 +290,7 @@ export class Connection implements ConnectionPort, Task {
   /** Ends the response: what waits goes out first, unless the client does not take it. */
   end(reason: EndReason): void {
     if (this.#reason !== undefined) return;
-    this.reader?.end();
+    this.reader?.end(reason === 'complete');
     const isHopeless = reason === 'stalled' || reason === 'overflow' || reason === 'client';
     if (!isHopeless && this.#isCutShort(reason)) {
       this.#breakOff(reason);

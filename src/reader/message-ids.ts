@@ -89,6 +89,12 @@ export class MessageIds {
     if (stream.held.holdsAny) this.#departed.push(stream);
   }
 
+  /** Nothing comes out any more. */
+  settleAll(): void {
+    this.#departed = [];
+    for (const { held } of this.#streams.all) held.clear();
+  }
+
   /** Whether the event itself, unchanged, has gone out already for another stream. */
   isRepeated(entry: Entry, isShared: boolean): boolean {
     if (this.#sentOnce?.has(entry)) return true;

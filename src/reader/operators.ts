@@ -120,6 +120,12 @@ export class Operators {
     this.#ids.reset();
   }
 
+  /** All that there was has come out: the client is told how far that is. */
+  tellEnd(offset: number): void {
+    this.#ids.settleAll();
+    this.#writeId(offset);
+  }
+
   depart(stream: ReaderStream): void {
     this.#ids.depart(stream);
   }

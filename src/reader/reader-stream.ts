@@ -12,15 +12,20 @@ import { mayHaveEnded, TopicEnds } from './topic-ends.js';
 import { readSnapshot } from './snapshot.js';
 import type { Span, StreamPlan } from './stream-options.js';
 
+/** An offset before all others. */
+const NOTHING = -1;
+
 /** One stream that a reader serves. */
 export class ReaderStream {
   #held: HeldOffsets | undefined;
   /** Events up to this offset are not for this stream. */
   after = 0;
-  /** Whether what was lost before it began is no gap: it asked for what there was then. */
-  isLenient = false;
+  /** What was lost up to this offset before anybody looked is no gap: it asked for what there was when it began. */
+  settledUpTo = NOTHING;
   /** Whether a snapshot was asked for and is not there yet. */
   isOwed = false;
+  /** Whether it has come to its own end, and was not left before that. */
+  hasCompleted = false;
   /** Events of a snapshot that are still to be handed out, the first of them last. */
   snapshot: EventRecord[] | undefined;
   /** When it joined and left its reader, counted over all streams of the reader. */
@@ -97,6 +102,7 @@ export class ReaderStream {
   }
 
   complete(): void {
+    this.hasCompleted = true;
     this.#output.complete();
   }
 
@@ -140,7 +146,7 @@ export class ReaderStream {
   /** All that there is of its topics is new to it, and what there is not is no gap. */
   startAnew(context: ReaderContext): void {
     this.startAfter(this.oldestIn(context.log), context);
-    this.#beLenient();
+    this.#beLenient(context.log);
   }
 
   /** The offset before the oldest event that there may be for it, of this log. */
@@ -150,14 +156,14 @@ export class ReaderStream {
 
   /** Goes on where its client was: whatever is gone since then is a gap. */
   resumeAfter(offset: number, context: ReaderContext): void {
-    this.isLenient = false;
+    this.settledUpTo = NOTHING;
     this.topics.forgetLost();
     this.startAfter(offset, context);
   }
 
   /** What there was before it began, and is gone, is no gap. */
-  #beLenient(): void {
-    this.isLenient = true;
+  #beLenient({ head }: Log): void {
+    this.settledUpTo = head;
     this.topics.settleAllLost(this.after);
   }
 
@@ -166,23 +172,25 @@ export class ReaderStream {
     const { from } = this.plan;
     if (typeof from === 'string' || this.#start === 'found') return true;
     if (this.#start === 'asked') return false;
-    const offset = this.topics.startInTail(from);
+    const start = this.topics.findStart(from);
     const { kept } = this.topics;
-    if (offset !== undefined || kept === undefined || context.history === undefined) {
+    const isKnown = typeof start === 'number';
+    if (isKnown || kept === undefined || context.history === undefined) {
       this.#start = 'found';
-      this.startAfter(offset ?? (from.last === undefined ? 0 : context.log.lost), context);
-      if (from.last !== undefined) this.#beLenient();
+      const oldest = from.last === undefined ? 0 : context.log.lost;
+      this.startAfter(isKnown ? start : oldest, context);
+      if (from.last !== undefined) this.#beLenient(context.log);
       return true;
     }
     this.#start = 'asked';
     const { epoch } = context.log;
     context.history.ask(
       reader,
-      (archive) => archive.seek({ topics: kept, epoch }, from),
+      (archive) => archive.seek({ topics: kept, epoch }, start),
       (found) => {
         this.#start = 'found';
         this.startAfter(found, context);
-        if (from.last !== undefined) this.#beLenient();
+        if (from.last !== undefined) this.#beLenient(context.log);
       },
     );
     return false;
@@ -296,7 +304,7 @@ export class ReaderStream {
     this.held.clear();
     this.snapshot = undefined;
     if (reason === 'new' || reason === 'epoch') this.startAfter(offset, context);
-    if (reason === 'epoch') this.#beLenient();
+    if (reason === 'epoch') this.#beLenient(context.log);
     this.topics.seek(offset);
     this.askForSnapshot(reason === 'new' ? 'new' : 'gap', context, reader);
   }

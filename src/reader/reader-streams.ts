@@ -57,8 +57,8 @@ export class ReaderStreams {
   /** What there is between `offset` and the tail, the nearest first. */
   lookBack(offset: number, reader: PageReader): Lookup {
     let found: Lookup = NOTHING;
-    for (const { topics, after, isLenient } of this.all) {
-      const next = topics.lookBackAll(Math.max(offset, after), { reader, isLenient });
+    for (const { topics, after, settledUpTo } of this.all) {
+      const next = topics.lookBackAll(Math.max(offset, after), { reader, settledUpTo });
       if (next.kind === 'reading') return next;
       found = nearer(found, next);
     }
@@ -98,6 +98,11 @@ export class ReaderStreams {
   get areOwed(): boolean {
     for (const { isOwed } of this.all) if (isOwed) return true;
     return false;
+  }
+
+  /** Whether those that are left have come to their own end. */
+  get haveCompleted(): boolean {
+    return this.all.every(({ hasCompleted }) => hasCompleted);
   }
 
   /** Whether operators hold something, or have part of a snapshot yet to be given. */

@@ -34,11 +34,12 @@ export class Reader {
   /** Whether a cursor was asked for, and it is not known yet where from it is read. */
   #isResuming = false;
   #isBehind = false;
-  /** Whether a stream has an `until`. */
+  /** Whether a stream has an `until`, and whether one of them has been true. */
   #mayEnd = false;
+  #hasEnded = false;
   #announcements: Announcements | undefined;
-  /** What a new client asked to begin with, for a gap before its first event. */
-  #beginning: string | undefined;
+  /** What a new client asked to begin with, for a gap before anything else, and where that was. */
+  #beginning: { readonly asked: string; readonly offset: number } | undefined;
   /** Events up to here were in the log before the reader could take them: they are not live. */
   #catchUpTo = 0;
   #operators: Operators | undefined;
@@ -189,9 +190,17 @@ export class Reader {
     if (this.#announcements?.isPending === true) this.#sink.schedule();
   }
 
-  /** The operators have ended: what came out last is the last. */
-  end(): void {
+  /**
+   * Nothing comes out of the operators any more: what came out last is the last.
+   *
+   * @param isComplete whether they have completed, so that they hold nothing either
+   */
+  end(isComplete: boolean): void {
     this.#operators?.flush(true);
+    const isLog = this.#epoch === this.#log.epoch;
+    if (!isComplete || !isLog || !this.#hasEnded || !this.streams.haveCompleted) return;
+    // An end that `where` or `filter` dropped: who came back to a place before it would get to it again, for ever.
+    this.#operators?.tellEnd(this.#offset);
   }
 
   /** The connection is gone: streams that somebody kept end, for nothing would ever be read for them. */
@@ -226,7 +235,8 @@ export class Reader {
     if (gap === undefined) start.askForSnapshots();
     const id = gap === undefined ? this.#tell(offset) : undefined;
     if (!start.hasWaited) this.#sink.begin(id);
-    this.#beginning = start.beginning;
+    const asked = start.beginning;
+    if (asked !== undefined) this.#beginning = { asked, offset };
     this.#announceReady(start.requested !== undefined && gap === undefined);
     this.#isResuming = start.requested !== undefined;
     if (gap !== undefined) this.#onResumed('gap');
@@ -274,7 +284,7 @@ export class Reader {
       case 'lost':
         this.#onResumed('gap');
         for (const { topics } of this.streams.all) topics.tellAllLost();
-        return this.#cross('trimmed', Math.max(found.upTo, this.#offset), this.#beginning);
+        return this.#cross('trimmed', Math.max(found.upTo, this.#offset), this.#askedBeginning);
       case 'entry':
         this.#onResumed('archive');
         this.#handOut(found.entry);
@@ -286,6 +296,12 @@ export class Reader {
     }
   }
 
+  /** What a new client asked to begin with, while it has been told of no place after that. */
+  get #askedBeginning(): string | undefined {
+    const beginning = this.#beginning;
+    return beginning?.offset === this.#offset ? beginning.asked : undefined;
+  }
+
   #onResumed(outcome: ResumeOutcome): void {
     if (this.#isResuming) this.#sink.onResumed?.(outcome);
     this.#isResuming = false;
@@ -294,7 +310,6 @@ export class Reader {
   #handOut(entry: Entry): void {
     const before = this.#offset;
     this.#offset = entry.offset;
-    this.#beginning = undefined;
     if (entry.isEnd) {
       this.#endTopics(entry);
       return;
@@ -306,6 +321,7 @@ export class Reader {
       const takers = isExcepted ? [] : this.streams.takersOf(entry, before, this.#catchUpTo);
       const last = this.#mayEnd ? this.streams.endingWith(entry) : [];
       if (takers.length > 0) this.#throughOperators().pass(entry, takers);
+      if (last.length > 0) this.#hasEnded = true;
       for (const stream of last) stream.complete();
     } else if (!isExcepted) {
       this.#position.told = entry.offset;

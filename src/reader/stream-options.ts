@@ -1,6 +1,5 @@
 import { type Cursor, parseCursor, type StreamPosition } from '../log/cursor.js';
 import type { AnyEvents, NewEvent, SseEvent } from '../log/event.js';
-import type { ArchiveStart } from '../backplane/archive.js';
 import { GivenOptions } from '../options.js';
 
 /** Why a snapshot is asked for: a new client, or one that has a gap. */
@@ -99,9 +98,14 @@ export interface SpanSource {
   find(onKnown: () => void): Span | 'gone' | Error | undefined;
 }
 
+/** Where a stream begins that is given no place: its last events, or a time in milliseconds since the Unix epoch. */
+export type StreamStart =
+  | { readonly last: number; readonly since?: undefined }
+  | { readonly since: number; readonly last?: undefined };
+
 /** Complete and checked {@link StreamOptions}. */
 export interface StreamPlan {
-  readonly from: Cursor | ArchiveStart;
+  readonly from: Cursor | StreamStart;
   readonly snapshot: ((why: SnapshotReason) => unknown) | undefined;
   readonly where: ((event: SseEvent) => unknown) | undefined;
   readonly latestPerKey: boolean;

@@ -57,7 +57,7 @@ export class RedisArchive extends Archive {
     const offsets: number[] = [];
     for (const topic of topicsOf(selected)) {
       const key = this.#publisher.keyOf('kept', selected.epoch, topic);
-      const events = await this.#backwards(key, start.last + 1);
+      const events = await this.#backwards(key, start.last + 1, start.upTo);
       offsets.push(...events.map(({ offset }) => offset));
     }
     return [...new Set(offsets)].sort((a, b) => b - a)[start.last] ?? 0;

@@ -1,7 +1,14 @@
 import { describe, expect, it } from '@jest/globals';
-import { createUIMessageStreamResponse, jsonSchema, stepCountIs, streamText, tool } from 'ai';
+import {
+  createUIMessageStreamResponse,
+  jsonSchema,
+  simulateReadableStream,
+  stepCountIs,
+  streamText,
+  tool,
+} from 'ai';
 import type { UIMessageChunk } from 'ai';
-import { MockLanguageModelV3, simulateReadableStream } from 'ai/test';
+import { MockLanguageModelV3 } from 'ai/test';
 import { SseRunsModule } from 'nestjs-event-stream/runs';
 import { type Client, onExpress, urlOf } from '../support/each-adapter.js';
 import { answers, ChatController } from './chat.controller.js';

@@ -1,6 +1,8 @@
 import {
   Body,
   Controller,
+  type ExecutionContext,
+  Get,
   type INestApplication,
   type MessageEvent,
   Module,
@@ -10,7 +12,7 @@ import {
   Sse,
 } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
-import { type Backplane, EventBus, SseModule } from 'nestjs-event-stream';
+import { Backplane, EventBus, SseConnections, SseModule } from 'nestjs-event-stream';
 import { redisBackplane } from 'nestjs-event-stream/redis';
 import { type Durability, sqliteBackplane } from 'nestjs-event-stream/sqlite';
 import type { Observable } from 'rxjs';
@@ -26,9 +28,45 @@ interface Publication {
   readonly idempotencyKey?: string;
 }
 
+/** How many streams an owner may have. */
+export const PER_OWNER = 3;
+/** Milliseconds after which an instance that died is forgotten. */
+const LEASE = 900;
+
+export interface InstanceState {
+  /** Whether it hears Redis, and has read what is there. */
+  readonly isHealthy: boolean;
+  /** Of the streams that are open, as far as they have one. */
+  readonly owners: readonly string[];
+}
+
+const identify = (context: ExecutionContext) => ({
+  owner: context.switchToHttp().getRequest<{ headers: Record<string, string> }>().headers['x-user'],
+});
+
 @Controller()
 class ChaosController {
-  constructor(private readonly bus: EventBus) {}
+  constructor(
+    private readonly bus: EventBus,
+    private readonly connections: SseConnections,
+    private readonly backplane: Backplane,
+  ) {}
+
+  @Get('state')
+  state(): InstanceState {
+    const { isConnected, lagMs } = this.backplane.health;
+    const owners = this.connections.list().flatMap(({ owner }) => owner ?? []);
+    return { isHealthy: isConnected && lagMs === 0, owners };
+  }
+
+  @Post('close')
+  async close(@Body() { owner }: { readonly owner: string }): Promise<void> {
+    try {
+      await this.connections.closeEverywhere({ owner });
+    } catch (error) {
+      throw new ServiceUnavailableException(String(error));
+    }
+  }
 
   @Sse('topics/:topic')
   topic(@Param('topic') topic: string): Observable<MessageEvent> {
@@ -70,6 +108,8 @@ export async function startInstance(options: InstanceOptions): Promise<INestAppl
       SseModule.forRoot({
         backplane: backplaneOf(options),
         history: { maxEvents: options.maxEvents },
+        identify,
+        limits: { perOwner: PER_OWNER, lease: LEASE },
         heartbeatInterval: 200,
         drain: { timeout: 500 },
       }),
