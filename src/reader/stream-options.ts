@@ -80,6 +80,11 @@ export type StreamOptions<
       }
   );
 
+/** Where a stream begins that is given no place: its last events, or a time in milliseconds since the Unix epoch. */
+export type StreamStart =
+  | { readonly last: number; readonly since?: undefined }
+  | { readonly since: number; readonly last?: undefined };
+
 /** Where what a stream reads begins and, once it has ended, ends in the log. */
 export interface Span {
   readonly begin: StreamPosition;
@@ -97,11 +102,6 @@ export interface SpanSource {
    */
   find(onKnown: () => void): Span | 'gone' | Error | undefined;
 }
-
-/** Where a stream begins that is given no place: its last events, or a time in milliseconds since the Unix epoch. */
-export type StreamStart =
-  | { readonly last: number; readonly since?: undefined }
-  | { readonly since: number; readonly last?: undefined };
 
 /** Complete and checked {@link StreamOptions}. */
 export interface StreamPlan {
