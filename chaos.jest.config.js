@@ -8,6 +8,6 @@ process.env.CHAOS_ROUNDS ??= '200';
 /** @type {import('jest').Config} */
 export default {
   ...base,
-  testRegex: 'chaos/(chaos|sqlite|runs)\\.spec\\.ts$',
+  testRegex: 'chaos/(chaos|presence|runs|sqlite)\\.spec\\.ts$',
   testPathIgnorePatterns: [],
 };

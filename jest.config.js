@@ -5,7 +5,7 @@ import { availableParallelism } from 'node:os';
  * `npm test` leaves them to `npm run check:programs`, unless it is asked for files: `npm test -- test/sample/page.spec.ts`.
  */
 export const PROGRAMS = [
-  'chaos/(chaos|sqlite)',
+  'chaos/(chaos|presence|sqlite)',
   'client/(react|restart|tabs)',
   'examples/(ai-chat|jobs|reopening|run)',
   'inspector/page',

@@ -13,14 +13,17 @@ import {
 } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { Backplane, EventBus, SseConnections, SseModule } from 'nestjs-event-stream';
+import { SsePresence, SsePresenceModule } from 'nestjs-event-stream/presence';
 import { redisBackplane } from 'nestjs-event-stream/redis';
 import { type Durability, sqliteBackplane } from 'nestjs-event-stream/sqlite';
 import type { Observable } from 'rxjs';
 
 /** Where the log is: in Redis, or in a file. */
-export type InstanceOptions = { readonly maxEvents: number } & (
-  { readonly url: string } | { readonly path: string; readonly durability: Durability }
-);
+export type InstanceOptions = {
+  readonly maxEvents: number;
+  /** Milliseconds; undefined if nobody asks who is there. */
+  readonly presence?: { readonly grace: number; readonly lease: number } | undefined;
+} & ({ readonly url: string } | { readonly path: string; readonly durability: Durability });
 
 interface Publication {
   readonly topics: string[];
@@ -84,6 +87,24 @@ class ChaosController {
   }
 }
 
+@Controller()
+class RoomController {
+  constructor(
+    private readonly bus: EventBus,
+    private readonly presence: SsePresence,
+  ) {}
+
+  @Sse('rooms/:room')
+  room(@Param('room') room: string): Observable<MessageEvent> {
+    return this.bus.stream(`room.${room}`);
+  }
+
+  @Sse('windows/:room')
+  window(@Param('room') room: string): Observable<MessageEvent> {
+    return this.presence.stream(`room.${room}`);
+  }
+}
+
 @Module({})
 class ChaosModule {}
 
@@ -102,19 +123,21 @@ function backplaneOf(options: InstanceOptions): Backplane {
 
 /** An instance of the application under test, on a free port. */
 export async function startInstance(options: InstanceOptions): Promise<INestApplication> {
+  const { presence, maxEvents } = options;
+  const sse = SseModule.forRoot({
+    backplane: backplaneOf(options),
+    history: { maxEvents },
+    heartbeatInterval: 200,
+    drain: { timeout: 500 },
+    identify,
+    // Who is turned away is not there.
+    ...(presence === undefined && { limits: { perOwner: PER_OWNER, lease: LEASE } }),
+  });
+  const rooms = presence && SsePresenceModule.forRoot({ ...presence, topics: ['room.*'] });
   const module = {
     module: ChaosModule,
-    imports: [
-      SseModule.forRoot({
-        backplane: backplaneOf(options),
-        history: { maxEvents: options.maxEvents },
-        identify,
-        limits: { perOwner: PER_OWNER, lease: LEASE },
-        heartbeatInterval: 200,
-        drain: { timeout: 500 },
-      }),
-    ],
-    controllers: [ChaosController],
+    imports: rooms === undefined ? [sse] : [sse, rooms],
+    controllers: rooms === undefined ? [ChaosController] : [ChaosController, RoomController],
   };
   const app = await NestFactory.create(module, { logger: false, abortOnError: false });
   await app.listen(0, '127.0.0.1');
