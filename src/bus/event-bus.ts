@@ -231,6 +231,16 @@ export class EventBus<Events extends object = object> {
     });
   }
 
+  /** @internal What a reader of the caller's own needs. */
+  get reading(): { readonly context: ReaderContext; readonly turn: TurnScheduler } {
+    return { context: this.#context, turn: this.#turn };
+  }
+
+  /** @internal The connection that the caller works for, of this bus. */
+  get connection(): ConnectionPort | undefined {
+    return this.#bindings.current?.connection;
+  }
+
   /**
    * @internal An event as {@link publish} checks it, for topics of this package itself.
    *
