@@ -174,7 +174,7 @@ describeWith(CHROMIUM, 'tabs that share', (path) => {
   }, 60_000);
 
   describe('with topics of their own', () => {
-    const TOPICS = ['a', 'b', 'c', 'd'];
+    const TOPICS = ['a', 'b', 'c', 'd', 'e', 'x', 'y'];
     let counts: Map<string, number>;
     let wanted: Map<Tab, { readonly isFor: (topic: string) => boolean; readonly names: string[] }>;
 
@@ -183,8 +183,9 @@ describeWith(CHROMIUM, 'tabs that share', (path) => {
       wanted = new Map();
     });
 
-    async function openFor(topics: string): Promise<Tab> {
-      const tab = await Tab.open(chromium, context, `${urlOf(app)}/?topics=${topics}`);
+    async function openFor(topics: string, user = 'ada'): Promise<Tab> {
+      const query = `?topics=${topics}&user=${user}`;
+      const tab = await Tab.open(chromium, context, `${urlOf(app)}/${query}`);
       const isFor = (topic: string) => topics.split(',').includes(topic);
       wanted.set(tab, { isFor, names: [] });
       tabs.push(tab);
@@ -252,27 +253,46 @@ describeWith(CHROMIUM, 'tabs that share', (path) => {
       await expectOwn();
     }, 60_000);
 
-    it('lose and repeat nothing when the one that is connected crashes; its topics are no longer asked for', async () => {
-      for (const topic of ['a', 'b', 'c']) await openFor(topic);
-      await streamed('a', 'b', 'c');
-      await tick('a', 'b', 'c');
+    it('lose and repeat nothing when the one that is connected crashes, of five; its topics are no longer asked for', async () => {
+      const five = ['a', 'b', 'c', 'd', 'e'];
+      for (const topic of five) await openFor(topic);
+      await streamed(...five);
+      await tick(...five);
       await expectOwn();
       const first = await leader();
       const [gone = ''] = (await first.named()).map((name) => name.charAt(0));
       first.crash();
       tabs = others(first);
-      for (let round = 0; round < 10; round++) await tick('a', 'b', 'c');
+      for (let round = 0; round < 20; round++) await tick(...five);
       await expectOwn();
-      await streamed(...['a', 'b', 'c'].filter((topic) => topic !== gone));
+      await streamed(...five.filter((topic) => topic !== gone));
+      await tick(...five);
+      await expectOwn();
+    }, 60_000);
+
+    it('share with nobody else: another user has another connection', async () => {
+      await openFor('a', 'ada');
+      await openFor('b', 'ada');
+      await openFor('b', 'bob');
+      await until('ada has one for both', () => {
+        const lists = app
+          .get(SseConnections)
+          .list()
+          .map(({ topics }) => String(topics.toSorted()));
+        return String(lists.sort()) === 'a,b,b';
+      });
+      expect(app.get(SseConnections).count).toBe(2);
+      await tick('a', 'b');
+      await expectOwn();
     }, 60_000);
 
     it('have a connection each where the server does not give in one what each may have', async () => {
-      await openFor('a,b');
-      await openFor('c,d');
-      await tick('a', 'b', 'c', 'd');
+      await openFor('x');
+      await openFor('y');
+      await tick('x', 'y');
       await expectOwn();
       await connections(2);
-      await tick('a', 'b', 'c', 'd');
+      await tick('x', 'y');
       await expectOwn();
     }, 60_000);
   });
