@@ -1,8 +1,29 @@
+import { availableParallelism } from 'node:os';
+
+/**
+ * Tests of whole programs: browsers, checkouts that are built, processes that are killed.
+ * `npm test` leaves them to `npm run check:programs`, unless it is asked for files: `npm test -- test/sample/page.spec.ts`.
+ */
+export const PROGRAMS = [
+  'chaos/(chaos|presence|sqlite)',
+  'client/(react|restart|tabs)',
+  'examples/(reopening|run)',
+  'inspector/page',
+  'model/slow-clients',
+  'package/scripts',
+  'sample/[\\w-]+',
+].map((name) => `<rootDir>/test/${name}\\.spec\\.ts$`);
+
+const isAskedForFiles = process.argv
+  .slice(2)
+  .some((argument) => /^[^-].*(\/|\.ts$)/.test(argument));
+
 /** @type {import('jest').Config} */
 export default {
-  testEnvironment: 'node',
+  testEnvironment: '<rootDir>/test/support/environment.mjs',
   roots: ['<rootDir>/test', '<rootDir>/examples'],
   testRegex: '\\.spec\\.ts$',
+  testPathIgnorePatterns: isAskedForFiles ? [] : PROGRAMS,
   extensionsToTreatAsEsm: ['.ts'],
   moduleNameMapper: {
     '^(\\.{1,2}/.*)\\.js$': '$1',
@@ -27,4 +48,8 @@ export default {
   collectCoverageFrom: ['src/**/*.ts'],
   coverageReporters: ['text', 'lcov'],
   testTimeout: 20_000,
+  // A file waits about as long as it works; by default two cores would get one worker.
+  maxWorkers: availableParallelism() + 1,
+  // What Node 20 keeps of the modules of each file adds up; a new worker is cheaper than collecting its garbage.
+  workerIdleMemoryLimit: '600MB',
 };

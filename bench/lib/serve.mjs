@@ -12,6 +12,7 @@ import { makeEvent } from './event.mjs';
  * @property {() => unknown} [memory] bytes, of this process unless given
  * @property {() => unknown} [stop]
  * @property {(topics: string[], event: object) => unknown} [publishToMany]
+ * @property {(isOn: boolean) => unknown} [toggle] what is compared with its being off, in one process
  * @property {() => string} [cursor] the place in the log, where there is one
  */
 
@@ -39,6 +40,7 @@ export function serve(start) {
     cpu: () => server.cpu?.() ?? ownCpu(),
     memory: () => server.memory?.() ?? measureMemory(),
     cursor: () => server.cursor?.(),
+    toggle: ({ isOn }) => server.toggle?.(isOn),
 
     /** Publishes `count` events to each of the topics, all of them in this turn of the event loop. */
     tick({ topics, count, size }) {

@@ -1,14 +1,15 @@
-// What metrics cost a delivery: `npm run build`, then `node bench/metrics/run.mjs`. Two servers in processes of their own,
-// with and without `SseMetricsModule`, each with its clients; measured in turns, and compared pair by pair.
+// What metrics cost a delivery: `npm run build`, then `node bench/metrics/run.mjs`. One server, whose `SseMetricsModule` is
+// on and off in turns, measured pair by pair: two processes of one program differ by more than what is measured here.
 import { Contender } from '../lib/contender.mjs';
 
 const CLIENTS = Number(process.env.CLIENTS ?? 500);
-const ROUNDS = Number(process.env.ROUNDS ?? 15);
-const TICKS = Number(process.env.TICKS ?? 60);
+const ROUNDS = Number(process.env.ROUNDS ?? 60);
+const TICKS = Number(process.env.TICKS ?? 40);
 const BURSTS = [1, 10];
 
 /** Microseconds of the server's CPU for one delivery. */
-async function costOf(contender, burst) {
+async function costOf(contender, burst, isOn) {
+  await contender.ask('toggle', { isOn });
   const ticks = Math.ceil(TICKS / Math.sqrt(burst));
   const cpu = await contender.cpuOf(async () => {
     for (let tick = 0; tick < ticks; tick++) await contender.tick({ count: burst });
@@ -16,41 +17,47 @@ async function costOf(contender, burst) {
   return (cpu * 1_000) / (ticks * burst * CLIENTS);
 }
 
-const median = (values) => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
+const at = (values, part) => [...values].sort((a, b) => a - b)[Math.floor(values.length * part)];
+const percent = (ratio) => `${(ratio * 100).toFixed(1)} %`;
 
-const contenders = [false, true].map(
-  (isMeasured) =>
-    new Contender(
-      { key: String(isMeasured), label: isMeasured ? 'with' : 'without', file: 'metrics' },
-      { args: { isMeasured } },
-    ),
-);
+/** Costs off and on, round by round, each first in turns. */
+async function pairsOf(contender, burst) {
+  const pairs = [];
+  for (let round = 0; round < ROUNDS; round++) {
+    const isFirst = round % 2 === 0;
+    const first = await costOf(contender, burst, !isFirst);
+    const second = await costOf(contender, burst, isFirst);
+    pairs.push(isFirst ? [first, second] : [second, first]);
+  }
+  return pairs;
+}
+
+const contender = new Contender({ key: 'metrics', label: 'metrics', file: 'metrics' });
 const rows = [];
 try {
-  for (const contender of contenders) {
-    await contender.start();
-    await contender.connect({ clients: CLIENTS });
-    for (const burst of BURSTS) await costOf(contender, burst);
-  }
-  const [without, measured] = contenders;
+  await contender.start();
+  await contender.connect({ clients: CLIENTS });
+  for (const burst of BURSTS)
+    for (const isOn of [true, false]) await costOf(contender, burst, isOn);
   for (const burst of BURSTS) {
-    const pairs = [];
-    for (let round = 0; round < ROUNDS; round++) {
-      const isFirst = round % 2 === 0;
-      const first = await costOf(isFirst ? without : measured, burst);
-      const second = await costOf(isFirst ? measured : without, burst);
-      pairs.push(isFirst ? [first, second] : [second, first]);
-    }
-    const ratios = pairs.map(([bare, counted]) => counted / bare - 1);
+    const pairs = await pairsOf(contender, burst);
+    const ratios = pairs.map(([off, on]) => on / off - 1);
     rows.push({
       'events a tick': burst,
-      'without, µs': median(pairs.map(([bare]) => bare)).toFixed(2),
-      'with, µs': median(pairs.map(([, counted]) => counted)).toFixed(2),
-      'median of the pairs, %': (median(ratios) * 100).toFixed(1),
+      'off, µs': at(
+        pairs.map(([off]) => off),
+        0.5,
+      ).toFixed(2),
+      'on, µs': at(
+        pairs.map(([, on]) => on),
+        0.5,
+      ).toFixed(2),
+      'median of the pairs': percent(at(ratios, 0.5)),
+      'half of them': `${percent(at(ratios, 0.25))} … ${percent(at(ratios, 0.75))}`,
     });
   }
-  for (const contender of contenders) await contender.check();
+  await contender.check();
 } finally {
-  await Promise.all(contenders.map((contender) => contender.stop()));
+  await contender.stop();
 }
 console.table(rows);

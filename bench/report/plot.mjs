@@ -15,11 +15,11 @@ const COLOURS = [
 const INK = '#7d8590';
 
 /**
- * A line for each server over values of x, on a logarithmic scale each if asked for.
+ * A line for each server over values of x, which has a logarithmic scale unless it is linear; y has one if asked for.
  *
  * @typedef {{ label: string, points: { x: number, y: number }[] }} Series
- * @param {{ title: string, x: { label: string, ticks: { value: number, label: string }[] },
- *   y: { label: string, isLogarithmic?: boolean }, series: Series[] }} plot
+ * @param {{ title: string, x: { label: string, isLinear?: boolean,
+ *   ticks: { value: number, label: string }[] }, y: { label: string, isLogarithmic?: boolean }, series: Series[] }} plot
  * @returns {string} SVG
  */
 export function plot({ title, x, y, series }) {
@@ -28,7 +28,13 @@ export function plot({ title, x, y, series }) {
     ? powers(Math.min(...ys), Math.max(...ys))
     : steps(Math.max(...ys));
   const xs = x.ticks.map(({ value }) => value);
-  const scaleX = scale(Math.min(...xs), Math.max(...xs), AREA.left, AREA.right, true);
+  const scaleX = scale(
+    Math.min(...xs),
+    Math.max(...xs),
+    AREA.left,
+    AREA.right,
+    x.isLinear !== true,
+  );
   const scaleY = scale(yTicks[0], yTicks.at(-1), AREA.bottom, AREA.top, y.isLogarithmic);
   const lines = series.map((one, i) =>
     seriesOf(one, COLOURS[i % COLOURS.length], i, scaleX, scaleY),
@@ -80,7 +86,7 @@ function powers(least, most) {
 }
 
 function steps(most) {
-  const step = [1, 2, 5, 10, 20, 50, 100].find((size) => most / size <= 8) ?? 200;
+  const step = [1, 2, 5, 10, 20, 50, 100, 200, 500].find((size) => most / size <= 8) ?? 1_000;
   return Array.from({ length: Math.ceil(most / step) + 1 }, (_, i) => i * step);
 }
 

@@ -3,6 +3,7 @@ import { Controller, Module, Param, Sse } from '@nestjs/common';
 import { MeterProvider, MetricReader } from '@opentelemetry/sdk-metrics';
 import { EventBus, SseModule } from '../../dist/index.js';
 import { SseMetricsModule } from '../../dist/metrics/index.js';
+import { Statistics } from '../../dist/nest/statistics.js';
 import { decorate, listenNest } from '../lib/nest.mjs';
 import { serve } from '../lib/serve.mjs';
 
@@ -25,20 +26,32 @@ class EventsController {
 }
 decorate(EventsController, Controller(), { events: [Sse(':topic'), [Param('topic')]] }, [EventBus]);
 
-/** This package, with or without its metrics, which the SDK of OpenTelemetry collects. */
-serve(async ({ isMeasured }) => {
-  const imports = [SseModule.forRoot()];
-  if (isMeasured) imports.push(SseMetricsModule.forRoot({ meterProvider: collected() }));
+/** This package, whose metrics the SDK of OpenTelemetry collects while they are on. */
+serve(async () => {
   class AppModule {}
-  Module({ imports, controllers: [EventsController] })(AppModule);
+  Module({ imports: [SseModule.forRoot()], controllers: [EventsController] })(AppModule);
   const { app, port } = await listenNest(AppModule);
   const bus = app.get(EventBus);
-  return { port, publish: (topic, event) => bus.publish(topic, { data: event }) };
+  const statistics = app.get(Statistics);
+  let stop = () => {};
+  return {
+    port,
+    publish: (topic, event) => bus.publish(topic, { data: event }),
+    toggle(isOn) {
+      stop();
+      stop = isOn ? measured(statistics) : () => {};
+    },
+  };
 });
 
-function collected() {
+function measured(statistics) {
   const reader = new AskedReader();
-  const provider = new MeterProvider({ readers: [reader] });
-  setInterval(() => void reader.collect(), INTERVAL).unref();
-  return provider;
+  const meterProvider = new MeterProvider({ readers: [reader] });
+  const metrics = new SseMetricsModule(statistics, { meterProvider });
+  metrics.onApplicationBootstrap();
+  const timer = setInterval(() => void reader.collect(), INTERVAL).unref();
+  return () => {
+    clearInterval(timer);
+    metrics.onApplicationShutdown();
+  };
 }

@@ -23,7 +23,7 @@ export class KeptTopic {
   /** @param lost what a topic of that name may have lost before */
   constructor(
     readonly name: string,
-    private readonly retention: Retention,
+    readonly retention: Retention,
     lost: Loss,
   ) {
     this.#lost = lost;
@@ -47,9 +47,10 @@ export class KeptTopic {
     return this.#kept[this.#seek(event.offset - 1)]?.event === event;
   }
 
-  /** Of its last events, so many at most. */
-  lastOffsets(count: number): number[] {
-    return this.#kept.slice(-count).map(({ event }) => event.offset);
+  /** Of its last events at or before an offset, so many at most. */
+  lastOffsets(count: number, upTo: number): number[] {
+    const end = this.#seek(upTo);
+    return this.#kept.slice(Math.max(0, end - count), end).map(({ event }) => event.offset);
   }
 
   /** @returns bytes that what it replaced or pushed out had counted for */
@@ -70,9 +71,9 @@ export class KeptTopic {
 
   /** Drops what is older than the rule allows. */
   expire(now: number, costOf: (event: ArchivedEvent) => number): number {
-    const { keepFor } = this.retention;
+    const { keepFor, isWhole } = this.retention;
     let freed = 0;
-    if (keepFor === false) return freed;
+    if (keepFor === false || (isWhole && this.#lastAt > now - keepFor)) return freed;
     while (this.#kept[0] !== undefined && this.#kept[0].since <= now - keepFor) {
       freed += this.#lose(costOf);
     }

@@ -28,7 +28,7 @@ import { ArchivePages } from '../reader/archive-pages.js';
 import { KeptHistory } from '../reader/kept-history.js';
 import { TopicSubjects } from '../reader/topic-subjects.js';
 import type { ConnectionPort } from '../reader/sink.js';
-import { planStream, type StreamOptions } from '../reader/stream-options.js';
+import { planStream, type StreamOptions, type StreamPlan } from '../reader/stream-options.js';
 import { WaitingRoom } from '../reader/waiting-room.js';
 
 /** Of an error that is not an `SseError`, as a backplane of somebody else's may give it. */
@@ -44,6 +44,12 @@ interface EventBusOptions {
   /** What class-transformer would keep back of what is published. */
   readonly conceals?: Concealment | undefined;
   readonly schemas?: EventSchemas | undefined;
+}
+
+/** What an entry of this package itself may have beside its data. */
+interface InternalEntryOptions extends PublishOptions {
+  readonly type?: string;
+  readonly key?: string;
 }
 
 /**
@@ -106,7 +112,7 @@ export class EventBus<Events extends object = object> {
     };
   }
 
-  /** The place of the last event that this instance knows of. */
+  /** The cursor of the last event that this instance knows of. */
   get head(): Cursor {
     return this.#log.cursorAt(this.#log.head);
   }
@@ -138,7 +144,7 @@ export class EventBus<Events extends object = object> {
    * Ends topics, after all that was published to them before: their streams complete, on every instance, and a client
    * that comes later is answered 204, which keeps an EventSource away for good, until something is published to the
    * topic again. One that comes back to where it was before the end gets the rest first. A stream of several topics
-   * completes when all of them have ended, one of a matcher never does. Resolves with the place of the end.
+   * completes when all of them have ended, one of a matcher never does. Resolves with the cursor of the end.
    *
    * The end is an entry of the log, and known for as long as that is kept: of a topic with a rule in
    * `history.topics` as long as the rule says, else as long as the tail holds it.
@@ -168,26 +174,105 @@ export class EventBus<Events extends object = object> {
     options: StreamOptions<Events, Published<Events>> = {},
   ): Observable<SseEvent<Events>> {
     const selected = topics instanceof TopicMatcher ? topics : checkTopics(topics);
-    const selection = { topics: selected, plan: planStream(options) };
-    const madeFor = this.#bindings.current;
-    const stream = new Observable<SseEvent>((subscriber) =>
-      this.#open(selection, subscriber, madeFor),
-    );
-    return stream as Observable<SseEvent<Events>>;
+    return this.#stream({ topics: selected, plan: planStream(options) }) as Observable<
+      SseEvent<Events>
+    >;
   }
 
   /** @internal Puts an entry of this package itself into the log, for every instance. */
-  async publishInternal(topic: string, data: object): Promise<Cursor> {
-    return this.#order(toRecord([topic], { data }));
+  async publishInternal(
+    topics: string | readonly string[],
+    data: object,
+    { idempotencyKey, ...fields }: InternalEntryOptions = {},
+  ): Promise<Cursor> {
+    const list = typeof topics === 'string' ? [topics] : topics;
+    return this.#order(toRecord(list, { ...fields, data }), { idempotencyKey });
   }
 
-  /** @internal The entries of this package itself under one topic, from now on; a gap is an event of type `gap`. */
-  follow(topic: string): Observable<SseEvent> {
-    const selection = { topics: [topic], plan: planStream({}) };
+  /** @internal As `stream`, of topics of this package itself. */
+  streamInternal(topics: readonly string[], options: object): Observable<SseEvent> {
+    return this.#stream({ topics, plan: planStream(options) });
+  }
+
+  /**
+   * @internal The entries of this package itself under some topics; a gap is an event of type `gap`.
+   *
+   * @param options where it begins: by default with what is published from now on
+   */
+  follow(
+    topics: string | readonly string[],
+    options: Pick<StreamOptions, 'from' | 'announce'> = {},
+  ): Observable<SseEvent> {
+    const names = typeof topics === 'string' ? [topics] : topics;
+    const selection = { topics: names, plan: planStream(options) };
     return new Observable((subscriber) => {
       const stream = new StreamSubscription(this.#context, this.#turn, selection, subscriber);
       stream.openAlone();
       return () => stream.close();
+    });
+  }
+
+  /**
+   * @internal A stream of a part of a topic of this package itself.
+   *
+   * @param plan made for each subscription, and told what to do when that is over
+   */
+  streamSpan(
+    topic: string,
+    plan: (onClose: (work: () => void) => void) => StreamPlan,
+  ): Observable<SseEvent> {
+    const madeFor = this.#bindings.current;
+    return new Observable((subscriber) => {
+      const selection = { topics: [topic], plan: plan((work) => subscriber.add(work)) };
+      return this.#open(selection, subscriber, madeFor);
+    });
+  }
+
+  /**
+   * @internal An event as {@link publish} checks it, for topics of this package itself.
+   *
+   * @throws SseError `BAD_EVENT`
+   */
+  encode(topics: readonly string[], event: unknown): EventRecord {
+    return toRecord(topics, validated(this.#schemas, event), {
+      maxBytes: this.#maxEventBytes,
+      conceals: this.#context.conceals,
+    });
+  }
+
+  /** @internal Publishes what was checked; a rejection is the caller's to see to. */
+  order(record: EventRecord, options?: PublishOptions): Promise<Cursor> {
+    return this.#order(record, options);
+  }
+
+  /** @internal The log of this instance, to be read. */
+  get log(): Pick<Log, 'epoch' | 'head' | 'indexOf' | 'release'> {
+    return this.#log;
+  }
+
+  /** @internal Calls `ending` at the end of each round of readers. */
+  onRound(ending: () => void): void {
+    this.#turn.onEnd(ending);
+  }
+
+  /** @internal Resolves when this instance has all that was ordered when it was called: the broker is asked at once. */
+  catchUp(): Promise<void> {
+    return this.#backplane.catchUp({ atOnce: true });
+  }
+
+  /** @internal Emits when something comes to a topic, or is lost, before anybody reads on. */
+  changes(topic: string): Observable<void> {
+    const { log, subjects } = this.#context;
+    return new Observable((subscriber) => {
+      const index = log.indexOf(topic);
+      const reader = { run: () => {} };
+      const subject = subjects.join(index, reader);
+      const subscription = subject.subscribe(subscriber);
+      return () => {
+        subscription.unsubscribe();
+        subjects.leave(index, reader);
+        log.release(topic);
+      };
     });
   }
 
@@ -214,6 +299,11 @@ export class EventBus<Events extends object = object> {
    */
   runFor<T>(connection: ConnectionPort, work: () => T, receiver?: object): T {
     return this.#bindings.run(connection, work, receiver);
+  }
+
+  #stream(selection: Selection): Observable<SseEvent> {
+    const madeFor = this.#bindings.current;
+    return new Observable((subscriber) => this.#open(selection, subscriber, madeFor));
   }
 
   #open(
@@ -258,7 +348,7 @@ export class EventBus<Events extends object = object> {
 
   #historyOf(rules: RetentionRules): KeptHistory | undefined {
     const { archive } = this.#backplane;
-    if (archive === undefined || rules.isEmpty) return undefined;
+    if (archive === undefined) return undefined;
     const pages = new ArchivePages({
       archive,
       epoch: () => this.#log.epoch,
@@ -269,10 +359,7 @@ export class EventBus<Events extends object = object> {
   }
 
   async #publish(topics: unknown, event: unknown, options?: EventOptions): Promise<Cursor> {
-    const record = toRecord(checkTopics(topics), validated(this.#schemas, event), {
-      maxBytes: this.#maxEventBytes,
-      conceals: this.#context.conceals,
-    });
+    const record = this.encode(checkTopics(topics), event);
     const except =
       options === undefined
         ? undefined

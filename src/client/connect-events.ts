@@ -4,7 +4,7 @@ import { type Link, openLink } from './link.js';
 import type { EventsOptions, ServerEvents } from './types.js';
 
 /**
- * Connects to an SSE route, and stays connected: what may pass is tried again, from the place up to which
+ * Connects to an SSE route, and stays connected: what may pass is tried again, from the cursor up to which
  * events were dispatched. In a browser tabs can share one connection.
  *
  * @throws TypeError for a URL that is not one, such as a relative one where there is no page

@@ -6,7 +6,7 @@ import type { EventsOptions, EventsState, UnitedTopics } from './types.js';
 type Message = true | Told;
 
 interface Told {
-  /** Where it was before these frames: who is not behind that place misses nothing. */
+  /** Where it was before these frames: who is not behind that cursor misses nothing. */
   readonly from: string;
   readonly frames: readonly Frame[];
   readonly state?: EventsState | undefined;
@@ -47,7 +47,7 @@ const LONGEST_TIMER = 2 ** 31 - 1;
 
 /**
  * Makes links of which one per user and URL has a connection: Web Locks choose its tab, which hands on what it
- * receives with its places. A tab whose place that does not cover, a new one or one that was frozen, has a
+ * receives with its cursors. A tab whose cursor that does not cover, a new one or one that was frozen, has a
  * connection of its own until it does.
  */
 export function sharedBy(
@@ -115,7 +115,7 @@ function joinTabs(
   const tell = (frames: readonly Frame[], to?: EventsState) =>
     post({ from: sink.cursor, frames, state: to, quiet, asked: scope?.asked });
 
-  /** Receives by itself, from its own place. */
+  /** Receives by itself, from its own cursor. */
   const leadOrCatchUp = (): void => {
     following.abort();
     if (sink.isOver) sink.end();
@@ -259,7 +259,7 @@ function oneByOne(onFailure: () => void): (task: () => Promise<void>) => void {
   };
 }
 
-/** A place as this module's servers give it: `<epoch>.<offset>`, both growing. */
+/** A cursor as this module's servers give it: `<epoch>.<offset>`, both growing. */
 const PLACE = /^([\w-]+)\.(\d+)$/;
 
 function isAfter(a: string, b: string): boolean {
@@ -268,7 +268,7 @@ function isAfter(a: string, b: string): boolean {
   return epochA === epochB ? Number(offsetA) > Number(offsetB) : epochA > epochB;
 }
 
-/** Whether who was sent everything after one place has missed nothing at another. */
+/** Whether who was sent everything after one cursor has missed nothing at another. */
 function covers(from: string, cursor: string): boolean {
   return PLACE.test(from) && PLACE.test(cursor) && !isAfter(from, cursor);
 }
@@ -277,7 +277,7 @@ function covers(from: string, cursor: string): boolean {
 function newOf(frames: readonly Frame[], from: string, cursor: string): Frame[] {
   let at = from;
   return frames.filter(({ id = at, type }) => {
-    // A gap may lead back, from a place that never was.
+    // A gap may lead back, from a cursor that never was.
     const isNew = isAfter(id, cursor) || (at === cursor && (type === 'gap' || id === at));
     at = id;
     if (isNew) cursor = id;

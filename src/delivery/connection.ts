@@ -10,7 +10,7 @@ import type { Connections } from './connections.js';
 import { farewellFrame } from './farewell.js';
 import { destroy, type HttpResponse, isGone, tellHeartbeat } from './http.js';
 import { HandlerObserver } from './handler-observer.js';
-import { ClientIdentity } from './identity.js';
+import { ClientIdentity, NO_TAGS } from './identity.js';
 import type { NestObserver, OpenRequest } from './open-request.js';
 import type { ConnectionOptions } from './options.js';
 import { isMeant, type OrderInLog, precedes } from './orders.js';
@@ -123,6 +123,15 @@ export class Connection implements ConnectionPort, Task {
     return this.#identity?.owner;
   }
 
+  get tags(): readonly string[] {
+    return this.#identity?.tags ?? NO_TAGS;
+  }
+
+  /** See `ConnectionInfo.topics`. */
+  get topics(): readonly string[] {
+    return this.reader?.topics ?? [];
+  }
+
   get remoteAddress(): string {
     return this.#request.remoteAddress;
   }
@@ -147,6 +156,11 @@ export class Connection implements ConnectionPort, Task {
     (this.#identity ??= new ClientIdentity()).add(identity, source);
     this.#endIfOrdered();
     if (this.#isAdmitted) this.#connections.limits?.admit(this);
+    this.onTopics();
+  }
+
+  onTopics(): void {
+    this.#connections.attendance?.update(this);
   }
 
   /** Whether the handler is to be asked: not for a client that left, was closed meanwhile, or has expired. */
@@ -163,9 +177,11 @@ export class Connection implements ConnectionPort, Task {
     return connection !== undefined && connection === this.id;
   }
 
-  /** Ends it if an order means it, and it was opened before. */
+  /** Ends it if an order means it, and it was opened before: with what came before the order, which is what is there now. */
   obey(order: OrderInLog): void {
-    if (precedes(this.#request.arrival, order) && isMeant(order, this.info)) this.end(order.reason);
+    if (!precedes(this.#request.arrival, order) || !isMeant(order, this.info)) return;
+    this.run();
+    this.end(order.reason);
   }
 
   /** It may have come after an order that was given after its guards had let it in. */
@@ -255,7 +271,7 @@ export class Connection implements ConnectionPort, Task {
   /** The Observable failed: before anything went out Nest can still answer, later the client is told. */
   fail(error: unknown): void {
     if (this.#reason !== undefined) return;
-    this.reader?.end();
+    this.reader?.end(false);
     if (!this.#isOpen && this.#outbox.isEmpty) {
       this.#finish('error');
       this.#nest?.error(error);
@@ -268,7 +284,7 @@ export class Connection implements ConnectionPort, Task {
   /** Ends the response: what waits goes out first, unless the client does not take it. */
   end(reason: EndReason): void {
     if (this.#reason !== undefined) return;
-    this.reader?.end();
+    this.reader?.end(reason === 'complete');
     const isHopeless = reason === 'stalled' || reason === 'overflow' || reason === 'client';
     if (!isHopeless && !this.response.writableEnded) {
       const wasOpen = this.#isOpen;
@@ -290,7 +306,7 @@ export class Connection implements ConnectionPort, Task {
   }
 
   #sayFarewell(reason: EndReason, wasTold: boolean): void {
-    const retry = wasTold ? this.#connections.drawRetry(this.options, reason) : undefined;
+    const retry = wasTold ? this.#connections.retryAtEnd(this.options, reason) : undefined;
     const frame = farewellFrame(reason, retry);
     if (frame !== undefined) this.#outbox.push(frame);
   }

@@ -8,6 +8,7 @@ import { STRAY_EVENT } from '../log/stray-streams.js';
 import type { TurnScheduler } from '../log/turn-scheduler.js';
 import type { ResumeOutcome } from '../reader/sink.js';
 import type { JoinedFramesCache } from '../wire/joined-frames.js';
+import type { AttendancePort } from './attendance-port.js';
 import { ClientSockets } from './client-sockets.js';
 import { Connection } from './connection.js';
 import {
@@ -20,6 +21,7 @@ import {
 import { exceptionFrame } from './exception.js';
 import { destroy, isGone, onceReset, sessionOf } from './http.js';
 import { Deadline } from './deadline.js';
+import { Drain } from './drain.js';
 import { isToStayAway } from './farewell.js';
 import type { LimitPort } from './limit-port.js';
 import type { ConnectionTracer, NestPort, OpenRequest } from './open-request.js';
@@ -27,11 +29,11 @@ import type { ConnectionOptions, DeliveryOptions } from './options.js';
 import { Orders, type OrderInLog } from './orders.js';
 import { Ticker } from './ticker.js';
 
-/** Milliseconds told to a client that is refused, before random doubling, where `retry` is off. */
-const LONG_RETRY = 30_000;
+/** Milliseconds that stand for `retry.max` where `retry` is off, and a client is to be told something. */
+const RETRY_MAX = 6_000;
 /** Milliseconds for what was written in the last moment of the drain to get on its way. */
 const LAST_MOMENT = 100;
-/** What a refused client is told, as a multiple of `retry.max`. */
+/** What a refused client is told, before random doubling, as a multiple of `retry.max`. */
 const LONG_RETRY_FACTOR = 5;
 
 /** All connections of the application, their one timer, and their end. */
@@ -41,7 +43,7 @@ export class Connections {
   readonly ended: Record<EndReason, number>;
   /** Gaps that clients were told of. */
   readonly gaps: Record<GapReason, number> = { trimmed: 0, epoch: 0, unknown: 0 };
-  /** Clients that came back with a place, by what they go on from. */
+  /** Clients that came back with a cursor, by what they go on from. */
   readonly resumes: Record<ResumeOutcome, number> = { tail: 0, archive: 0, gap: 0 };
   /** Of connections that have ended. */
   #bytesOfEnded = 0;
@@ -52,7 +54,7 @@ export class Connections {
   #count = 0;
   readonly #ticker = new Ticker((isLate) => this.#tick(isLate));
   readonly #sockets = new ClientSockets();
-  #isDraining = false;
+  readonly #drain: Drain;
   #hasSeenStray = false;
   readonly errors = new Subject<LateError>();
   readonly openings = new Subject<ConnectionInfo>();
@@ -62,6 +64,8 @@ export class Connections {
   readonly orders: Orders;
   /** Undefined where anybody may have any number of connections. */
   limits: LimitPort | undefined;
+  /** Undefined where nobody asks who is there. */
+  attendance: AttendancePort | undefined;
   /** Undefined unless requests are traced. */
   tracer: ConnectionTracer | undefined;
   #onEmpty: (() => void) | undefined;
@@ -75,6 +79,7 @@ export class Connections {
     /** Shared with the readers, of which many write what connections write too. */
     readonly cache: JoinedFramesCache,
   ) {
+    this.#drain = new Drain(options.drain);
     this.orders = new Orders(log);
     this.takesOver = nest.holdsResponses;
     this.ended = Object.fromEntries(END_REASONS.map((reason) => [reason, 0])) as typeof this.ended;
@@ -98,14 +103,14 @@ export class Connections {
 
   /** Whether all of them end, because the application does. */
   get isDraining(): boolean {
-    return this.#isDraining;
+    return this.#drain.hasBegun;
   }
 
   /** Whether one more connection is welcome; if not, it is to be opened and ended as `refused`. */
   get isFull(): boolean {
     const { maxConnections } = this.options;
     return (
-      this.#isDraining || (maxConnections !== false && this.#connections.size >= maxConnections)
+      this.isDraining || (maxConnections !== false && this.#connections.size >= maxConnections)
     );
   }
 
@@ -115,7 +120,7 @@ export class Connections {
     this.#connections.add(connection);
     request.response.on('close', () => this.#onClose(connection));
     onceReset(request.response, () => connection.end('client'));
-    this.#sockets.watch(request.response, this.#isDraining);
+    this.#sockets.watch(request, this.isDraining);
     return connection;
   }
 
@@ -148,19 +153,31 @@ export class Connections {
     if (this.ends.observed) this.ends.next(endOf(connection, reason));
     this.#connections.delete(connection);
     this.limits?.release(connection);
+    this.attendance?.release(connection);
     this.#bytesOfEnded += connection.bytes;
     if (!isGone(connection.response)) this.#leaving.set(connection, this.now);
+    if (reason === 'drain') this.#sockets.endAfter(connection.response);
     this.#logger.verbose(`Connection ${describe(connection)} ended: ${reason}`);
   }
 
   /** Milliseconds for `retry:`, drawn at random so that a herd of clients spreads out. */
   drawRetry({ retry }: ConnectionOptions, reason: EndReason | undefined): number | undefined {
     if (isToStayAway(reason)) {
-      const long = retry === false ? LONG_RETRY : retry.max * LONG_RETRY_FACTOR;
-      return Math.round(long * (1 + Math.random()));
+      // There is room on the instance that comes in the place of this one.
+      const factor = this.isDraining ? 1 : LONG_RETRY_FACTOR;
+      const max = retry === false ? RETRY_MAX : retry.max;
+      return Math.round(max * factor * (1 + Math.random()));
     }
     if (retry === false) return undefined;
-    return Math.round(retry.min + Math.random() * (retry.max - retry.min));
+    const share = (this.isDraining ? this.#drain.progress : undefined) ?? Math.random();
+    return Math.round(retry.min + share * (retry.max - retry.min));
+  }
+
+  /** What a client that knows its `retry` is told of it at the end, if it is to be another. */
+  retryAtEnd(options: ConnectionOptions, reason: EndReason): number | undefined {
+    // Those that go in waves come back in the same order: none of them meets those of the wave before.
+    const isInWaves = reason === 'drain' && this.#drain.progress !== undefined;
+    return isToStayAway(reason) || isInWaves ? this.drawRetry(options, reason) : undefined;
   }
 
   exceptionFrame(connection: Connection, error: unknown): Buffer {
@@ -181,37 +198,38 @@ export class Connections {
 
   /**
    * Ends all connections, so that the process can stop. What was published before still goes out: who has
-   * read it to the end goes at once, who is behind reads on, and who has not taken it within
-   * `drain.timeout` is cut off.
+   * read it to the end goes at once, or, with `drain.over`, when it is its turn; who is behind reads on, and who has not
+   * taken it within `drain.timeout` is cut off.
    *
-   * @param caughtUp resolves when what was published is in the log
+   * @param caughtUp called once; resolves when what was published is in the log
    */
-  async drain(caughtUp: Promise<unknown>): Promise<void> {
-    this.#isDraining = true;
-    const timeout = new Deadline(this.options.drain.timeout);
-    await timeout.orSooner(caughtUp);
-    // What is not read in the first round is what operators and shared streams hand on by themselves.
-    await timeout.orSooner(this.turn.nextRound());
-    await timeout.orSooner(this.turn.nextRound());
-    for (const connection of this.#connections) connection.leave();
-    await timeout.orSooner(this.#empty());
-    for (const connection of this.#connections) connection.end('drain');
-    timeout.clear();
-    if (this.#leaving.size > 0) await this.#cutOff();
-    this.#sockets.close();
+  drain(caughtUp: () => Promise<unknown>): Promise<void> {
+    if (!this.isDraining) this.#sockets.drain();
+    return this.#drain.begin(this, caughtUp);
+  }
+
+  /** Lets those go at once whose turn has yet to come, if it is a drain in waves. */
+  hurry(): void {
+    this.#drain.hurry();
   }
 
   /** Resolves when there is no connection, and those that have ended are taken to the end. */
-  #empty(): Promise<void> {
+  whenEmpty(): Promise<void> {
     if (this.#connections.size === 0 && this.#leaving.size === 0) return Promise.resolve();
     return new Promise((resolve) => {
       this.#onEmpty = resolve;
     });
   }
 
-  async #cutOff(): Promise<void> {
+  /** Drops what clients have not taken of responses that have ended, a moment later. */
+  async cutOff(): Promise<void> {
+    if (this.#leaving.size > 0) await this.#cutOffLeaving();
+    this.#sockets.close();
+  }
+
+  async #cutOffLeaving(): Promise<void> {
     const moment = new Deadline(LAST_MOMENT);
-    await moment.orSooner(this.#empty());
+    await moment.orSooner(this.whenEmpty());
     moment.clear();
     for (const { response } of this.#leaving.keys()) {
       sessionOf(response)?.destroy();

@@ -1,13 +1,28 @@
-/** A point in time that several waits share. */
+/** A time that several waits have together. */
 export class Deadline {
   readonly #passed: Promise<void>;
+  #pass!: () => void;
   #timer: NodeJS.Timeout | undefined;
+  /** Milliseconds, from when it was resumed. */
+  #left: number;
+  #resumedAt = 0;
 
   /** @param timeout milliseconds from now */
   constructor(timeout: number) {
-    this.#passed = new Promise((resolve) => {
-      this.#timer = setTimeout(resolve, timeout).unref();
-    });
+    this.#left = timeout;
+    this.#passed = new Promise((resolve) => (this.#pass = resolve));
+    this.resume();
+  }
+
+  /** The time does not run until it is resumed. */
+  pause(): void {
+    clearTimeout(this.#timer);
+    this.#left = Math.max(this.#left - (performance.now() - this.#resumedAt), 0);
+  }
+
+  resume(): void {
+    this.#resumedAt = performance.now();
+    this.#timer = setTimeout(this.#pass, this.#left).unref();
   }
 
   /** Resolves with the work, or when the time has come. */

@@ -10,7 +10,12 @@ const NEUTRAL = 'Internal server error';
  * which was written for clients; of anything else nothing.
  */
 export function exceptionFrame(error: unknown): Buffer {
-  return encodeFrame({ type: 'exception', data: isForClients(error) ? messageOf(error) : NEUTRAL });
+  return encodeFrame({ type: 'exception', data: clientMessageOf(error) });
+}
+
+/** What a client is told of an error. */
+export function clientMessageOf(error: unknown): string {
+  return isForClients(error) ? messageOf(error) : NEUTRAL;
 }
 
 function isForClients(error: unknown): boolean {

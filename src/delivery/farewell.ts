@@ -9,11 +9,11 @@ export function isToStayAway(reason: EndReason | undefined): boolean {
 /**
  * What a client is told at the end of its connection, if that is anything.
  *
- * @param retry undefined if it has been told
+ * @param retry undefined if there is nothing new to tell of it
  */
 export function farewellFrame(reason: EndReason, retry: number | undefined): Buffer | undefined {
   if (reason === 'replaced') {
     return encodeFrame({ type: 'closed', data: JSON.stringify({ reason }), retry });
   }
-  return reason === 'refused' && retry !== undefined ? encodeFrame({ retry }) : undefined;
+  return retry === undefined ? undefined : encodeFrame({ retry });
 }

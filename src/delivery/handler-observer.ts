@@ -196,7 +196,7 @@ export class HandlerObserver implements Output {
   }
   /** Whether the client may be told the id that a message brings, past a reader or without one. */
   #takesId(message: unknown, id: string): boolean {
-    // Ids of a client that reads the log are places in the log, and its reader tells them.
+    // Ids of a client that reads the log are cursors of the log, and its reader tells them.
     if (this.#connection.reader !== undefined) return false;
     if (!isOfLog(message, id, this.#connections.log)) return true;
     this.#connections.onStray();

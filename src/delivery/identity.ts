@@ -11,7 +11,7 @@ export interface Identity {
 }
 
 const KNOWN = ['owner', 'expiresAt', 'tags'];
-const NO_TAGS: readonly string[] = Object.freeze([]);
+export const NO_TAGS: readonly string[] = Object.freeze([]);
 
 /** Who is at the other end of one connection, as far as it was said. */
 export class ClientIdentity {

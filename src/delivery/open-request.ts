@@ -47,6 +47,8 @@ export interface ResponseGate {
    * @param finish completes what Nest has subscribed to
    */
   takeOver(finish: () => void): void;
+  /** Has the headers say that the socket closes after this response; HTTP/2 has no such header. */
+  announceClose(): void;
   /** Answers 204 and ends, if nothing has been sent; false if that is not possible any more. */
   answerNoContent(): boolean;
   /** Tells the handler, which may listen to its `@SseSignal()`, that nobody listens to it any more. */

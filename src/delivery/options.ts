@@ -12,5 +12,5 @@ export interface ConnectionOptions {
 /** The same for all connections, with what concerns them together. */
 export interface DeliveryOptions extends ConnectionOptions {
   readonly maxConnections: number | false;
-  readonly drain: { readonly timeout: number };
+  readonly drain: { readonly timeout: number; readonly over: number | false };
 }

@@ -109,8 +109,8 @@ export class Inspection {
   /** Events of the log, of whichever topics, that a client which does not keep up has yet to be read. */
   #eventsBehind({ isBehind, reader }: Connection): number {
     const { epoch, head } = this.#statistics.log;
-    const place = isBehind ? parseCursor(reader?.cursor ?? '') : undefined;
-    return place?.epoch === epoch ? head - place.offset : 0;
+    const position = isBehind ? parseCursor(reader?.cursor ?? '') : undefined;
+    return position?.epoch === epoch ? head - position.offset : 0;
   }
 
   #topics(find: string): object {
@@ -145,12 +145,12 @@ export class Inspection {
   /** What came after a cursor; `isCut` if there is more than is shown, and the page has not seen it. */
   #tail(after: string | undefined): object {
     const { log } = this.#statistics;
-    const place = after === undefined ? undefined : parseCursor(after);
-    const known = place?.epoch === log.epoch ? place.offset : 0;
+    const position = after === undefined ? undefined : parseCursor(after);
+    const known = position?.epoch === log.epoch ? position.offset : 0;
     const entries = [...log.entriesAfter(Math.max(known, log.head - TAIL * 2))];
     const shown = entries.filter(({ topics }) => !topics.some(isInternal));
     return {
-      isCut: place !== undefined && (shown.length > TAIL || log.head - known > TAIL * 2),
+      isCut: position !== undefined && (shown.length > TAIL || log.head - known > TAIL * 2),
       events: shown.slice(-TAIL).map((entry) => rowOf(entry, log.cursorAt(entry.offset))),
     };
   }

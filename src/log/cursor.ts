@@ -1,7 +1,7 @@
 /**
  * A place in the log: `<epoch>.<offset>`, ASCII, opaque to clients. It names the last event before the
  * place, so reading goes on with the next one. Travels as `id:` and comes back as `Last-Event-ID`. Epochs
- * grow, and offsets within an epoch, so places have one order.
+ * grow, and offsets within an epoch, so cursors have one order.
  */
 export type Cursor = string;
 
@@ -21,7 +21,7 @@ export function parseCursor(text: string): StreamPosition | undefined {
   return epoch !== undefined && Number.isSafeInteger(offset) ? { epoch, offset } : undefined;
 }
 
-/** Whether one place comes before another: of a log that began before, or earlier in the same one. */
+/** Whether one position comes before another: of a log that began before, or earlier in the same one. */
 export function isBefore(one: StreamPosition, other: StreamPosition): boolean {
   return one.epoch < other.epoch || (one.epoch === other.epoch && one.offset < other.offset);
 }

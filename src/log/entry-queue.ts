@@ -1,6 +1,6 @@
 import type { Entry } from './entry.js';
 
-/** Entries in the order of their offsets: added at the end, dropped at the front, found by place. */
+/** Entries in the order of their offsets: added at the end, dropped at the front, found by offset. */
 export class EntryQueue {
   #entries: (Entry | undefined)[] = [];
   #dropped = 0;

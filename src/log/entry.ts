@@ -38,7 +38,7 @@ const LINE_FEED = 0x0a;
 const ID_FIELD = 'id: ';
 const DATA_FIELD = '\ndata: ';
 
-/** One event in its place in the log, with the bytes that every connection shares. */
+/** One event in the log, at its offset, with the bytes that every connection shares. */
 export class Entry implements Parsed {
   readonly topics: readonly string[];
   readonly type: string | undefined;

@@ -23,6 +23,8 @@ export class Log extends LogSink {
   #epoch = '';
   #head = 0;
   #lost = 0;
+  /** When the last event was published that the log no longer holds; Infinity if nobody knows. */
+  #lostAt = Infinity;
   #bytes = 0;
   /** The head when the round of readers began: what came later has not had its turn. */
   #announced = 0;
@@ -96,6 +98,7 @@ export class Log extends LogSink {
   override reset(epoch: string, offset: number): void {
     this.#epoch = epoch;
     this.#head = this.#lost = this.#announced = offset;
+    this.#lostAt = Infinity;
     this.#bytes = 0;
     this.#holes = [];
     this.#breaks++;
@@ -138,6 +141,15 @@ export class Log extends LogSink {
       if (entry === undefined) return;
       yield entry;
     }
+  }
+
+  /**
+   * The offset of the last event that was published before a time, in milliseconds since the Unix epoch; undefined if
+   * that is longer ago than the log can say.
+   */
+  offsetBefore(time: number): number | undefined {
+    const last = this.#entries.at(this.#entries.seekTime(time) - 1);
+    return last?.offset ?? (this.#lostAt < time ? this.#lost : undefined);
   }
 
   /** The first hole that a reader at `offset` has yet to cross. */
@@ -195,6 +207,7 @@ export class Log extends LogSink {
       this.#entries.shift();
       this.#bytes -= oldest.cost;
       this.#lost = oldest.offset;
+      this.#lostAt = oldest.publishedAt;
       this.#topics.drop(oldest);
     }
     this.#forgetHoles();

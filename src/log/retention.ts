@@ -1,3 +1,4 @@
+import { internalRetention, isInternal } from './internal-topics.js';
 import { TopicMatcher } from './matching.js';
 
 /** How long the events of some topics are kept when the tail no longer holds them. */
@@ -32,6 +33,10 @@ export interface Retention {
   readonly keepFor: number | false;
   readonly keepEvents: number | false;
   readonly keepLatestPerKey: boolean;
+  /** Whether all of a topic's events go together, `keepFor` after the last one. */
+  readonly isWhole: boolean;
+  /** Whether `archive.maxBytes` has no say: whoever publishes sees to it that there is not too much. */
+  readonly isExempt: boolean;
 }
 
 /** Topics whose rule is remembered: more are looked up again. */
@@ -47,7 +52,13 @@ export class RetentionRules {
     this.#rules = rules.map(
       ({ match, keepFor = false, keepEvents = false, keepLatestPerKey = false }) => ({
         matcher: new TopicMatcher(match),
-        retention: Object.freeze({ keepFor, keepEvents, keepLatestPerKey }),
+        retention: Object.freeze({
+          keepFor,
+          keepEvents,
+          keepLatestPerKey,
+          isWhole: false,
+          isExempt: false,
+        }),
       }),
     );
   }
@@ -56,17 +67,30 @@ export class RetentionRules {
     return this.#rules.length === 0;
   }
 
+  /** Whether one of the topics may be kept. */
+  mayKeep(topics: readonly string[]): boolean {
+    return this.#rules.length > 0 || topics.some(isInternal);
+  }
+
   get patterns(): readonly string[] {
     return this.#rules.map(({ matcher }) => matcher.pattern);
   }
 
   /** How a topic is kept; undefined if it is not. */
   of(topic: string): Retention | undefined {
-    if (this.#rules.length === 0) return undefined;
+    if (this.#rules.length === 0 && !isInternal(topic)) return undefined;
     if (this.#known.has(topic)) return this.#known.get(topic);
-    const found = this.#rules.find(({ matcher }) => matcher.matches(topic))?.retention;
+    const found = isInternal(topic)
+      ? ownRetention(topic)
+      : this.#rules.find(({ matcher }) => matcher.matches(topic))?.retention;
     if (this.#known.size >= REMEMBERED) this.#known = new Map();
     this.#known.set(topic, found);
     return found;
   }
+}
+
+function ownRetention(topic: string): Retention | undefined {
+  const own = internalRetention(topic);
+  if (own === undefined) return undefined;
+  return Object.freeze({ ...own, keepEvents: false, keepLatestPerKey: false, isExempt: true });
 }

@@ -15,7 +15,7 @@ export const OUTLIVED =
   'shared by several clients or by the background: open that outside of @Sse() handlers. Or what it comes ' +
   'through, an interceptor perhaps, does not hand on that it was unsubscribed from';
 
-/** Whether a message is an event of the log, or names a place in it as its id. */
+/** Whether a message is an event of the log, or names a cursor of it as its id. */
 export function isOfLog(
   message: unknown,
   id: string,

@@ -38,6 +38,7 @@ export class EventSpans implements PublishTracer {
   readonly #tracer: Tracer;
   #offset: number;
   #breaks: number;
+  readonly #stop: () => void;
 
   constructor(statistics: Statistics, tracer: Tracer) {
     const { bus, log, turn } = statistics;
@@ -46,7 +47,7 @@ export class EventSpans implements PublishTracer {
     this.#offset = log.head;
     this.#breaks = log.breaks;
     bus.tracer = this;
-    turn.onEnd(() => {
+    this.#stop = turn.onEnd(() => {
       if (log.head !== this.#offset) this.#onRound();
     });
   }
@@ -70,12 +71,13 @@ export class EventSpans implements PublishTracer {
   close(): void {
     const { bus } = this.#statistics;
     if (bus.tracer === this) bus.tracer = undefined;
+    this.#stop();
   }
 
   #onRound(): void {
-    const { log, bus } = this.#statistics;
+    const { log } = this.#statistics;
     const after = this.#offset;
-    const isContinued = log.breaks === this.#breaks && bus.tracer === this;
+    const isContinued = log.breaks === this.#breaks;
     this.#offset = log.head;
     this.#breaks = log.breaks;
     if (!isContinued) return;

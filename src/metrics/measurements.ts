@@ -67,9 +67,11 @@ export class Measurements {
     bus.outcomes.observer = (duration, code) => {
       this.#record({ instrument: publish, value: duration / 1_000, attributes: failure(code) });
     };
-    turn.onEnd(() => {
-      if (log.head !== this.#offset) this.#onRound();
-    });
+    this.#subscription.add(
+      turn.onEnd(() => {
+        if (log.head !== this.#offset) this.#onRound();
+      }),
+    );
   }
 
   /** What is counted, as it is now. */

@@ -84,11 +84,15 @@ export interface SseModuleOptions extends SseRouteOptions {
    */
   readonly maxConnections?: number | false | undefined;
   /**
-   * `timeout`: milliseconds that shutting down waits for clients to take what is theirs.
+   * `timeout`: milliseconds that shutting down waits for clients to take what is theirs. `over`: milliseconds over which
+   * it ends the streams, a few at a time, so that the other instances get their clients back one after the other; it
+   * comes on top of `timeout`, and the process has to be given as long; false ends all of them at once.
    *
-   * @defaultValue `{ timeout: 5_000 }`
+   * @defaultValue `{ timeout: 5_000, over: false }`
    */
-  readonly drain?: { readonly timeout?: number | undefined } | undefined;
+  readonly drain?:
+    | { readonly timeout?: number | undefined; readonly over?: number | false | undefined }
+    | undefined;
   /**
    * Says who is connected, from the request: `{ owner?, expiresAt?, tags? }`, or a promise of it. Asked for each
    * `@Sse()` request after its guards and before its handler; what it throws answers the request. By it connections
@@ -233,8 +237,11 @@ function retryOf(options: GivenOptions): ResolvedOptions['retry'] {
 }
 
 function drainOf(options: GivenOptions): ResolvedOptions['drain'] {
-  const given = options.nested('drain', ['timeout']);
-  return Object.freeze({ timeout: given.number('timeout', 5_000, { least: 0 }) });
+  const given = options.nested('drain', ['timeout', 'over']);
+  return Object.freeze({
+    timeout: given.number('timeout', 5_000, { least: 0 }),
+    over: given.number('over', false, { least: 1, mayBeOff: true }),
+  });
 }
 
 function backplaneOf(given: GivenOptions): Backplane {

@@ -202,16 +202,23 @@ export class SseModule
   }
 
   /** Late: clients reconnect at once, and until here the other modules may publish their goodbyes. */
-  async beforeApplicationShutdown(): Promise<void> {
-    // Without clients nobody waits for what was published, and a broker that is away holds up nothing.
-    const isAwaited = this.connections.connections.size > 0;
-    const catchUp = async () => {
-      await this.bus.settled();
-      await this.backplane.catchUp({ atOnce: true });
-    };
-    const caughtUp = isAwaited ? catchUp() : Promise.resolve();
-    await this.connections.drain(caughtUp);
+  async beforeApplicationShutdown(signal?: string): Promise<void> {
+    const hurry = () => this.connections.hurry();
+    // Nest ignores a second one, and it is Nest's listener that keeps it from ending the process.
+    if (signal !== undefined) process.on(signal, hurry);
+    try {
+      await this.connections.drain(() => this.#catchUp());
+    } finally {
+      if (signal !== undefined) process.off(signal, hurry);
+    }
     this.#spareSockets?.destroy();
+  }
+
+  async #catchUp(): Promise<void> {
+    // Without clients nobody waits for what was published, and a broker that is away holds up nothing.
+    if (this.connections.connections.size === 0) return;
+    await this.bus.settled();
+    await this.backplane.catchUp({ atOnce: true });
   }
 
   async onApplicationShutdown(): Promise<void> {

@@ -116,7 +116,7 @@ export class ArchivePages {
   }
 
   #request(name: string, shelf: Shelf, after: number, upTo: number, reader: PageReader): void {
-    // One that was asked for before, for a place before this one, may bring it.
+    // One that was asked for before, from a lower offset, may bring it.
     const pending = shelf.requests.find((each) => each.after <= after);
     if (pending !== undefined) {
       pending.readers.add(reader);

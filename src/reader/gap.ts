@@ -12,7 +12,7 @@ export interface Gap {
   readonly frame: Buffer;
 }
 
-/** @param id what the client is told as its place; undefined while it owns none */
+/** @param id what the client is told as its cursor; undefined while it owns none */
 export function makeGap(
   reason: GapReason,
   from: string,

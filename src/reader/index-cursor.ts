@@ -32,19 +32,18 @@ export class IndexCursor {
    * What is gone is told to the client by {@link tellLost}, and not before: another topic may have to be read first.
    *
    * @param kept the topic or the rule, if its history is kept beyond the tail
-   * @param isLenient whether what was lost before anybody looked is no gap
    */
   lookBack(
     offset: number,
     kept: Kept | undefined,
     context: ReaderContext,
-    { reader, isLenient }: LookBack,
+    { reader, settledUpTo }: LookBack,
   ): Lookup {
     const { lost } = this.index;
     this.#foundLost = -1;
     if (lost <= offset) return NOTHING;
     if (kept === undefined || context.history === undefined) {
-      return this.#isSettled(lost, 0, isLenient)
+      return this.#isSettled(lost, 0, settledUpTo)
         ? NOTHING
         : { kind: 'lost', upTo: context.log.lost };
     }
@@ -53,11 +52,15 @@ export class IndexCursor {
       if (page === undefined) return READING;
       // What the archive lost after that is in the tail, unless the tail loses it too.
       const gone = kept.isAll ? Math.min(page.lost, lost) : lost;
-      const isGap = gone > offset && !this.#isSettled(gone, page.losses, isLenient);
+      const isGap = gone > offset && !this.#isSettled(gone, page.losses, settledUpTo);
       const entry = page.entries.find((each) => each.offset > offset);
-      // Other topics of a rule may still have what is older.
-      if (isGap) return { kind: 'lost', upTo: Math.min(gone, (entry?.offset ?? Infinity) - 1) };
-      if (entry !== undefined) return { kind: 'entry', entry };
+      // Other topics of a rule may still have what is older, also beyond this page.
+      const known = entry === undefined ? page.upTo : entry.offset - 1;
+      if (isGap) return { kind: 'lost', upTo: Math.min(gone, known) };
+      if (entry !== undefined) {
+        this.#beginWith(gone, page.losses);
+        return { kind: 'entry', entry };
+      }
       if (page.upTo >= lost) return NOTHING;
       after = page.upTo;
     }
@@ -88,9 +91,9 @@ export class IndexCursor {
     return entry?.offset !== undefined && entry.offset <= offset ? entry : undefined;
   }
 
-  #isSettled(lost: number, losses: number, isLenient: boolean): boolean {
+  #isSettled(lost: number, losses: number, settledUpTo: number): boolean {
     if (lost <= this.#toldLost && losses <= this.#toldLosses) return true;
-    if (!isLenient || this.#toldLost >= 0) {
+    if (lost > settledUpTo || this.#toldLost >= 0) {
       this.#foundLost = lost;
       this.#foundLosses = losses;
       return false;
@@ -98,6 +101,13 @@ export class IndexCursor {
     this.#toldLost = lost;
     this.#toldLosses = losses;
     return true;
+  }
+
+  /** From its first event on, whatever goes missing is a gap. */
+  #beginWith(lost: number, losses: number): void {
+    if (this.#toldLost >= 0) return;
+    this.#toldLost = lost;
+    this.#toldLosses = losses;
   }
 
   seek(offset: number): void {
@@ -125,5 +135,6 @@ export interface Kept {
 /** For whom, and how, a cursor looks back. */
 export interface LookBack {
   readonly reader: PageReader;
-  readonly isLenient: boolean;
+  /** What was lost up to this offset before anybody looked is no gap. */
+  readonly settledUpTo: number;
 }

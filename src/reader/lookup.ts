@@ -1,6 +1,6 @@
 import type { Entry } from '../log/entry.js';
 
-/** What is found between a place and the tail. */
+/** What is found between an offset and the tail. */
 export type Lookup =
   /** Pages are on their way; the reader is told when they are there. */
   | { readonly kind: 'reading' }

@@ -12,7 +12,7 @@ export class MessageIds {
   #departed: ReaderStream[] = [];
   /** The offset that the client knows; -1 when it knows none of this log. */
   #told: number;
-  /** How far the reader is: no message can name a place beyond it. */
+  /** How far the reader is: no message can name an offset beyond it. */
   #reached: number;
   /** Entries handed to several streams whose own frame has gone out, while one of them may yet emit it. */
   #sentOnce: Set<Entry> | undefined;
@@ -87,6 +87,12 @@ export class MessageIds {
   /** A stream has left; what its operators still hold may come out yet. */
   depart(stream: ReaderStream): void {
     if (stream.held.holdsAny) this.#departed.push(stream);
+  }
+
+  /** Nothing comes out any more. */
+  settleAll(): void {
+    this.#departed = [];
+    for (const { held } of this.#streams.all) held.clear();
   }
 
   /** Whether the event itself, unchanged, has gone out already for another stream. */

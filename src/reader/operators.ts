@@ -25,11 +25,11 @@ export class Operators {
   readonly #streams: ReaderStreams;
   #hasWarned = false;
   #hasReported = false;
-  /** The stream whose event passes now; the place that is reached when it has passed, if any. */
+  /** The stream whose event passes now; the offset that is reached when it has passed, if any. */
   #passing: ReaderStream | undefined;
   #offset: number | undefined;
   #isShared = false;
-  /** What came out last, and the place that it names or inherits. */
+  /** What came out last, and the offset that it names or inherits. */
   #last: unknown = NOTHING;
   #lastOffset: number | undefined;
 
@@ -118,6 +118,12 @@ export class Operators {
   /** The client goes on somewhere else: no id that it knows counts. */
   reset(): void {
     this.#ids.reset();
+  }
+
+  /** All that there was has come out: the client is told how far that is. */
+  tellEnd(offset: number): void {
+    this.#ids.settleAll();
+    this.#writeId(offset);
   }
 
   depart(stream: ReaderStream): void {

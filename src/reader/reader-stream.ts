@@ -10,17 +10,22 @@ import type { TopicCursor } from './topic-cursor.js';
 import type { Output, Sink } from './sink.js';
 import { mayHaveEnded, TopicEnds } from './topic-ends.js';
 import { readSnapshot } from './snapshot.js';
-import type { StreamPlan } from './stream-options.js';
+import type { Span, StreamPlan } from './stream-options.js';
+
+/** An offset before all others. */
+const NOTHING = -1;
 
 /** One stream that a reader serves. */
 export class ReaderStream {
   #held: HeldOffsets | undefined;
   /** Events up to this offset are not for this stream. */
   after = 0;
-  /** Whether what was lost before it began is no gap: it asked for what there was then. */
-  isLenient = false;
+  /** What was lost up to this offset before anybody looked is no gap: it asked for what there was when it began. */
+  settledUpTo = NOTHING;
   /** Whether a snapshot was asked for and is not there yet. */
   isOwed = false;
+  /** Whether it has come to its own end, and was not left before that. */
+  hasCompleted = false;
   /** Events of a snapshot that are still to be handed out, the first of them last. */
   snapshot: EventRecord[] | undefined;
   /** When it joined and left its reader, counted over all streams of the reader. */
@@ -29,6 +34,7 @@ export class ReaderStream {
   /** How far it is with finding out where it starts, if that has to be found out. */
   #start: 'asked' | 'found' | undefined;
   #isOver: boolean | 'asked' | undefined;
+  #span: Span | 'gone' | undefined;
   #ends: TopicEnds | undefined;
   #hasEnded = false;
   readonly #output: Output;
@@ -70,9 +76,9 @@ export class ReaderStream {
     else this.after = Math.max(offset, boundary.offset);
   }
 
-  /** The place up to which nothing is for this stream. In memory, every log but this one is gone for good. */
+  /** The offset up to which nothing is for this stream. In memory, every log but this one is gone for good. */
   boundaryIn({ log, isLocal }: Pick<ReaderContext, 'log' | 'isLocal'>): StreamPosition | undefined {
-    const { notBefore } = this.plan;
+    const notBefore = this.#begin ?? this.plan.notBefore;
     return isLocal && notBefore?.epoch !== log.epoch ? undefined : notBefore;
   }
 
@@ -96,6 +102,7 @@ export class ReaderStream {
   }
 
   complete(): void {
+    this.hasCompleted = true;
     this.#output.complete();
   }
 
@@ -104,7 +111,7 @@ export class ReaderStream {
   }
 
   /**
-   * Asks for a snapshot, if the stream has any: until it is there, and has been handed out, no place is safe.
+   * Asks for a snapshot, if the stream has any: until it is there, and has been handed out, no cursor is safe.
    *
    * What is published after it was asked for follows it.
    *
@@ -139,24 +146,24 @@ export class ReaderStream {
   /** All that there is of its topics is new to it, and what there is not is no gap. */
   startAnew(context: ReaderContext): void {
     this.startAfter(this.oldestIn(context.log), context);
-    this.#beLenient();
+    this.#beLenient(context.log);
   }
 
-  /** The place before the oldest event that there may be for it, of this log. */
+  /** The offset before the oldest event that there may be for it, of this log. */
   oldestIn(log: Log): number {
     return this.topics.isKept ? 0 : log.lost;
   }
 
   /** Goes on where its client was: whatever is gone since then is a gap. */
   resumeAfter(offset: number, context: ReaderContext): void {
-    this.isLenient = false;
+    this.settledUpTo = NOTHING;
     this.topics.forgetLost();
     this.startAfter(offset, context);
   }
 
   /** What there was before it began, and is gone, is no gap. */
-  #beLenient(): void {
-    this.isLenient = true;
+  #beLenient({ head }: Log): void {
+    this.settledUpTo = head;
     this.topics.settleAllLost(this.after);
   }
 
@@ -165,30 +172,62 @@ export class ReaderStream {
     const { from } = this.plan;
     if (typeof from === 'string' || this.#start === 'found') return true;
     if (this.#start === 'asked') return false;
-    const offset = this.topics.startInTail(from);
+    const start = this.topics.findStart(from);
     const { kept } = this.topics;
-    if (offset !== undefined || kept === undefined || context.history === undefined) {
+    const isKnown = typeof start === 'number';
+    if (isKnown || kept === undefined || context.history === undefined) {
       this.#start = 'found';
-      this.startAfter(offset ?? (from.last === undefined ? 0 : context.log.lost), context);
-      if (from.last !== undefined) this.#beLenient();
+      const oldest = from.last === undefined ? 0 : context.log.lost;
+      this.startAfter(isKnown ? start : oldest, context);
+      if (from.last !== undefined) this.#beLenient(context.log);
       return true;
     }
     this.#start = 'asked';
     const { epoch } = context.log;
     context.history.ask(
       reader,
-      (archive) => archive.seek({ topics: kept, epoch }, from),
+      (archive) => archive.seek({ topics: kept, epoch }, start),
       (found) => {
         this.#start = 'found';
         this.startAfter(found, context);
-        if (from.last !== undefined) this.#beLenient();
+        if (from.last !== undefined) this.#beLenient(context.log);
       },
     );
     return false;
   }
 
+  get #begin(): StreamPosition | undefined {
+    return this.#span === 'gone' ? undefined : this.#span?.begin;
+  }
+
+  /** Finds out which part of its topic it is, if it is only a part. False while that is not known. */
+  findSpan(context: ReaderContext, reader: PageReader): boolean {
+    const { span } = this.plan;
+    if (span === undefined || this.#span !== undefined) return true;
+    const found = span.find(() => reader.schedule());
+    if (found === undefined) return false;
+    if (found instanceof Error) {
+      this.error(found);
+      return false;
+    }
+    this.#span = found;
+    if (found !== 'gone') this.startAfter(0, context);
+    return true;
+  }
+
+  /** Whether the part of its topic that it is for is not there, or no longer. */
+  get isGone(): boolean {
+    return this.#span === 'gone';
+  }
+
+  #isSpanOverAt(span: Span | 'gone', offset: number, { epoch }: Log): boolean {
+    if (span === 'gone') return true;
+    return span.end?.epoch === epoch && offset >= span.end.offset;
+  }
+
   /** Whether there is nothing for a new client, and will be nothing. Undefined while the archive is asked. */
   isOverFromStart(context: ReaderContext, reader: PageReader): boolean | undefined {
+    if (this.#span !== undefined) return this.isGone;
     if (!this.findStart(context, reader)) return undefined;
     return this.hasEndedAt(this.after, context, reader);
   }
@@ -212,6 +251,9 @@ export class ReaderStream {
 
   /** Whether it has ended at or before an offset, for good. Undefined while the archive is asked. */
   isOverAt(offset: number, context: ReaderContext, reader: PageReader): boolean | undefined {
+    if (this.#span !== undefined) {
+      return (this.#hasEnded = this.#isSpanOverAt(this.#span, offset, context.log));
+    }
     const hasEnded = this.hasEndedAt(offset, context, reader);
     return hasEnded === false ? this.#isUntilOverAt(offset, context, reader) : hasEnded;
   }
@@ -239,7 +281,7 @@ export class ReaderStream {
 
   /** Whether it was found to have ended before its client came back. */
   get isOver(): boolean {
-    return this.#isOver === true || this.#hasEnded;
+    return this.#isOver === true || this.#hasEnded || this.isGone;
   }
 
   selects(entry: Entry): boolean {
@@ -252,7 +294,7 @@ export class ReaderStream {
     return until !== undefined && this.#decide('until', until, entry, 'did not end the stream at');
   }
 
-  /** Goes on at a place: that of the connection which it joins now, or the other side of a gap. */
+  /** Goes on after an offset: that of the connection which it joins now, or the other side of a gap. */
   goOn(
     reason: 'new' | GapReason,
     offset: number,
@@ -262,7 +304,7 @@ export class ReaderStream {
     this.held.clear();
     this.snapshot = undefined;
     if (reason === 'new' || reason === 'epoch') this.startAfter(offset, context);
-    if (reason === 'epoch') this.#beLenient();
+    if (reason === 'epoch') this.#beLenient(context.log);
     this.topics.seek(offset);
     this.askForSnapshot(reason === 'new' ? 'new' : 'gap', context, reader);
   }

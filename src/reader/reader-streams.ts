@@ -1,4 +1,5 @@
 import type { Entry } from '../log/entry.js';
+import { isInternal } from '../log/internal-topics.js';
 import type { Log } from '../log/log.js';
 import type { PageReader } from './archive-pages.js';
 import { type Lookup, nearer, NOTHING } from './lookup.js';
@@ -24,9 +25,10 @@ export class ReaderStreams {
     return this.all.length === 0;
   }
 
-  /** Topics, and the patterns of matchers. */
+  /** Topics, and the patterns of matchers; not what this package itself has to say. */
   get names(): string[] {
-    return [...new Set(this.all.flatMap(({ topics }) => topics.names))];
+    const names = new Set(this.all.flatMap(({ topics }) => topics.names));
+    return [...names].filter((name) => !isInternal(name));
   }
 
   add(stream: ReaderStream): void {
@@ -55,8 +57,8 @@ export class ReaderStreams {
   /** What there is between `offset` and the tail, the nearest first. */
   lookBack(offset: number, reader: PageReader): Lookup {
     let found: Lookup = NOTHING;
-    for (const { topics, after, isLenient } of this.all) {
-      const next = topics.lookBackAll(Math.max(offset, after), { reader, isLenient });
+    for (const { topics, after, settledUpTo } of this.all) {
+      const next = topics.lookBackAll(Math.max(offset, after), { reader, settledUpTo });
       if (next.kind === 'reading') return next;
       found = nearer(found, next);
     }
@@ -80,7 +82,7 @@ export class ReaderStreams {
     return this.nextAfter(offset) === undefined;
   }
 
-  /** The place before the oldest event that there may be for them, of this log. */
+  /** The offset before the oldest event that there may be for them, of this log. */
   oldestIn(log: Log): number {
     let oldest = log.lost;
     for (const stream of this.all) oldest = Math.min(oldest, stream.oldestIn(log));
@@ -96,6 +98,11 @@ export class ReaderStreams {
   get areOwed(): boolean {
     for (const { isOwed } of this.all) if (isOwed) return true;
     return false;
+  }
+
+  /** Whether those that are left have come to their own end. */
+  get haveCompleted(): boolean {
+    return this.all.every(({ hasCompleted }) => hasCompleted);
   }
 
   /** Whether operators hold something, or have part of a snapshot yet to be given. */

@@ -31,14 +31,15 @@ export class Reader {
   readonly streams = new ReaderStreams();
   /** Undefined when reading has begun. */
   #start: Start | undefined;
-  /** Whether a place was asked for, and it is not known yet where from it is read. */
+  /** Whether a cursor was asked for, and it is not known yet where from it is read. */
   #isResuming = false;
   #isBehind = false;
-  /** Whether a stream has an `until`. */
+  /** Whether a stream has an `until`, and whether one of them has been true. */
   #mayEnd = false;
+  #hasEnded = false;
   #announcements: Announcements | undefined;
-  /** What a new client asked to begin with, for a gap before its first event. */
-  #beginning: string | undefined;
+  /** What a new client asked to begin with, for a gap before anything else, and where that was. */
+  #beginning: { readonly asked: string; readonly offset: number } | undefined;
   /** Events up to here were in the log before the reader could take them: they are not live. */
   #catchUpTo = 0;
   #operators: Operators | undefined;
@@ -51,7 +52,7 @@ export class Reader {
     this.#sink = sink;
     this.#start = new Start(context, this.streams, sink, lastEventId);
     this.#epoch = context.log.epoch;
-    // Until reading begins, the place of a client that comes now.
+    // Until reading begins, the offset of a client that comes now.
     this.#position = { offset: context.log.head, told: -1 };
   }
 
@@ -81,10 +82,12 @@ export class Reader {
     } else {
       stream.joinBefore(this.#offset, this.#context);
     }
+    this.#sink.onTopics?.();
     this.#sink.schedule();
   }
 
   #joinLate(stream: ReaderStream): void {
+    if (stream.plan.span !== undefined) queueMicrotask(() => this.#joinSpan(stream));
     const hasEnded = stream.hasEndedAt(this.#offset, this.#context, this.#sink);
     if (hasEnded === true) {
       stream.complete();
@@ -106,9 +109,20 @@ export class Reader {
     for (const { stream, hasEnded } of verdicts) if (hasEnded === true) stream.complete();
   }
 
+  /** It joined when reading had begun: of what was before it gets nothing, and it ends if there is nothing to come. */
+  #joinSpan(stream: ReaderStream): void {
+    if (!this.streams.all.includes(stream)) return;
+    const { isEnded } = this.#sink;
+    const reader = { isEnded, schedule: () => this.#joinSpan(stream) };
+    const isKnown = stream.findSpan(this.#context, reader);
+    if (isKnown && stream.isOverAt(this.#offset, this.#context, this.#sink) === true)
+      stream.complete();
+  }
+
   leave(stream: ReaderStream): void {
     stream.topics.release();
     if (!this.streams.remove(stream)) return;
+    this.#sink.onTopics?.();
     this.#endReadingAlone();
     this.#operators?.depart(stream);
     if (stream.isOwed) this.#sink.schedule();
@@ -162,7 +176,7 @@ export class Reader {
     }
   }
 
-  /** The id to tell the client in silence, if that is news, and the place is known to be the client's own. */
+  /** The id to tell the client in silence, if that is news, and the position is known to be the client's own. */
   heartbeat(): string | undefined {
     if (!this.#hasBegun || !this.streams.isProven || this.streams.isEmpty) return undefined;
     this.#advance();
@@ -176,9 +190,17 @@ export class Reader {
     if (this.#announcements?.isPending === true) this.#sink.schedule();
   }
 
-  /** The operators have ended: what came out last is the last. */
-  end(): void {
+  /**
+   * Nothing comes out of the operators any more: what came out last is the last.
+   *
+   * @param isComplete whether they have completed, so that they hold nothing either
+   */
+  end(isComplete: boolean): void {
     this.#operators?.flush(true);
+    const isLog = this.#epoch === this.#log.epoch;
+    if (!isComplete || !isLog || !this.#hasEnded || !this.streams.haveCompleted) return;
+    // An end that `where` or `filter` dropped: who came back to a place before it would get to it again, for ever.
+    this.#operators?.tellEnd(this.#offset);
   }
 
   /** The connection is gone: streams that somebody kept end, for nothing would ever be read for them. */
@@ -213,20 +235,22 @@ export class Reader {
     if (gap === undefined) start.askForSnapshots();
     const id = gap === undefined ? this.#tell(offset) : undefined;
     if (!start.hasWaited) this.#sink.begin(id);
-    this.#beginning = start.beginning;
+    const asked = start.beginning;
+    if (asked !== undefined) this.#beginning = { asked, offset };
     this.#announceReady(start.requested !== undefined && gap === undefined);
     this.#isResuming = start.requested !== undefined;
     if (gap !== undefined) this.#onResumed('gap');
     else if (!this.streams.haveLost(offset)) this.#onResumed('tail');
     if (gap !== undefined) this.#cross(gap, offset, start.requested);
     if (this.streams.areBounded(this.#offset)) this.#throughOperators();
-    if (gap === undefined) this.#completeOver();
+    this.#completeOver(gap !== undefined);
     return true;
   }
 
   /** Those that were over before reading began. */
-  #completeOver(): void {
-    for (const stream of this.streams.all) if (stream.isOver) stream.complete();
+  #completeOver(hasGap: boolean): void {
+    for (const stream of this.streams.all)
+      if (hasGap ? stream.isGone : stream.isOver) stream.complete();
   }
 
   /** Crosses a gap or hands out one event, of a snapshot or of the log; false if there is nothing. */
@@ -260,7 +284,7 @@ export class Reader {
       case 'lost':
         this.#onResumed('gap');
         for (const { topics } of this.streams.all) topics.tellAllLost();
-        return this.#cross('trimmed', Math.max(found.upTo, this.#offset), this.#beginning);
+        return this.#cross('trimmed', Math.max(found.upTo, this.#offset), this.#askedBeginning);
       case 'entry':
         this.#onResumed('archive');
         this.#handOut(found.entry);
@@ -272,6 +296,12 @@ export class Reader {
     }
   }
 
+  /** What a new client asked to begin with, while it has been told of no place after that. */
+  get #askedBeginning(): string | undefined {
+    const beginning = this.#beginning;
+    return beginning?.offset === this.#offset ? beginning.asked : undefined;
+  }
+
   #onResumed(outcome: ResumeOutcome): void {
     if (this.#isResuming) this.#sink.onResumed?.(outcome);
     this.#isResuming = false;
@@ -280,7 +310,6 @@ export class Reader {
   #handOut(entry: Entry): void {
     const before = this.#offset;
     this.#offset = entry.offset;
-    this.#beginning = undefined;
     if (entry.isEnd) {
       this.#endTopics(entry);
       return;
@@ -292,6 +321,7 @@ export class Reader {
       const takers = isExcepted ? [] : this.streams.takersOf(entry, before, this.#catchUpTo);
       const last = this.#mayEnd ? this.streams.endingWith(entry) : [];
       if (takers.length > 0) this.#throughOperators().pass(entry, takers);
+      if (last.length > 0) this.#hasEnded = true;
       for (const stream of last) stream.complete();
     } else if (!isExcepted) {
       this.#position.told = entry.offset;
@@ -299,7 +329,7 @@ export class Reader {
     }
   }
 
-  /** A client whose streams end is told the place of that, so that it has nothing left to come back for. */
+  /** A client whose streams end is told the cursor of that, so that it has nothing left to come back for. */
   #endTopics(entry: Entry): void {
     const ended = this.streams.all.filter((stream) => stream.isEndedWith(entry, this.#log));
     if (ended.length === 0) return;

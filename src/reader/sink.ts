@@ -16,7 +16,7 @@ export interface Outlet {
   send(frames: JoinedFrames): void;
 }
 
-/** What a client that comes back with a place goes on from: what is in memory, the archive, or after a gap. */
+/** What a client that comes back with a cursor goes on from: what is in memory, the archive, or after a gap. */
 export type ResumeOutcome = 'tail' | 'archive' | 'gap';
 
 /** Where a reader's events go in the end, as the reader sees it: a connection, or a subscriber. */
@@ -27,7 +27,7 @@ export interface Sink extends Work {
   readonly isEnded: boolean;
   /** Calls the reader's `read` in the next turn of the event loop. */
   schedule(): void;
-  /** Tells the client its place before anything else; undefined: none yet. Called once, when reading begins. */
+  /** Tells the client its cursor before anything else; undefined: none yet. Called once, when reading begins. */
   begin(id: string | undefined): void;
   write(frame: Buffer): void;
   /** What can be used in the place of the sink by who has nothing to say but frames. */
@@ -38,7 +38,9 @@ export interface Sink extends Work {
   announce(event: SseEvent, frame: Buffer): void;
   /** Milliseconds of silence after which a client hears from us; undefined where there is no client. */
   readonly heartbeatInterval?: number | false;
-  /** The place that the client came back with was found, or not. */
+  /** What is read for it is not what it was. */
+  onTopics?(): void;
+  /** The cursor that the client came back with was found, or not. */
   onResumed?(outcome: ResumeOutcome): void;
   /** There is nothing for the client any more, and it need not come back. */
   endForGood(): void;

@@ -25,7 +25,7 @@ export class Start {
   readonly #streams: ReaderStreams;
   readonly #sink: Sink;
   #requested: Cursor | undefined;
-  /** For the place that is requested, if that had to come first. */
+  /** For the cursor that is requested, if its event had to come first. */
   #wait: Wait | undefined;
 
   constructor(
@@ -50,7 +50,7 @@ export class Start {
     return this.#wait !== undefined;
   }
 
-  /** What a new client asks to begin with, if that is a place that may be gone. */
+  /** What a new client asks to begin with, if that may be gone. */
   get beginning(): string | undefined {
     if (this.#requested !== undefined) return undefined;
     for (const { plan } of this.#streams.all) {
@@ -63,7 +63,7 @@ export class Start {
   }
 
   /**
-   * Finds the place, and puts the streams there. Undefined while it may yet come, or the archive is asked: until
+   * Finds the position, and puts the streams there. Undefined while it may yet come, or the archive is asked: until
    * then the client is told of no other.
    *
    * @param isReplaced whether another log began after the streams had joined
@@ -76,7 +76,10 @@ export class Start {
       this.#context.waitingRoom.enter(this.#wait);
       return undefined;
     }
-    return this.#isKnown(cursor) ? this.#putStreamsAt(cursor, isReplaced) : undefined;
+    if (!this.#areSpansKnown()) return undefined;
+    // Where spans begin is a boundary too.
+    const within = this.#cursorWithin(this.#requested);
+    return this.#isKnown(within) ? this.#putStreamsAt(within, isReplaced) : undefined;
   }
 
   /** For the streams of which the client has nothing yet. */
@@ -100,7 +103,7 @@ export class Start {
   }
 
   /**
-   * The place that a client goes on from, or the first one that any of its streams may read from: what was
+   * The cursor that a client goes on from, or the first one that any of its streams may read from: what was
    * before that was never theirs, and is no gap.
    */
   #cursorWithin(requested: Cursor | undefined): Cursor | undefined {
@@ -119,16 +122,23 @@ export class Start {
   #isKnown(requested: Cursor | undefined): boolean {
     const position = requested === undefined ? undefined : parseCursor(requested);
     const isNew = position === undefined || this.#isUnknown(position);
-    if (!isNew && position.epoch !== this.#context.log.epoch) return true;
-    const verdicts = this.#streams.all.map((stream) =>
-      isNew
+    const isElsewhere = !isNew && position.epoch !== this.#context.log.epoch;
+    const verdicts = this.#streams.all.map((stream) => {
+      if (isElsewhere) return stream.isGone;
+      return isNew
         ? stream.isOverFromStart(this.#context, this.#sink)
-        : stream.isOverAt(position.offset, this.#context, this.#sink),
-    );
+        : stream.isOverAt(position.offset, this.#context, this.#sink);
+    });
     if (verdicts.includes(undefined)) return false;
     if (!verdicts.every(Boolean)) return true;
     this.#sink.endForGood();
     return false;
+  }
+
+  /** False while it is not known which part of their topics some streams are. */
+  #areSpansKnown(): boolean {
+    const { all } = this.#streams;
+    return all.map((stream) => stream.findSpan(this.#context, this.#sink)).every(Boolean);
   }
 
   #putStreamsAt(requested: Cursor | undefined, isReplaced: boolean): StartPoint {
@@ -155,8 +165,8 @@ export class Start {
   }
 
   /**
-   * The place that a client asks for. `unknown` begins as a new client does, a log that is gone at the oldest
-   * event that this one has; whether a place of this log is still covered is a matter of topics.
+   * The offset of the cursor that a client asks for. `unknown` begins as a new client does, a log that is gone at
+   * the oldest event that this one has; whether an offset of this log is still covered is a matter of topics.
    */
   #startFor(requested: Cursor, newClient: number): StartPoint {
     const { log, isLocal } = this.#context;
@@ -168,13 +178,13 @@ export class Start {
     return { offset: position.offset, gap: undefined };
   }
 
-  /** Whether it is a place of no log that there ever was: its client is as good as new. */
+  /** Whether it is a position in no log that there ever was: its client is as good as new. */
   #isUnknown(position: StreamPosition): boolean {
     const { log, isLocal } = this.#context;
     return (!isLocal || position.epoch === log.epoch) && isAhead(position, log);
   }
 
-  /** Whether the client has nothing of a stream yet: all of it that it may read is behind its place. */
+  /** Whether the client has nothing of a stream yet: all of it that it may read is after its cursor. */
   #isNewTo(stream: ReaderStream): boolean {
     const requested = this.#requested;
     if (requested === undefined || this.#wait?.precedes(stream) === true) return true;
@@ -184,7 +194,7 @@ export class Start {
   }
 }
 
-/** Whether a place is ahead of this instance's log, so that it may yet come from another instance. */
+/** Whether a cursor is ahead of this instance's log, so that its event may yet come from another instance. */
 function mayCome({ log, isLocal }: ReaderContext, requested: Cursor): boolean {
   const position = isLocal ? undefined : parseCursor(requested);
   return position !== undefined && isAhead(position, log);

@@ -1,6 +1,5 @@
 import { type Cursor, parseCursor, type StreamPosition } from '../log/cursor.js';
 import type { AnyEvents, NewEvent, SseEvent } from '../log/event.js';
-import type { ArchiveStart } from '../backplane/archive.js';
 import { GivenOptions } from '../options.js';
 
 /** Why a snapshot is asked for: a new client, or one that has a gap. */
@@ -18,7 +17,7 @@ interface Filters<Events extends object> {
   readonly latestPerKey?: boolean | undefined;
   /**
    * A boundary of access: nothing at or before this cursor is ever read for this stream, whatever the client
-   * or `from` asks for. A client whose place is before it starts at it, without a gap. Keep the cursor that
+   * or `from` asks for. A client whose cursor is before it starts at it, without a gap. Keep the cursor that
    * `publish` gave, or `bus.head`, from when somebody was let in.
    */
   readonly notBefore?: (Cursor & {}) | undefined;
@@ -81,15 +80,40 @@ export type StreamOptions<
       }
   );
 
+/** Where a stream begins that is given no place: its last events, or a time in milliseconds since the Unix epoch. */
+export type StreamStart =
+  | { readonly last: number; readonly since?: undefined }
+  | { readonly since: number; readonly last?: undefined };
+
+/** Where what a stream reads begins and, once it has ended, ends in the log. */
+export interface Span {
+  readonly begin: StreamPosition;
+  /** The place of its last event. */
+  readonly end: StreamPosition | undefined;
+}
+
+/** What is known of where a stream begins and ends, by whoever it belongs to. */
+export interface SpanSource {
+  /**
+   * Asked when reading begins. `'gone'` if there is nothing to read, an error if that is one for its client. Undefined while
+   * it is not known.
+   *
+   * @param onKnown called once it may be known; then it is asked again
+   */
+  find(onKnown: () => void): Span | 'gone' | Error | undefined;
+}
+
 /** Complete and checked {@link StreamOptions}. */
 export interface StreamPlan {
-  readonly from: Cursor | ArchiveStart;
+  readonly from: Cursor | StreamStart;
   readonly snapshot: ((why: SnapshotReason) => unknown) | undefined;
   readonly where: ((event: SseEvent) => unknown) | undefined;
   readonly latestPerKey: boolean;
   readonly notBefore: StreamPosition | undefined;
   readonly until: ((event: SseEvent) => unknown) | undefined;
   readonly announce: boolean;
+  /** Of a stream that is a part of its topic. */
+  readonly span?: SpanSource;
 }
 
 /** Of streams without options, which are most: one for all of them. */

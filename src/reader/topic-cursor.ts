@@ -1,4 +1,5 @@
 import type { Entry } from '../log/entry.js';
+import type { Log } from '../log/log.js';
 import type { TopicIndex } from '../log/topic-index.js';
 import type { Work } from '../log/turn-scheduler.js';
 import { TopicMatcher } from '../log/matching.js';
@@ -9,6 +10,7 @@ import type { ReadPosition } from './read-position.js';
 import { readThrough } from './read-through.js';
 import type { ReaderContext } from './reader-context.js';
 import type { Outlet } from './sink.js';
+import type { StreamStart } from './stream-options.js';
 
 /** The topics that a stream selects, as positions in their indexes: that of the first, and those of the others. */
 export class TopicCursor extends IndexCursor implements Work, ReadPosition {
@@ -152,7 +154,7 @@ export class TopicCursor extends IndexCursor implements Work, ReadPosition {
   }
 
   override latestUpTo(offset: number): Entry | undefined {
-    return this.#cursors
+    const found = this.#cursors
       .flatMap(
         (cursor) => (cursor === this ? super.latestUpTo(offset) : cursor.latestUpTo(offset)) ?? [],
       )
@@ -160,6 +162,9 @@ export class TopicCursor extends IndexCursor implements Work, ReadPosition {
         (latest, entry) => (latest === undefined || entry.offset > latest.offset ? entry : latest),
         undefined,
       );
+    // A hole may have swallowed a later one.
+    const hole = this.#context.log.holeAfter(found?.offset ?? 0);
+    return hole !== undefined && hole.after < offset ? undefined : found;
   }
 
   /** What the archive may be asked about, if it has all that there is of each topic. */
@@ -179,35 +184,24 @@ export class TopicCursor extends IndexCursor implements Work, ReadPosition {
   }
 
   /**
-   * The offset after which the tail has the last events, or those since a time; undefined if some of them may be
-   * older than the tail.
+   * The offset after which the last events, or those since a time, begin; or what the archive has to be asked for, if
+   * some of them may be older than the tail.
    */
-  startInTail(start: ArchiveStart): number | undefined {
-    const { head } = this.#context.log;
-    return start.last === undefined
-      ? this.#firstSince(start.since, head)
-      : this.#lastOf(start.last, head);
+  findStart(start: StreamStart): number | ArchiveStart {
+    const { log } = this.#context;
+    if (start.last !== undefined) return this.#lastOf(start.last, log);
+    return log.offsetBefore(start.since) ?? start;
   }
 
-  #lastOf(count: number, head: number): number | undefined {
+  #lastOf(count: number, { head, lost }: Log): number | ArchiveStart {
     if (count === 0) return head;
     const found = this.#cursors.flatMap(({ index }) => index.entries.lastOffsets(count));
     const offsets = [...new Set(found)].sort((a, b) => b - a);
     const first = offsets[count - 1];
     if (first !== undefined) return first - 1;
-    return this.lost === 0 ? 0 : undefined;
-  }
-
-  #firstSince(time: number, head: number): number | undefined {
-    let first = head + 1;
-    for (const { index } of this.#cursors) {
-      const { entries, lost } = index;
-      const position = entries.seekTime(time);
-      if (position === entries.start && lost > 0) return undefined;
-      const offset = entries.at(position)?.offset;
-      if (offset !== undefined && offset < first) first = offset;
-    }
-    return first - 1;
+    // Beside these, for rules may be for some of the topics only.
+    const last = count - offsets.length;
+    return this.lost === 0 ? 0 : { last, upTo: lost };
   }
 
   /** Whether an entry is of these topics and comes from beyond the tail. */

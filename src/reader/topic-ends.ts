@@ -56,7 +56,9 @@ export class TopicEnds {
 export function mayHaveEnded(topic: string, { log, history }: Context): boolean {
   const { entries, lost } = log.indexOf(topic);
   const { newest } = entries;
-  return newest === undefined ? lost > 0 && history?.has(topic) === true : newest.isEnd;
+  if (newest === undefined) return lost > 0 && history?.has(topic) === true;
+  // A hole may have swallowed what opened it again.
+  return newest.isEnd && log.holeAfter(newest.offset) === undefined;
 }
 
 /** The offset of a topic's end, if that is the last that there is of it. */

@@ -2,7 +2,7 @@ import type { Cursor } from '../log/cursor.js';
 import type { ReaderStream } from './reader-stream.js';
 import type { Sink } from './sink.js';
 
-/** A reader's wait for a place that this instance has not come to. */
+/** A reader's wait for a position that this instance has not come to. */
 export class Wait {
   /** Whether this instance now has everything that was ordered when the wait began. */
   isOver = false;

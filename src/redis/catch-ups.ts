@@ -34,9 +34,9 @@ export class CatchUps {
   }
 
   /** This instance has read up to here. */
-  reach(place: RedisPosition): void {
+  reach(position: RedisPosition): void {
     if (this.#waiting.length === 0) return;
-    const isOver = ({ end }: CatchUp) => end !== undefined && !isBefore(place, end);
+    const isOver = ({ end }: CatchUp) => end !== undefined && !isBefore(position, end);
     const over = this.#waiting.filter(isOver);
     this.#waiting = this.#waiting.filter((each) => !isOver(each));
     for (const { resolve } of over) resolve();

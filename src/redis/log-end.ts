@@ -3,30 +3,30 @@ import { CatchUps } from './catch-ups.js';
 import type { RedisPosition } from './position.js';
 
 interface Mark {
-  readonly place: RedisPosition;
+  readonly position: RedisPosition;
   /** On the monotonic clock. */
   readonly since: number;
 }
 
 /**
- * The furthest place that this instance knows of, because it has read it or because Redis took an event of
+ * The furthest position that this instance knows of, because it has read it or because Redis took an event of
  * its own there: a log that ends before it has lost events. And how far behind it the instance is.
  */
 export class LogEnd {
   readonly catchUps = new CatchUps();
-  #place: RedisPosition = { epoch: '', offset: 0, id: '' };
-  #reached = this.#place;
-  /** The oldest place, as far as it matters, that is known of and has not been reached; and the newest. */
+  #position: RedisPosition = { epoch: '', offset: 0, id: '' };
+  #reached = this.#position;
+  /** The oldest position, as far as it matters, that is known of and has not been reached; and the newest. */
   #oldest: Mark | undefined;
   #newest: Mark | undefined;
 
-  get place(): RedisPosition {
-    return this.#place;
+  get position(): RedisPosition {
+    return this.#position;
   }
 
   /** Events that are known of and have not been read. */
   get lagEvents(): number {
-    const { epoch, offset } = this.#place;
+    const { epoch, offset } = this.#position;
     return epoch === this.#reached.epoch ? Math.max(offset - this.#reached.offset, 0) : offset;
   }
 
@@ -36,26 +36,26 @@ export class LogEnd {
   }
 
   /** Redis says that the log ends here. @param look its number, see {@link CatchUps} */
-  observe(place: RedisPosition, look: number): void {
-    this.#advance(place);
-    this.catchUps.endLook(look, place);
+  observe(position: RedisPosition, look: number): void {
+    this.#advance(position);
+    this.catchUps.endLook(look, position);
     this.catchUps.reach(this.#reached);
-    if (!isBefore(this.#reached, place)) return;
-    this.#newest = { place, since: performance.now() };
+    if (!isBefore(this.#reached, position)) return;
+    this.#newest = { position, since: performance.now() };
     this.#oldest ??= this.#newest;
   }
 
   /** This instance has read up to here. */
-  reach(place: RedisPosition): void {
-    this.#advance(place);
-    this.#reached = place;
-    this.catchUps.reach(place);
-    if (this.#oldest === undefined || isBefore(place, this.#oldest.place)) return;
-    const { place: newest } = this.#newest ?? this.#oldest;
-    this.#oldest = isBefore(place, newest) ? this.#newest : undefined;
+  reach(position: RedisPosition): void {
+    this.#advance(position);
+    this.#reached = position;
+    this.catchUps.reach(position);
+    if (this.#oldest === undefined || isBefore(position, this.#oldest.position)) return;
+    const { position: newest } = this.#newest ?? this.#oldest;
+    this.#oldest = isBefore(position, newest) ? this.#newest : undefined;
   }
 
-  #advance(place: RedisPosition): void {
-    if (isBefore(this.#place, place)) this.#place = place;
+  #advance(position: RedisPosition): void {
+    if (isBefore(this.#position, position)) this.#position = position;
   }
 }

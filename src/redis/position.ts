@@ -1,6 +1,6 @@
 import type { Cursor } from '../log/cursor.js';
 
-/** A place in the log with the id that the event before it has in the stream. */
+/** A position in the log with the id that the event before it has in the stream. */
 export interface RedisPosition {
   readonly epoch: string;
   readonly offset: number;

@@ -30,7 +30,7 @@ const WRITES: Readonly<Record<Writes, number>> = { 'as instance': 1, 'from outsi
 /** One call of the script. */
 interface Run {
   readonly jobs?: readonly Job[];
-  /** The place that the caller knows of. */
+  /** The position that the caller knows of. */
   readonly known: RedisPosition;
   readonly isWriting?: boolean;
 }
@@ -76,8 +76,8 @@ export class Publisher {
     );
   }
 
-  publish(record: EventRecord, { idempotencyKey }: PublishOptions): Promise<Cursor> {
-    const promise = this.#queue.add(record, idempotencyKey);
+  publish(record: EventRecord, options: PublishOptions): Promise<Cursor> {
+    const promise = this.#queue.add(record, options);
     this.#schedule();
     return promise;
   }
@@ -89,11 +89,11 @@ export class Publisher {
   async look(): Promise<LogState> {
     const connection = await this.#link.connected();
     if (connection === undefined) throw closedError();
-    return this.#run(connection, { known: this.#known.place });
+    return this.#run(connection, { known: this.#known.position });
   }
 
   /** The same, and whether Redis lets itself be written to: a replica does not, and answers looks. */
-  async verify(known: RedisPosition = this.#known.place): Promise<LogState> {
+  async verify(known: RedisPosition = this.#known.position): Promise<LogState> {
     const connection = await this.#link.connected();
     if (connection === undefined) throw closedError();
     return this.#run(connection, { known, isWriting: true });
@@ -184,7 +184,7 @@ export class Publisher {
       try {
         const { answers, trouble } = await this.#run(connection, {
           jobs,
-          known: this.#known.place,
+          known: this.#known.position,
           isWriting: true,
         });
         this.#queue.settle(answers);
@@ -224,10 +224,10 @@ export class Publisher {
     const names = jobs.flatMap(({ idempotencyKey }) => idempotencyKey ?? []);
     const keys = [`{${key}}:meta`, this.logKey, ...names.map((name) => `{${key}}:once:${name}`)];
     const bounds = [maxLen ?? maxEvents, maxAge === false ? 0 : maxAge, maxBytes];
-    const place = [known.epoch, known.offset, known.id];
+    const position = [known.epoch, known.offset, known.id];
     const args = [
       randomDigits(),
-      ...place,
+      ...position,
       ...bounds,
       idempotencyWindow,
       isWriting ? WRITES[this.#writes] : 0,

@@ -14,7 +14,7 @@ import type { Publisher } from './publisher.js';
 import { RulesInForce, type Since } from './rules-in-force.js';
 import { idOf, recordOf } from './stream-entry.js';
 
-/** Entries asked for at a time while looking for a place. */
+/** Entries asked for at a time while looking for an offset. */
 const PAGE = 256;
 
 /** Fewer events than none: nothing but what the topics have lost. */
@@ -57,7 +57,7 @@ export class RedisArchive extends Archive {
     const offsets: number[] = [];
     for (const topic of topicsOf(selected)) {
       const key = this.#publisher.keyOf('kept', selected.epoch, topic);
-      const events = await this.#backwards(key, start.last + 1);
+      const events = await this.#backwards(key, start.last + 1, start.upTo);
       offsets.push(...events.map(({ offset }) => offset));
     }
     return [...new Set(offsets)].sort((a, b) => b - a)[start.last] ?? 0;

@@ -37,7 +37,7 @@ export function toFields({
 }
 
 /**
- * Reads one entry of an XREAD or XREVRANGE reply; undefined for one that has no place in the log, and so is
+ * Reads one entry of an XREAD or XREVRANGE reply; undefined for one that has no offset in the log, and so is
  * not of this package. Who else can write to Redis can write anything.
  */
 export function parseEntry(raw: unknown): StreamEntry | undefined {
@@ -52,9 +52,9 @@ export function parseEntry(raw: unknown): StreamEntry | undefined {
     else if (fields[index] === 'h') header = value;
     else if (fields[index] === 'd') text = value;
   }
-  const place = cursor === undefined ? undefined : parseCursor(cursor);
-  if (!place || previous === undefined) return undefined;
-  return { ...place, id, previous, record: recordOf(header, text, Number.parseInt(id, 10)) };
+  const position = cursor === undefined ? undefined : parseCursor(cursor);
+  if (!position || previous === undefined) return undefined;
+  return { ...position, id, previous, record: recordOf(header, text, Number.parseInt(id, 10)) };
 }
 
 /** @param at when Redis took it, in milliseconds since the Unix epoch */

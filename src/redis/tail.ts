@@ -24,7 +24,7 @@ export interface TailEvents {
 type Continuity = 'continued' | 'another log' | 'rewritten';
 
 /**
- * Feeds the sink: loads what Redis retains, then follows the stream from an explicit place over a
+ * Feeds the sink: loads what Redis retains, then follows the stream from an explicit position over a
  * connection of its own. Each entry has to follow the one before it, or the sink is told what is missing.
  */
 export class Tail {
@@ -56,7 +56,7 @@ export class Tail {
     this.#events = events;
   }
 
-  /** The last place that the sink has. */
+  /** The last position that the sink has. */
   get at(): RedisPosition | undefined {
     return this.#at;
   }
@@ -124,7 +124,7 @@ export class Tail {
   /** A log that was rewritten under the same epoch has to become another one, unless a later one is known. */
   #look(continuity: Continuity): Promise<LogState> {
     const at = this.#at;
-    if (continuity !== 'rewritten' || at?.epoch !== this.#known.place.epoch) {
+    if (continuity !== 'rewritten' || at?.epoch !== this.#known.position.epoch) {
       return this.#publisher.verify();
     }
     return this.#publisher.verify({ ...at, offset: Number.MAX_SAFE_INTEGER });

@@ -14,7 +14,8 @@ export interface Registration<Value> {
 /** Told what is registered, on every instance in the same order. */
 export interface RegistryObserver<Value> {
   onRegister(registration: Registration<Value>): void;
-  onUnregister(registration: Registration<Value>): void;
+  /** @param since when there was word of it last, on the monotonic clock: before now for who is not heard of any more */
+  onUnregister(registration: Registration<Value>, since: number): void;
 }
 
 /** Milliseconds that what was registered first waits for more, and that pass between two messages. */
@@ -29,6 +30,7 @@ const RENEWALS = 3;
 class Lease<Value> {
   readonly registrations = new Map<string, Registration<Value>>();
   expiresAt = Infinity;
+  heardAt = performance.now();
 }
 
 /**
@@ -109,10 +111,11 @@ export class Registry<Value> {
     const message = this.#message();
     this.#added = new Set();
     this.#removed = new Set();
-    // Whatever has become of it: all of it is told, and asked for, with the next renewal.
+    // Whatever has become of it: all of it is told, and asked for, again.
     this.#port.publish(message).catch(() => {
       this.#owesAll = true;
       this.#asks ||= message.ask === true;
+      this.#tellSoon();
     });
   }
 
@@ -149,7 +152,8 @@ export class Registry<Value> {
     const now = performance.now();
     this.#isDeaf ||= now - this.#heardAt > (this.#lease * 2) / RENEWALS;
     if (this.#isDeaf) return;
-    for (const [by, { expiresAt }] of this.#leases) if (now >= expiresAt) this.#evict(by);
+    for (const [by, { expiresAt, heardAt }] of this.#leases)
+      if (now >= expiresAt) this.#evict(by, heardAt);
   }
 
   #read(data: unknown, at: number): void {
@@ -157,7 +161,7 @@ export class Registry<Value> {
     const isOwn = data.by === this.#port.instance;
     if (isOwn) this.#onHeard();
     if (data.left === true) {
-      this.#evict(data.by);
+      this.#evict(data.by, performance.now());
       return;
     }
     if (data.ask === true && !isOwn && this.#own.size > 0) {
@@ -166,7 +170,8 @@ export class Registry<Value> {
     }
     const lease = this.#leaseOf(data);
     if (lease === undefined) return;
-    if (!isOwn) lease.expiresAt = performance.now() + data.lease;
+    lease.heardAt = performance.now();
+    if (!isOwn) lease.expiresAt = lease.heardAt + data.lease;
     this.#apply(data, lease, at);
   }
 
@@ -200,18 +205,23 @@ export class Registry<Value> {
     }
   }
 
-  #forget(registrations: Map<string, Registration<Value>>, key: string): void {
+  #forget(
+    registrations: Map<string, Registration<Value>>,
+    key: string,
+    since = performance.now(),
+  ): void {
     const registration = registrations.get(key);
     if (registration === undefined) return;
     registrations.delete(key);
-    this.#observer.onUnregister(registration);
+    this.#observer.onUnregister(registration, since);
   }
 
-  #evict(by: string): void {
+  #evict(by: string, since: number): void {
     const lease = this.#leases.get(by);
     if (lease === undefined) return;
     this.#leases.delete(by);
-    for (const key of [...lease.registrations.keys()]) this.#forget(lease.registrations, key);
+    for (const key of [...lease.registrations.keys()])
+      this.#forget(lease.registrations, key, since);
   }
 
   #onHeard(): void {

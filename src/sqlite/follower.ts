@@ -160,7 +160,7 @@ export class Follower {
     }
   }
 
-  /** Brings the sink to a place that the file is known to have, unless the log has changed its epoch. */
+  /** Brings the sink to an offset that the file is known to have, unless the log has changed its epoch. */
   async #advanceTo(epoch: string, offset: number): Promise<void> {
     while (this.#sink.epoch !== epoch || this.#sink.head < offset) {
       const page = await this.#readOn();

@@ -92,7 +92,7 @@ export class KeptQueries {
     const selected = this.#select(topics);
     if (start.last !== undefined) {
       const count = start.last + 1;
-      const offsets = selected.flatMap(({ id }) => this.#offsetsBefore(id, Infinity, count));
+      const offsets = selected.flatMap(({ id }) => this.#offsetsBefore(id, start.upTo, count));
       return distinct(offsets).at(-count) ?? 0;
     }
     const { since } = start;

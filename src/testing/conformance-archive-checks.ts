@@ -5,7 +5,7 @@ import {
   type ConformanceBench,
   isSseError,
   numbers,
-  placeOf,
+  positionOf,
 } from './conformance-bench.js';
 import { type Kept, MANY, offsetsOf, openKept, readAll, textsOf } from './conformance-kept.js';
 
@@ -52,7 +52,7 @@ async function checkLosses({ add, read }: Kept): Promise<void> {
 async function checkUnkept({ add, read }: Kept, bench: ConformanceBench): Promise<void> {
   const withRule = await add('all.5', 'kept');
   const plain = await bench.open({ maxEvents: 5 });
-  const missing = placeOf(await plain.publish('not kept', undefined, { topics: ['all.5'] }));
+  const missing = positionOf(await plain.publish('not kept', undefined, { topics: ['all.5'] }));
   const { lost } = await read(['all.5'], { after: withRule });
   assert(lost >= missing.offset, `${missing.offset} was not kept, and ${lost} is told to be lost`);
   const later = await add('all.5', 'kept again');
@@ -164,19 +164,24 @@ export const ARCHIVE_CHECKS: readonly Check[] = [
     },
   ),
   check(
-    '4. `seek` gives the offset after which the last events, or those since a time, begin. What was lost before that ' +
-      'time lies before it.',
+    '4. `seek` gives the offset after which the last events at or before an offset, or those since a time, begin. What ' +
+      'was lost before that time lies before it.',
     async (kept, bench) => {
       const { add, archive, read, sink } = kept;
       const selected = (topics: readonly string[]) => ({ topics, epoch: sink.epoch });
       const texts = numbers(10).map(String);
-      for (const text of texts) await add(Number(text) % 2 === 0 ? 'all.1' : 'all.2', text);
+      const offsets: number[] = [];
+      for (const text of texts)
+        offsets.push(await add(Number(text) % 2 === 0 ? 'all.1' : 'all.2', text));
       const both = ['all.1', 'all.2'];
       for (const last of [1, 4, 10, 50]) {
-        const start = archive.seek(selected(both), { last });
-        const after = await bench.within('seek', start);
-        const { events } = await read(both, { after });
-        assert.deepEqual(textsOf(events), texts.slice(-last), `the last ${last}`);
+        for (const [index, upTo] of offsets.entries()) {
+          const start = archive.seek(selected(both), { last, upTo });
+          const after = await bench.within('seek', start);
+          const { events } = await read(both, { after, upTo });
+          const expected = texts.slice(0, index + 1).slice(-last);
+          assert.deepEqual(textsOf(events), expected, `the last ${last} up to ${upTo}`);
+        }
       }
       const early = await add('few.1', 'early');
       for (const text of ['1', '2', '3']) await add('few.1', text);
@@ -219,7 +224,7 @@ export const ARCHIVE_CHECKS: readonly Check[] = [
       try {
         const asked = [
           archive.read({ ...topics, ...bounds }),
-          archive.seek(topics, { last: 1 }),
+          archive.seek(topics, { last: 1, upTo: 1 }),
           archive.latest(topics, 1),
         ];
         for (const outcome of await bench.within('asking', Promise.allSettled(asked))) {

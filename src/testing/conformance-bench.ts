@@ -91,10 +91,13 @@ export class ConformanceBench {
   }
 }
 
-export function placeOf(cursor: Cursor): StreamPosition {
-  const place = parseCursor(cursor);
-  assert(place !== undefined, `a cursor is '<epoch>.<offset>': received ${JSON.stringify(cursor)}`);
-  return place;
+export function positionOf(cursor: Cursor): StreamPosition {
+  const position = parseCursor(cursor);
+  assert(
+    position !== undefined,
+    `a cursor is '<epoch>.<offset>': received ${JSON.stringify(cursor)}`,
+  );
+  return position;
 }
 
 /** Whether an error is an `SseError`, of whichever copy of the package. */
@@ -120,7 +123,7 @@ export async function publishEverywhere(
       instances.map((instance, index) => instance.publish(`${index}/${number}`)),
     ),
   );
-  await reach(instances, Math.max(...cursors.map((cursor) => placeOf(cursor).offset)));
+  await reach(instances, Math.max(...cursors.map((cursor) => positionOf(cursor).offset)));
 }
 
 /** Waits until all instances have the event at an offset. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { setTimeout as elapse } from 'node:timers/promises';
-import { type Check, isSseError, numbers, placeOf, reach } from './conformance-bench.js';
+import { type Check, isSseError, numbers, positionOf, reach } from './conformance-bench.js';
 
 /** Milliseconds in which a closed instance would have received what it must not. */
 const SETTLING = 100;
@@ -28,7 +28,7 @@ export const CALL_CHECKS: readonly Check[] = [
     async check(bench) {
       const instances = await bench.openAll();
       const [{ backplane, publish }] = instances;
-      const { offset } = placeOf(await publish('kept'));
+      const { offset } = positionOf(await publish('kept'));
       await reach(instances, offset);
       for (const { sink } of instances) assert.equal(sink.held.get(offset), 'kept');
       if (bench.interrupt === undefined) return;
@@ -65,11 +65,12 @@ export const CALL_CHECKS: readonly Check[] = [
       const instances = await bench.openAll();
       const [{ publish }] = instances;
       const texts = numbers(500).map((number) => `number ${number}`);
-      const places = (await Promise.all(texts.map((text) => publish(text)))).map(placeOf);
-      for (const [index, { offset }] of places.entries()) {
-        if (index > 0) assert((places[index - 1]?.offset ?? 0) < offset, `event ${index} overtook`);
+      const positions = (await Promise.all(texts.map((text) => publish(text)))).map(positionOf);
+      for (const [index, { offset }] of positions.entries()) {
+        if (index > 0)
+          assert((positions[index - 1]?.offset ?? 0) < offset, `event ${index} overtook`);
       }
-      await reach(instances, places.at(-1)?.offset ?? 0);
+      await reach(instances, positions.at(-1)?.offset ?? 0);
       for (const { sink } of instances) {
         assert.deepEqual([...sink.held.values()], texts, 'the order in which they come back');
       }
@@ -89,7 +90,11 @@ export const CALL_CHECKS: readonly Check[] = [
         assert.deepEqual(cursors, [first, first], 'the cursor of a repeated publish');
       }
       const other = await publish('another', { idempotencyKey: 'b' });
-      assert.equal(placeOf(other).offset, placeOf(first).offset + 1, 'nothing was added between');
+      assert.equal(
+        positionOf(other).offset,
+        positionOf(first).offset + 1,
+        'nothing was added between',
+      );
     },
   },
   {
@@ -109,7 +114,7 @@ export const CALL_CHECKS: readonly Check[] = [
       assert(isSseError(error, 'BACKPLANE_CLOSED'), `publish rejected with ${String(error)}`);
       const told = closed.sink.calls.length;
       for (const { publish, sink } of others) {
-        const { offset } = placeOf(await publish('to the others'));
+        const { offset } = positionOf(await publish('to the others'));
         await sink.until('the other instance goes on', () => sink.head >= offset);
       }
       await elapse(SETTLING);
@@ -130,7 +135,7 @@ export const CALL_CHECKS: readonly Check[] = [
       const before = bench.make();
       assert.equal(before.health.isConnected, false, 'isConnected before open()');
       const { backplane, publish, sink } = await bench.open();
-      const { offset } = placeOf(await publish('read'));
+      const { offset } = positionOf(await publish('read'));
       await sink.until('the event comes back', () => sink.head >= offset);
       const { isConnected, lastReadAt, lagEvents, lagMs } = backplane.health;
       assert.equal(isConnected, true, 'isConnected');

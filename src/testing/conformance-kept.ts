@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import type { Archive, ArchivedEvent, ArchiveQuery } from '../backplane/archive.js';
 import type { History } from '../log/log-sink.js';
-import { type ConformanceBench, type Instance, placeOf } from './conformance-bench.js';
+import { type ConformanceBench, type Instance, positionOf } from './conformance-bench.js';
 
 /** Rules for the topics that the checks publish to; the tail is short, so that it does not help. */
 const HISTORY: Partial<History> = {
@@ -43,7 +43,7 @@ export async function openKept(
     async add(topics, text, key) {
       const names = typeof topics === 'string' ? [topics] : topics;
       const record = { topics: names, text, isJson: false, key };
-      return placeOf(await bench.within('publish', backplane.publish(record))).offset;
+      return positionOf(await bench.within('publish', backplane.publish(record))).offset;
     },
     read: (topics, query) =>
       bench.within(

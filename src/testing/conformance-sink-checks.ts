@@ -3,7 +3,7 @@ import {
   type Check,
   type ConformanceBench,
   numbers,
-  placeOf,
+  positionOf,
   publishEverywhere,
   reach,
 } from './conformance-bench.js';
@@ -44,7 +44,7 @@ export const SINK_CHECKS: readonly Check[] = [
       const published = numbers(50).flatMap((number) =>
         instances.map(async (instance, index) => {
           const text = `${index}/${number}`;
-          return { text, ...placeOf(await instance.publish(text)) };
+          return { text, ...positionOf(await instance.publish(text)) };
         }),
       );
       const events = await Promise.all(published);
@@ -71,7 +71,7 @@ export const SINK_CHECKS: readonly Check[] = [
       const except = { owner: 'ada', connection: 'one' };
       const trace = `00-${'0af7'.repeat(8)}-${'b7ad'.repeat(4)}-01`;
       for (const { publish } of instances) {
-        const { offset } = placeOf(await publish('to everybody', undefined, { except, trace }));
+        const { offset } = positionOf(await publish('to everybody', undefined, { except, trace }));
         await reach(instances, offset);
         for (const { sink } of instances) {
           const times = sink.calls.filter(
@@ -141,7 +141,7 @@ export const SINK_CHECKS: readonly Check[] = [
       await bench.forget?.();
       for (const { backplane } of instances) await backplane.close();
       const again = await bench.open();
-      const next = placeOf(await again.publish('in a later life'));
+      const next = positionOf(await again.publish('in a later life'));
       const isContinued = bench.forget === undefined && next.offset > head;
       assert(next.epoch !== epoch || isContinued, `${epoch}.${next.offset} was another event`);
     },
@@ -173,11 +173,11 @@ export const SINK_CHECKS: readonly Check[] = [
       for (const { backplane, publish, sink } of instances) {
         const publishing = publish('on its way');
         await bench.within('catchUp at once', backplane.catchUp({ atOnce: true }));
-        const { offset } = placeOf(await publishing);
+        const { offset } = positionOf(await publishing);
         assert(sink.head >= offset, 'catchUp() at once resolved before what was on its way');
       }
       for (const { publish } of instances) {
-        const { offset } = placeOf(await publish('ordered'));
+        const { offset } = positionOf(await publish('ordered'));
         for (const { backplane, sink } of instances) {
           await bench.within('catchUp', backplane.catchUp());
           assert(sink.head >= offset, `catchUp() resolved at ${sink.head}, before ${offset}`);

@@ -24,7 +24,7 @@ export function toFields(message: unknown): FrameFields {
  * Why a message leaves a client nothing to dispatch, and what to write instead; undefined if it does, or if
  * it is for something else (`retry`, `comment`).
  *
- * @param mayBeId whether a message that is only an id is for something: to tell a client its place
+ * @param mayBeId whether a message that is only an id is for something: to tell a client its cursor
  */
 export function faultOf(message: unknown, mayBeId: boolean): string | undefined {
   if (typeof message !== 'object' || message === null) {

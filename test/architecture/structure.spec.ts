@@ -90,9 +90,11 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   redis: ['backplane', 'log', 'wire', 'options.ts', 'errors.ts'],
   sqlite: ['backplane', 'log', 'wire', 'options.ts', 'errors.ts'],
   publisher: ['bus', 'backplane', 'log', 'options.ts', 'errors.ts'],
+  runs: ['bus', 'delivery', 'reader', 'log', 'options.ts', 'errors.ts'],
   swagger: [],
   terminus: ['nest', 'options.ts', 'errors.ts'],
   metrics: ['nest', 'delivery', 'bus', 'backplane', 'log', 'errors.ts'],
+  presence: ['nest', 'control', 'registry', 'delivery', 'bus', 'log', 'options.ts', 'errors.ts'],
   inspector: ['nest', 'delivery', 'log', 'options.ts', 'errors.ts'],
   testing: ['client', 'delivery', 'bus', 'backplane', 'log', 'options.ts', 'errors.ts'],
   client: [],
@@ -117,10 +119,12 @@ const PACKAGES: Readonly<Record<string, RegExp>> = {
   redis: /^(ioredis|rxjs|node:.*)$/,
   sqlite: /^(node:.*|@nestjs\/common)$/,
   publisher: /^$/,
+  runs: /^(rxjs|node:(crypto|timers\/promises)|@nestjs\/common)$/,
   swagger: /^$/,
   terminus: /^@nestjs\/(common|terminus)$/,
   metrics:
     /^(node:(http|diagnostics_channel)|@opentelemetry\/api|prom-client|rxjs|@nestjs\/(common|core))$/,
+  presence: /^(rxjs|@nestjs\/common)$/,
   inspector: /^(node:(http|os)|rxjs|@nestjs\/(common|core))$/,
   client: /^(react|rxjs)$/,
   testing: /^(node:.*|@nestjs\/common)$/,
@@ -293,7 +297,7 @@ describe('the sources', () => {
       if (/@ts-|eslint-disable|\bTODO\b|\bFIXME\b/.test(text)) wrong.push(`${path}: suppressed`);
       if (
         path.endsWith('/index.ts') &&
-        !/^(testing|redis|sqlite|publisher|swagger|terminus|inspector|metrics(\/\w+)?|client(\/\w+)?)\/index/.test(
+        !/^(testing|redis|sqlite|runs|publisher|swagger|terminus|inspector|presence|metrics(\/\w+)?|client(\/\w+)?)\/index/.test(
           path,
         )
       ) {

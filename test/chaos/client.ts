@@ -60,7 +60,9 @@ export class ChaosClient {
       return;
     }
     const connection = this.#connection;
-    const moving = setTimeout(() => connection.close(), this.#random.between(100, 2_000));
+    // Where it began is known when its first visit ends.
+    const stay = this.hasBegun ? this.#random.between(100, 2_000) : this.#random.between(20, 200);
+    const moving = setTimeout(() => connection.close(), stay);
     for (;;) {
       try {
         const { type, data, lastEventId: id } = await connection.next();

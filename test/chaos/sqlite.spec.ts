@@ -13,7 +13,7 @@ import { Random } from './random.js';
 import { judge } from './verdict.js';
 
 /** How often an instance is killed. `npm run chaos` sets more. */
-const ROUNDS = Number(process.env['CHAOS_ROUNDS'] ?? 4);
+const ROUNDS = Number(process.env['CHAOS_ROUNDS'] ?? 2);
 const SEED = Number(process.env['CHAOS_SEED'] ?? Math.floor(Math.random() * 2 ** 32));
 const TOPICS = ['all', 'even', 'odd'];
 

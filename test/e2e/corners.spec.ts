@@ -37,7 +37,7 @@ class Routes {
 
 eachAdapter((bench) => {
   it('ends a stream that outlives the connection it was opened for, and says so', async () => {
-    const app = await bench.start({ controllers: [Routes] });
+    const app = await bench.start({ controllers: [Routes], sse: { openTimeout: 20 } });
     const first = await bench.connect(app, '/shared');
     const second = await bench.connect(app, '/shared');
     const bus = app.get(EventBus);

@@ -140,7 +140,12 @@ describe('refuses at start-up, saying what was received and what is allowed,', (
       { openTimeout: false },
       'openTimeout has to be a whole number from 0 to 2147483647; received false',
     ],
-    ['null', { drain: null }, 'drain has to be an object with timeout; received null'],
+    ['null', { drain: null }, 'drain has to be an object with timeout, over; received null'],
+    [
+      'no time to drain over',
+      { drain: { over: 0 } },
+      'drain.over has to be a whole number from 1 to 2147483647, or false; received 0',
+    ],
     [
       'a nested value',
       { history: { maxEvents: 0 } },

@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { connect, type IncomingHttpHeaders } from 'node:http2';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import {
   type CallHandler,
@@ -197,6 +199,26 @@ describe.each([
     expect(state.connections).toEqual({ total: 0, rows: [] });
     const body = { topic: 'a', data: { any: 'thing' } };
     expect(await statusOf(app, '/api/ops/events/publish', { body })).toBe(200);
+  });
+});
+
+describe('SseInspectorModule over HTTP/2', () => {
+  const bench = new Bench(() => new FastifyAdapter({ http2: true }), true);
+
+  afterEach(() => bench.stop());
+
+  it('knows its host by the field that HTTP/2 has for it', async () => {
+    const app = await bench.start(setup());
+    const client = connect(urlOf(app));
+    const statusAt = async (authority?: string) => {
+      const own = authority === undefined ? {} : { ':authority': authority };
+      const sent = client.request({ ':path': '/_events', ...own });
+      const [headers] = (await once(sent, 'response')) as [IncomingHttpHeaders];
+      return headers[':status'];
+    };
+    expect(await statusAt()).toBe(200);
+    expect(await statusAt('rebound.example')).toBe(403);
+    client.destroy();
   });
 });
 

@@ -254,7 +254,7 @@ describe('Any number of topics that were used once', () => {
   it('leave nothing behind, and none of them is taken for one that lost nothing', async () => {
     open({ maxEvents: 100 });
     const first = 1;
-    for (let count = 1; count <= 200_000; count++) {
+    for (let count = 1; count <= 50_000; count++) {
       append(`topic.${count}`);
       if (count % 10_000 === 0) await turnOver();
     }
@@ -327,5 +327,18 @@ describe('Another log', () => {
     expect([announcements, log.latest('a', 'k'), log.indexOf('a').lost]).toEqual([1, undefined, 7]);
     append('a');
     expect(offsets(log.indexOf('a'))).toEqual([8]);
+  });
+});
+
+describe('TurnScheduler', () => {
+  it('tells nobody of the end of a round who has left', async () => {
+    const turn = new TurnScheduler();
+    const told: string[] = [];
+    const leave = turn.onEnd(() => told.push('left'));
+    turn.onEnd(() => told.push('stays'));
+    await turn.nextRound();
+    leave();
+    await turn.nextRound();
+    expect(told).toEqual(['left', 'stays', 'stays']);
   });
 });

@@ -68,9 +68,14 @@ export class ClientStreams implements Surroundings {
     return [...this.#ended.values()].every(Boolean);
   }
 
+  /** The response ends because they all have. */
+  end(): void {
+    this.connection.reader?.end(true);
+  }
+
   close(): void {
     this.connection.isEnded = true;
-    this.connection.reader?.end();
+    this.connection.reader?.end(false);
     this.#close();
   }
 
@@ -116,7 +121,7 @@ export class ClientStreams implements Surroundings {
     const mayChange = lane.way === 'map' && this.#replaced.has(lane.tag) && !this.#isAhead;
     if (!mayChange) return lanes;
     this.hasSwitched = true;
-    const isSame = random.chance(0.5) && lane.sources[0]?.start !== 'snapshot';
+    const isSame = random.chance(0.5) && mayBeSame(lane, lanes);
     const { log } = this.#instance;
     if (!isSame && !this.connection.hasBegun) return lanes;
     if (isSame) {
@@ -159,4 +164,18 @@ export class ClientStreams implements Surroundings {
     // One that is transparent leads to its connection as it is.
     return this.connection.isTransparent ? streams : streams.pipe(tap({ complete: onEnd }));
   }
+}
+
+/**
+ * Whether a stream of the lane may be replaced by the same: one that was over begins anew where its connection has
+ * come to, which may be before the place where it had begun, and no frame says so.
+ */
+function mayBeSame(lane: Lane, lanes: readonly Lane[]): boolean {
+  const beginsAt = (each: Lane, start: string) =>
+    each.sources.every((source) => source.start === start);
+  const isPlaced =
+    beginsAt(lane, 'earliest') ||
+    beginsAt(lane, 'start') ||
+    lanes.every((each) => beginsAt(each, 'now'));
+  return isPlaced && lane.sources.every(({ until }) => until === 0);
 }

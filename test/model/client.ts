@@ -7,9 +7,6 @@ import type { Random } from './random.js';
 import type { ReaderRun } from './reader-run.js';
 import { type SnapshotCall, Witness } from './witness.js';
 
-/** Whether streams begin in the past, end by `until` and announce: see the README. */
-const HAS_HISTORY = process.env['MODEL_HISTORY'] === '1';
-
 /** A failure of the property, with what the client had seen. */
 export class RunError extends Error {
   constructor(client: Client, message: string) {
@@ -33,7 +30,9 @@ export class Client {
   constructor(run: ReaderRun) {
     this.#run = run;
     this.witness = new Witness(run);
-    this.lanes = randomLanes(run.random, { hasHistory: HAS_HISTORY });
+    this.lanes = randomLanes(run.random, {
+      hasHistory: run.random.chance(0.5),
+    });
     this.#room = run.random.chance(0.5) ? Infinity : run.random.int(1, 6);
   }
 
@@ -96,6 +95,8 @@ export class Client {
     streams.holding.release(Infinity);
     if (streams.answer(true)) return true;
     if (hasMoved || !streams.haveEnded || this.#isRefused) return hasMoved;
+    streams.end();
+    this.#take(Infinity);
     this.#disconnect();
     this.#connect();
     return true;
@@ -103,8 +104,15 @@ export class Client {
 
   /** What the run is like for it, for the report of a failure. */
   get surroundings(): string {
-    const { kept, history } = this.#run;
-    return `Rules: ${JSON.stringify(kept.rules)} ${kept.readsPatterns}, ${JSON.stringify(history)}`;
+    const { kept, history, reference, epoch, holes } = this.#run;
+    const events = reference
+      .between(epoch, 0, Infinity)
+      .map(({ n, offset, topics, key = '' }) => `${n}@${offset} ${topics.join('+')} ${key}`.trim());
+    return [
+      `Rules: ${JSON.stringify(kept.rules)} ${kept.readsPatterns}, ${JSON.stringify(history)}`,
+      `Events of ${epoch}: ${events.join(', ')}`,
+      `Holes: ${JSON.stringify(holes)}`,
+    ].join('\n');
   }
 
   /** What should have come by now. */
@@ -140,7 +148,7 @@ export class Client {
     const { moment } = instance;
     const views = this.lanes.map((lane) => {
       const calls: SnapshotCall[] = [];
-      const start = startOf(lane, moment, this.#run.reference);
+      const start = startOf(lane, moment, this.#run);
       const at = requested === undefined ? start : placeIn(requested);
       return new LaneView(lane, at, start, requested === undefined, calls);
     });

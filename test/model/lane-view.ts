@@ -1,14 +1,21 @@
 import { concerns, hasSnapshot, type Lane } from './lane.js';
-import type { Place, Published, Reference } from './reference.js';
-import type { Moment, SnapshotCall } from './witness.js';
+import { isWithin, type Place, type Published, type Reference } from './reference.js';
+import type { Circumstances, Moment, SnapshotCall } from './witness.js';
 
 /** Where a new client of a lane begins, if it comes now: everything after that is due, unless it is gone. */
-export function startOf(lane: Lane, { epoch, head }: Moment, reference: Reference): Place {
+export function startOf(
+  lane: Lane,
+  { epoch, head }: Moment,
+  { reference, holes }: Pick<Circumstances, 'reference' | 'holes'>,
+): Place {
   const [source] = lane.sources;
   const start = source?.start ?? 'now';
   if (start === 'now' || start === 'snapshot') return { epoch, offset: head };
   if (typeof start === 'object' && start.since !== undefined) {
-    return { epoch, offset: Math.min(head, reference.before(epoch, start.since)) };
+    // When what is in a hole was published nobody knows.
+    const place = { epoch, offset: Math.min(head, reference.before(epoch, start.since)) };
+    while (holes.some((hole) => isWithin(hole, place))) place.offset--;
+    return place;
   }
   return { epoch, offset: 0 };
 }
@@ -21,6 +28,7 @@ export class LaneView {
   excused: Moment | undefined;
   /** Whether that is whatever is gone by now, because nothing has shown yet that anybody has looked. */
   isLenient = false;
+  began: Moment | undefined;
   /** Events up to this offset need not come: which were the last when it began, nobody has seen. */
   optionalUpTo = 0;
   /** How many more events may come of those that were there when the client came. */
@@ -28,6 +36,8 @@ export class LaneView {
   quotaUpTo = 0;
   /** The event that it ended with. */
   endedBy: Published | undefined;
+  /** Whether it may have ended with an event of which nobody has seen anything, before a gap. */
+  mayHaveEnded = false;
   /** Whether nothing has shown yet that it was not over when its client came back. */
   mayBeOver = false;
   isOwed: boolean;
@@ -50,12 +60,25 @@ export class LaneView {
     this.isOwed = isNew && hasSnapshot(lane);
   }
 
+  /** Whether a new client of it asks for what was published since a time: where that is gone it gets what there is. */
+  get beginsAtTime(): boolean {
+    const [source] = this.lane.sources;
+    return typeof source?.start === 'object' && source.start.since !== undefined;
+  }
+
   /** It begins as that of a new client does. */
   beginAnew(moment: Moment, reference: Reference): void {
     const [source] = this.lane.sources;
     const { start } = source ?? {};
+    // All of a log that began after it came is new to it.
+    const isReplaced = this.start.epoch !== moment.epoch;
     const isLast = typeof start === 'object' && start.last !== undefined;
+    this.began = moment;
     this.isLenient = start === 'earliest' || isLast;
+    if (isReplaced) {
+      this.isLenient = true;
+      return;
+    }
     if (typeof start !== 'object' || source === undefined) return;
     if (start.since !== undefined) {
       this.optionalUpTo = reference.before(moment.epoch, start.since);

@@ -102,7 +102,7 @@ export function randomSource(
     : [...new Set([random.pick(TOPICS), random.pick(TOPICS), random.pick(TOPICS)])];
   const start = mayBeSpecial ? randomStart(random, hasHistory) : 'now';
   const mayEnd = typeof start === 'string' && start !== 'snapshot';
-  const hasUntil = hasHistory && mayBeSpecial && random.chance(0.2) && mayEnd;
+  const hasUntil = hasHistory && mayBeSpecial && random.chance(0.35) && mayEnd;
   return {
     topics: random.chance(0.4) ? topics.slice(0, 1) : topics,
     isPattern,
@@ -118,11 +118,11 @@ export function randomSource(
 function randomStart(random: Random, hasHistory: boolean): LaneStart {
   const chance = random.next();
   if (!hasHistory) return chance < 0.5 ? 'now' : chance < 0.75 ? 'earliest' : 'snapshot';
-  if (chance < 0.3) return 'now';
-  if (chance < 0.45) return 'earliest';
-  if (chance < 0.6) return 'snapshot';
-  if (chance < 0.8) return 'start';
-  return chance < 0.9 ? { last: random.int(0, 6) } : { since: random.int(0, 40) };
+  if (chance < 0.2) return 'now';
+  if (chance < 0.35) return 'earliest';
+  if (chance < 0.5) return 'snapshot';
+  if (chance < 0.7) return 'start';
+  return chance < 0.85 ? { last: random.int(0, 6) } : { since: random.int(0, 40) };
 }
 
 export function randomLanes(random: Random, repertoire: Repertoire): Lane[] {

@@ -1,5 +1,5 @@
 import type { Kept } from './kept.js';
-import { admits, concerns, type Lane, type Source } from './lane.js';
+import { admits, concerns, ends, type Lane, type Source } from './lane.js';
 import { type Published, selects } from './reference.js';
 import type { Moment } from './witness.js';
 
@@ -70,7 +70,7 @@ export class Losses {
     test: (source: Source, topic: string) => boolean,
   ): boolean {
     return sources
-      .filter((source) => concerns(source, event) && (event.isForAll || admits(source, event.n)))
+      .filter((source) => concerns(source, event) && matters(source, event))
       .every((source) => this.#topicsOf(source, event).every((topic) => test(source, topic)));
   }
 
@@ -84,6 +84,11 @@ export class Losses {
     const kept = this.#kept;
     return kept?.ruleOf(topic) !== undefined && (!isPattern || kept.readsPatterns);
   }
+}
+
+/** Whether its client is to get the event, or its stream ends with it. */
+function matters(source: Source, { n, isForAll }: Published): boolean {
+  return isForAll || admits(source, n) || ends(source, n);
 }
 
 /** Whether all that a pattern selects is selected by another one; false where that takes more than a look. */

@@ -21,20 +21,7 @@ export async function withMutant<T>(
   // Beside the tests, so that the copy finds the same packages; hidden, so that no tool takes it for ours.
   const root = mkdtempSync(join(process.cwd(), 'test', '.mutant-'));
   try {
-    for (const part of [
-      'errors.ts',
-      'options.ts',
-      'wire',
-      'log',
-      'backplane',
-      'reader',
-      'bus',
-      'delivery',
-      'control',
-      'nest',
-    ]) {
-      cpSync(join('src', part), join(root, part), { recursive: true });
-    }
+    cpSync('src', root, { recursive: true });
     mutate(join(root, mutation.file), mutation);
     return await work(await loadCore(root));
   } finally {
@@ -42,12 +29,21 @@ export async function withMutant<T>(
   }
 }
 
+/** @throws Error if the text is not there exactly once */
+export function checkMutation({ file, from }: Mutation): void {
+  soleIn(readFileSync(join('src', file), 'utf8'), file, from);
+}
+
 function mutate(path: string, { file, from, to }: Mutation): void {
   const source = readFileSync(path, 'utf8');
-  const times = source.split(from).length - 1;
-  if (times !== 1) throw new Error(`'${from}' is ${times} times in ${file}: the mutation is stale`);
+  soleIn(source, file, from);
   writeFileSync(
     path,
     source.replace(from, () => to),
   );
+}
+
+function soleIn(source: string, file: string, text: string): void {
+  const times = source.split(text).length - 1;
+  if (times !== 1) throw new Error(`'${text}' is ${times} times in ${file}: the mutation is stale`);
 }

@@ -59,6 +59,7 @@ export class PlayedConnection implements ConnectionPort, Task {
         throw error;
       },
       complete: () => {
+        reader?.end(true);
         this.isEnded = true;
         this.onDirectEnd();
       },

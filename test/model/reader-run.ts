@@ -7,8 +7,7 @@ import { Instance } from './instance.js';
 import { Kept, KEEP_FOR, type Rule } from './kept.js';
 import { mayHaveKey, TOPICS } from './lane.js';
 import { Random } from './random.js';
-import { type Place, Reference } from './reference.js';
-import type { LostRange } from './witness.js';
+import { type LostRange, type Place, Reference } from './reference.js';
 
 /** Ordered for all instances; `undefined` begins another epoch. */
 interface Ordered {

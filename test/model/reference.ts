@@ -20,6 +20,17 @@ export interface Place {
   readonly offset: number;
 }
 
+/** Offsets that an instance lost from the middle of its log. */
+export interface LostRange {
+  readonly epoch: string;
+  readonly after: number;
+  readonly upTo: number;
+}
+
+export function isWithin({ epoch, after, upTo }: LostRange, place: Place): boolean {
+  return epoch === place.epoch && after < place.offset && place.offset <= upTo;
+}
+
 export function placeOf(cursor: string): Place {
   const [, epoch, offset] = /^(.+)\.(\d+)$/.exec(cursor) ?? [];
   if (epoch === undefined) throw new Error(`'${cursor}' is not a cursor`);

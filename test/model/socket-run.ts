@@ -20,9 +20,9 @@ import { FrameCutter } from './frames.js';
 import { type Lane, randomLanes, TOPICS } from './lane.js';
 import { type Data, laneStreams, type Surroundings } from './lane-streams.js';
 import { Random } from './random.js';
-import { type Place, placeOf, Reference } from './reference.js';
+import { type LostRange, type Place, placeOf, Reference } from './reference.js';
 import { LaneView } from './lane-view.js';
-import { type LostRange, type SnapshotCall, Witness } from './witness.js';
+import { type SnapshotCall, Witness } from './witness.js';
 
 /** How long nothing may arrive while something is due, in milliseconds. */
 const PATIENCE = 3_000;

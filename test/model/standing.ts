@@ -8,7 +8,6 @@ export class Standing {
   /** Whether the client has got anything of its topics. */
   hasSeen = false;
   #isAsked = false;
-  #isResumed = false;
   #hasGap = false;
   #isReady: Moment | undefined;
   #isCaughtUp = false;
@@ -20,7 +19,7 @@ export class Standing {
 
   reset(views: readonly LaneView[]): void {
     this.#isAsked = views.some(({ lane }) => lane.sources.some(({ announce }) => announce));
-    this.hasSeen = this.#isResumed = this.#hasGap = this.#isCaughtUp = false;
+    this.hasSeen = this.#hasGap = this.#isCaughtUp = false;
     this.#isReady = undefined;
   }
 
@@ -31,21 +30,25 @@ export class Standing {
     this.hasSeen ||= isOfLog;
   }
 
-  /** @param isKnown whether the client's place was known to be lost when reading began */
-  onGap(isKnown: boolean): void {
+  onGap(): void {
     if (this.#isAsked && this.#isReady === undefined) throw new Error('A gap came before `ready`');
-    if (isKnown && this.#isResumed) throw new Error('`ready` said that nothing is lost');
     this.#hasGap = true;
   }
 
-  onReady({ data = '' }: Frame, views: readonly LaneView[], moment: Moment | undefined): void {
+  /** @param isLost whether it is known that the client cannot go on where it was */
+  onReady(
+    { data = '' }: Frame,
+    views: readonly LaneView[],
+    moment: Moment | undefined,
+    isLost: boolean,
+  ): void {
     if (!this.#isAsked || this.#isReady !== undefined || this.hasSeen || this.#hasGap) {
       throw new Error('`ready` came late, or to nobody who had asked');
     }
     const { resumed } = JSON.parse(data) as { resumed: boolean };
     if (resumed && views.some(({ isNew }) => isNew))
       throw new Error('A new client resumes nothing');
-    this.#isResumed = resumed;
+    if (resumed && isLost) throw new Error('`ready` said that nothing is lost');
     this.#isReady = moment;
   }
 

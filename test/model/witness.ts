@@ -3,8 +3,19 @@ import type { Kept } from './kept.js';
 import { admits, concerns, ends, hasSnapshot, isHolding, type Lane, wants } from './lane.js';
 import type { LaneView } from './lane-view.js';
 import { Losses } from './losses.js';
-import { type Place, placeOf, type Published, type Reference } from './reference.js';
+import {
+  isWithin,
+  type LostRange,
+  type Place,
+  placeOf,
+  type Published,
+  type Reference,
+  timeOf,
+} from './reference.js';
 import { Standing } from './standing.js';
+
+/** What the time of any event begins with, as text. */
+const DATE = new Date(timeOf(0)).toISOString().slice(0, 5);
 
 /** One time that a snapshot was asked for. */
 export interface SnapshotCall {
@@ -14,13 +25,6 @@ export interface SnapshotCall {
   /** How many events it gives. */
   readonly parts: number;
   isDone: boolean;
-}
-
-/** Offsets that an instance lost from the middle of its log. */
-export interface LostRange {
-  readonly epoch: string;
-  readonly after: number;
-  readonly upTo: number;
 }
 
 /** What an instance had at some moment. */
@@ -65,6 +69,8 @@ export class Witness {
   /** Of the frame that is looked at, where the run says so. */
   #moment: Moment | undefined;
   readonly #standing: Standing;
+  /** The epoch of the log that the connection began in. */
+  #begunIn: string | undefined;
   #isRefused = false;
 
   constructor(circumstances: Circumstances) {
@@ -85,7 +91,7 @@ export class Witness {
   connect(requested: string | undefined, views: LaneView[], moment?: Moment): void {
     this.#requested = requested;
     this.#told = undefined;
-    this.#moment = undefined;
+    this.#moment = this.#begunIn = undefined;
     this.views = views;
     this.#standing.reset(views);
     for (const view of views) {
@@ -106,7 +112,8 @@ export class Witness {
     if (this.#moment === undefined && moment !== undefined) this.#begin(moment);
     this.#moment = moment;
     if (frame.type === 'gap') this.#onGap(frame);
-    else if (frame.type === 'ready') this.#standing.onReady(frame, this.views, moment);
+    else if (frame.type === 'ready')
+      this.#standing.onReady(frame, this.views, moment, this.#isKnownToBeLost(moment));
     else if (frame.type === 'caught-up') this.#standing.onCaughtUp(frame, this.views);
     else if (frame.type === 'exception') return;
     else if (frame.data !== undefined) this.#onMessage(JSON.parse(frame.data) as Message);
@@ -122,7 +129,22 @@ export class Witness {
     this.#isRefused = true;
   }
 
+  /** Whether the tail had lost something that the client came back for, and no archive can have it. */
+  #isKnownToBeLost(moment: Moment | undefined): boolean {
+    const { kept, reference } = this.#circumstances;
+    if (moment === undefined || this.#requested === undefined) return false;
+    if (!/^e\d+\.\d+$/.test(this.#requested)) return true;
+    const { epoch, offset } = placeOf(this.#requested);
+    if (epoch !== moment.epoch) return true;
+    if ((kept?.rules.length ?? 0) > 0) return false;
+    const sources = this.views.flatMap(({ lane }) => lane.sources);
+    return reference
+      .between(epoch, offset, moment.lost)
+      .some((event) => sources.some((source) => concerns(source, event)));
+  }
+
   #begin(moment: Moment): void {
+    this.#begunIn = moment.epoch;
     for (const view of this.views) {
       if (view.isNew) view.beginAnew(moment, this.#circumstances.reference);
     }
@@ -197,7 +219,10 @@ export class Witness {
     if (epoch !== view.at.epoch) {
       throw new Error(`Event ${event.n} is of epoch ${epoch}, and no gap was announced`);
     }
-    if (offset <= view.at.offset) throw new Error(`Event ${event.n} came again, or too late`);
+    if (offset <= view.at.offset && !this.#mayBeOlder(view)) {
+      throw new Error(`Event ${event.n} came again, or too late, after offset ${view.at.offset}`);
+    }
+    view.mayHaveEnded = false;
     const end = this.#endAfter(view);
     if (view.endedBy !== undefined || (end !== undefined && end.offset < offset)) {
       throw new Error(`Event ${event.n} came after the end of its stream`);
@@ -210,11 +235,19 @@ export class Witness {
     view.freeUpTo = 0;
   }
 
+  /** Before a time it gets what an event of another stream brings along. */
+  #mayBeOlder(view: LaneView): boolean {
+    if (!view.beginsAtTime || view.at !== view.start || this.views.length === 1) return false;
+    view.optionalUpTo = Math.max(view.optionalUpTo, view.start.offset);
+    return true;
+  }
+
   #expected(view: LaneView, upTo: number): Published[] {
     const { at, lane, freeUpTo, optionalUpTo } = view;
-    if (view.endedBy !== undefined || this.#endBefore(view) !== undefined) return [];
+    if (view.mayHaveEnded || view.endedBy !== undefined) return [];
+    if (this.#endBefore(view) !== undefined) return [];
     const from = Math.max(at.offset, freeUpTo, optionalUpTo);
-    const last = this.#endAfter(view)?.offset ?? upTo;
+    const last = this.#endAfter(view, true)?.offset ?? upTo;
     return this.#circumstances.reference
       .between(at.epoch, from, Math.min(last, upTo))
       .filter((event) => wants(lane, event) && !this.#isReplaced(lane, event))
@@ -222,8 +255,12 @@ export class Witness {
   }
 
   #isExcused(view: LaneView, event: Published): boolean {
-    const moment = view.isLenient ? this.#moment : view.excused;
-    return moment !== undefined && this.#losses.wasGone(view.lane, event, moment);
+    const { began } = view;
+    // What was published after it had begun was never what there was then.
+    const isOfThen = began?.epoch !== event.epoch || event.offset <= began.head;
+    const moment = view.isLenient && isOfThen ? this.#moment : view.excused;
+    if (moment === undefined || this.#isInTail(event, moment)) return false;
+    return this.#losses.wasGone(view.lane, event, moment);
   }
 
   /** What an event shows of its lane, having come. */
@@ -236,22 +273,29 @@ export class Witness {
       view.isLenient = false;
       view.excused = this.#moment;
     }
-    if (event.offset <= view.quotaUpTo && view.quota-- === 0) {
+    const moment = this.views.length > 1 ? this.#moment : undefined;
+    const isExtra =
+      this.#isInHole(event) ||
+      (moment !== undefined && this.#losses.wasGone(view.lane, event, moment));
+    if (event.offset <= view.quotaUpTo && !isExtra && view.quota-- === 0) {
       throw new Error(`Event ${event.n} came, and is none of the last that were asked for`);
     }
     if (source !== undefined && ends(source, event.n)) view.endedBy = event;
   }
 
-  /** The next event that ends a lane. */
-  #endAfter(view: LaneView): Published | undefined {
+  /**
+   * The next event that ends a lane.
+   *
+   * @param mayBeSilent also one that may have come though it was gone, if its client would not see that
+   */
+  #endAfter(view: LaneView, mayBeSilent = false): Published | undefined {
     const { at, freeUpTo } = view;
     const source = view.lane.sources.find(({ until }) => until > 0);
     if (source === undefined) return undefined;
     return this.#circumstances.reference
       .between(at.epoch, Math.max(at.offset, freeUpTo), Infinity)
-      .find(
-        (each) => concerns(source, each) && ends(source, each.n) && !this.#isExcused(view, each),
-      );
+      .filter((each) => concerns(source, each) && ends(source, each.n))
+      .find((each) => !this.#isExcused(view, each) || (mayBeSilent && !wants(view.lane, each)));
   }
 
   /** The event that a lane may have ended with before its client came back. */
@@ -271,7 +315,7 @@ export class Witness {
     const end = this.#endBefore(view);
     const moment = this.#moment;
     if (end === undefined || moment?.epoch !== end.epoch) return false;
-    const isInTail = end.offset > moment.lost && end.offset <= moment.head && !this.#isInHole(end);
+    const isInTail = end.offset <= moment.head && this.#isInTail(end, moment);
     const isInArchive =
       view.lane.sources.every((source) => this.#losses.readsAll(source)) &&
       this.#losses.isKept(view.lane, end);
@@ -317,15 +361,17 @@ export class Witness {
     const to = placeOf(resumedAt);
     const from = this.#placeAsked(requested, to);
     const isAnswer = requested === this.#requested;
-    this.#standing.onGap(isAnswer && (this.#circumstances.kept?.rules.length ?? 0) === 0);
+    this.#standing.onGap();
     if (reason !== 'trimmed') this.#told = undefined;
     if (reason === 'unknown' && !isAnswer) throw new Error('A gap is unknown in mid-stream');
     if (reason === 'unknown' && this.#issued.has(requested)) throw new Error('It had been issued');
     for (const view of this.views) {
       if (reason !== 'unknown') this.#crossAt(view, from, reason, to);
+      if (reason !== 'unknown') this.#endBeforeGap(view, from);
       this.#passGap(view, reason);
       // A stream that began at the head has not missed what a stream of more patience goes on from.
-      const isAhead = view.at.epoch === to.epoch && view.at.offset > to.offset;
+      const mayBeOlder = requested.startsWith(DATE) && view.beginsAtTime;
+      const isAhead = !mayBeOlder && view.at.epoch === to.epoch && view.at.offset > to.offset;
       if (reason === 'unknown') view.at = view.start.epoch === to.epoch ? view.start : to;
       else if (reason === 'epoch' || !isAhead) view.at = to;
       view.freeUpTo = 0;
@@ -341,7 +387,7 @@ export class Witness {
 
   /** Where the client was; a new one may have asked for a beginning. */
   #placeAsked(requested: string, { epoch }: Place): Place {
-    const isBeginning = requested === 'start' || /^\d{4}-/.test(requested);
+    const isBeginning = requested === 'start' || requested.startsWith(DATE);
     if (!isBeginning) return /\.\d+$/.test(requested) ? placeOf(requested) : { epoch, offset: 0 };
     if (this.#requested !== undefined || this.#standing.hasSeen) {
       throw new Error(`A gap from ${requested} comes late`);
@@ -352,20 +398,34 @@ export class Witness {
   /** What a gap has told is no longer missing. */
   #passGap(view: LaneView, reason: string): void {
     if (reason !== 'trimmed') {
+      // It may have been over before its log was.
+      if (reason === 'epoch' && this.#endBefore(view)?.epoch === this.#begunIn) {
+        view.mayHaveEnded = this.#begunIn !== undefined;
+      }
       view.quota = Infinity;
       view.optionalUpTo = 0;
       view.mayBeOver = false;
-      view.endedBy = undefined;
-    } else if (this.#isOver(view)) {
+    } else if (this.views.every((each) => this.#isOver(each))) {
       throw new Error('A gap came after the end');
     }
     view.excused = this.#moment;
     const [source] = view.lane.sources;
-    if (reason === 'epoch') view.isLenient = source?.start !== 'snapshot';
-    else if (reason === 'unknown' && this.#moment !== undefined) {
+    if (reason === 'epoch') {
+      view.isLenient = source?.start !== 'snapshot';
+      view.began = this.#moment;
+    } else if (reason === 'unknown' && this.#moment !== undefined) {
       view.excused = undefined;
       view.beginAnew(this.#moment, this.#circumstances.reference);
     }
+  }
+
+  /** A stream that has ended goes on in no other log. */
+  #endBeforeGap(view: LaneView, from: Place): void {
+    if (view.at.epoch !== from.epoch || isHolding(view.lane)) return;
+    const end = this.#endAfter(view, true);
+    if (end === undefined || end.offset > from.offset) return;
+    if (this.#isExcused(view, end)) view.mayHaveEnded = true;
+    else view.endedBy ??= end;
   }
 
   #crossAt(view: LaneView, from: Place, reason: string, to: Place): void {
@@ -419,10 +479,12 @@ export class Witness {
       );
   }
 
-  #isInHole({ epoch, offset }: Published): boolean {
-    return this.#circumstances.holes.some(
-      (hole) => hole.epoch === epoch && hole.after < offset && offset <= hole.upTo,
-    );
+  #isInTail(event: Published, { epoch, lost }: Moment): boolean {
+    return event.epoch === epoch && event.offset > lost && !this.#isInHole(event);
+  }
+
+  #isInHole(event: Published): boolean {
+    return this.#circumstances.holes.some((hole) => isWithin(hole, event));
   }
 
   #onId(id: string, isGap: boolean): void {

@@ -40,12 +40,13 @@ const vectors = JSON.parse(readFileSync(join(folder, 'vectors.json'), 'utf8')) a
 /** The first call that writes an event to a Redis which takes everything. */
 async function callOf(test: Case): Promise<string[]> {
   let call: string[] = [];
+  const onEnd: (() => void)[] = [];
   const connection = {
     status: 'ready',
     connect: () => Promise.resolve(),
-    disconnect: () => {},
+    disconnect: () => onEnd.forEach((listener) => listener()),
     on: () => {},
-    once: () => {},
+    once: (event: string, listener: () => void) => event === 'end' && onEnd.push(listener),
     call: async (_command: string, _sha: string, count: number, ...rest: unknown[]) => {
       const events = (rest.length - count - 11) / 4;
       if (events > 0) call = rest.map(String);

@@ -71,9 +71,9 @@ describe('What an instance knows of', () => {
       ['c', 0],
     ] as const) {
       known.observe(place(epoch, offset), known.catchUps.beginLook());
-      if (epoch !== 'c') expect(known.place).toEqual(place('b', 2));
+      if (epoch !== 'c') expect(known.position).toEqual(place('b', 2));
     }
-    expect(known.place).toEqual(place('c', 0));
+    expect(known.position).toEqual(place('c', 0));
   });
 
   it('is reached when a later log is, however long the one before was', async () => {

@@ -153,7 +153,7 @@ class TabTopics implements Scope {
   }
 }
 
-/** Takes what is of some topics; of the others it takes nothing but the place. */
+/** Takes what is of some topics; of the others it takes nothing but the cursor. */
 function ownOf({ topicsOf }: GivenTopics, mine: string, sink: Sink): Sink {
   const own = (frame: Frame): Frame => {
     const { id = sink.cursor, type, data } = frame;

@@ -1,4 +1,4 @@
-import type { HttpResponse } from '../../delivery/http.js';
+import { type HttpResponse, isHttp2 } from '../../delivery/http.js';
 import type { OuterMessageObserver, ResponseGate } from '../../delivery/open-request.js';
 import {
   ABORT_CONTROLLER,
@@ -105,6 +105,20 @@ export class HeaderGate implements ResponseGate {
     if (controller !== undefined) controller.abort = () => {};
     finish();
     Reflect.deleteProperty(controller ?? {}, 'abort');
+  }
+
+  announceClose(): void {
+    const response = this.#response;
+    if (isHttp2(response)) return;
+    const writeHead = response.writeHead.bind(response) as (...head: unknown[]) => HttpResponse;
+    // Nest's own is 'keep-alive', given to writeHead() together with the others.
+    const writeLast = (status: number, ...rest: unknown[]) => {
+      const headers = rest.pop();
+      return typeof headers === 'object'
+        ? writeHead(status, ...rest, { ...headers, Connection: 'close' })
+        : writeHead(status, ...rest, headers);
+    };
+    Object.defineProperty(response, 'writeHead', { value: writeLast });
   }
 
   answerNoContent(): boolean {

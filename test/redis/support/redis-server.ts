@@ -48,7 +48,9 @@ export class RedisServer {
       this.#path,
       [
         ...['--port', `${this.port}`, '--bind', '127.0.0.1', '--dir', this.#folder],
-        ...['--save', '', '--loglevel', 'warning', ...this.#arguments],
+        // By default it waits 5 s for further replicas.
+        ...['--save', '', '--repl-diskless-sync-delay', '0', '--loglevel', 'warning'],
+        ...this.#arguments,
       ],
       { stdio: 'ignore' },
     );

@@ -1,22 +1,23 @@
 // A process that publishes for as long as it lives, and says what was acknowledged.
 import { setTimeout as elapse } from 'node:timers/promises';
-import { type EventRecord, LogSink } from 'nestjs-event-stream';
+// Types only: a process that loads all of the package takes longer to start than it lives.
+import type { EventRecord, LogSink } from 'nestjs-event-stream';
 import { sqliteBackplane, type SqliteBackplaneOptions } from 'nestjs-event-stream/sqlite';
 
-class Sink extends LogSink {
+class Sink implements LogSink {
   epoch = '';
   head = 0;
 
-  override reset(epoch: string, offset: number): void {
+  reset(epoch: string, offset: number): void {
     this.epoch = epoch;
     this.head = offset;
   }
 
-  override append(offset: number, _record: EventRecord): void {
+  append(offset: number, _record: EventRecord): void {
     this.head = offset;
   }
 
-  override lose(offset: number): void {
+  lose(offset: number): void {
     this.head = Math.max(this.head, offset);
   }
 }

@@ -1,0 +1,237 @@
+import type { Entry } from '../log/entry.js';
+import type { Log } from '../log/log.js';
+import { isMessage } from '../registry/message.js';
+import { parseName, PRESENCE_TOPIC, type ToldState } from './presence-log.js';
+import { Room } from './room.js';
+
+/** Told what the log says about presence, as it is read. */
+export interface RosterObserver {
+  /** An owner has joined, or left. */
+  onChange(topic: string, owner: string): void;
+  /** A topic is counted from now on, or told by name. */
+  onRoomChange(topic: string): void;
+  /** It is known what was told, as a whole, or it is not known any more. */
+  onKnown(isKnown: boolean): void;
+  /** Another instance asks what was told. */
+  onAsk(offset: number): void;
+}
+
+/**
+ * Who was told to be there: a function of the log, the same on every instance. An entry of a kind that says what is
+ * known already, or answers what is not so any more, is there for nobody.
+ */
+export class Roster {
+  readonly #log: Log;
+  readonly #observer: RosterObserver;
+  readonly #rooms = new Map<string, Room>();
+  /** Offsets of entries that clients are not told, the oldest first. */
+  readonly #void = new Set<number>();
+  #epoch = '';
+  #position = 0;
+  #isKnown = false;
+  /** Up to here it is not known which entries clients are told. */
+  #base = 0;
+  /** What an instance that begins needs the log to reach back to. */
+  #stateAt = 0;
+  #waiting: (() => void)[] = [];
+
+  constructor(log: Log, observer: RosterObserver) {
+    this.#log = log;
+    this.#observer = observer;
+  }
+
+  get isKnown(): boolean {
+    return this.#isKnown;
+  }
+
+  get epoch(): string {
+    return this.#epoch;
+  }
+
+  /** The offset up to which this is what was told. */
+  get position(): number {
+    return this.#position;
+  }
+
+  get base(): number {
+    return this.#base;
+  }
+
+  get stateAt(): number {
+    return this.#stateAt;
+  }
+
+  get rooms(): ReadonlyMap<string, Room> {
+    return this.#rooms;
+  }
+
+  get state(): ToldState {
+    const rooms = Array.from(this.#rooms, ([topic, room]) => room.toState(topic));
+    return { upTo: this.#position, rooms };
+  }
+
+  isMember(topic: string, owner: string): boolean {
+    return this.#rooms.get(topic)?.get(owner) !== undefined;
+  }
+
+  isCounted(topic: string): boolean {
+    return this.#rooms.get(topic)?.count !== undefined;
+  }
+
+  /** Whether clients are told an entry of this log. */
+  isTold(offset: number): boolean {
+    return !this.#void.has(offset);
+  }
+
+  whenKnown(): Promise<void> {
+    if (this.#isKnown) return Promise.resolve();
+    return new Promise((resolve) => this.#waiting.push(resolve));
+  }
+
+  /** Reads what the log has more. */
+  catchUp(): void {
+    const index = this.#log.indexOf(PRESENCE_TOPIC);
+    if (this.#isCutOff(index.lost)) this.#begin(index.lost);
+    const { entries } = index;
+    for (let position = entries.seek(this.#position); ; position++) {
+      const entry = entries.at(position);
+      if (entry === undefined) break;
+      if (entry.type === 'state' && this.#adopt(entry, index.lost)) {
+        position = entries.seek(this.#position) - 1;
+        continue;
+      }
+      this.#position = entry.offset;
+      if (this.#isKnown && !this.#read(entry)) this.#void.add(entry.offset);
+    }
+    this.#position = this.#log.head;
+    this.#forgetVoid(index.lost);
+  }
+
+  /** Nobody says what was told: what this instance finds in its log has to do. */
+  assume(): void {
+    if (this.#isKnown) return;
+    this.#position = this.#log.indexOf(PRESENCE_TOPIC).lost;
+    this.#know(this.#log.head);
+    this.catchUp();
+  }
+
+  #isCutOff(lost: number): boolean {
+    if (this.#epoch !== this.#log.epoch) return true;
+    return this.#log.holeAfter(this.#position) !== undefined || lost > this.#position;
+  }
+
+  /** Another log, or one that entries are missing of. */
+  #begin(lost: number): void {
+    const log = this.#log;
+    this.#epoch = log.epoch;
+    this.#position = lost;
+    for (;;) {
+      const hole = log.holeAfter(this.#position);
+      if (hole === undefined) break;
+      this.#position = hole.upTo;
+    }
+    this.#rooms.clear();
+    this.#void.clear();
+    this.#stateAt = 0;
+    this.#isKnown = false;
+    if (this.#position === 0) this.#know(0);
+    else this.#observer.onKnown(false);
+  }
+
+  #know(base: number): void {
+    this.#isKnown = true;
+    this.#base = base;
+    this.#observer.onKnown(true);
+    for (const resolve of this.#waiting.splice(0)) resolve();
+  }
+
+  /** What another instance says was told; true if it is read on from there. */
+  #adopt(entry: Entry, lost: number): boolean {
+    const { upTo, rooms } = entry.event.data as unknown as ToldState;
+    if (upTo > this.#stateAt) this.#stateAt = upTo;
+    if (this.#isKnown || upTo < lost) return false;
+    for (const room of rooms) this.#rooms.set(room[0], Room.of(room));
+    this.#position = upTo;
+    this.#know(upTo);
+    return true;
+  }
+
+  /** False if clients are not told. */
+  #read({ type, key = '', offset, event }: Entry): boolean {
+    const { topic = '', member, count = 0 } = event.data as unknown as ToldData;
+    switch (type) {
+      case 'join':
+        return this.#join(topic, key, member, offset);
+      case 'leave':
+        return this.#leave(topic, key);
+      case 'count':
+        return this.#count(topic, Number(key), count, offset);
+      case 'members':
+        return this.#startList(topic, Number(key));
+      case 'ask':
+        this.#observer.onAsk(offset);
+        return true;
+      case undefined:
+        this.#refresh(event.data, offset);
+    }
+    return true;
+  }
+
+  #join(topic: string, owner: string, member: unknown, offset: number): boolean {
+    let room = this.#rooms.get(topic);
+    if (room === undefined) this.#rooms.set(topic, (room = new Room(offset)));
+    if (!room.join(owner, member, offset)) return false;
+    this.#observer.onChange(topic, owner);
+    return true;
+  }
+
+  #leave(topic: string, key: string): boolean {
+    const space = key.indexOf(' ');
+    const owner = key.slice(space + 1);
+    const room = this.#rooms.get(topic);
+    if (room?.leave(owner, Number(key.slice(0, space))) !== true) return false;
+    if (room.isEmpty) this.#rooms.delete(topic);
+    this.#observer.onChange(topic, owner);
+    return true;
+  }
+
+  #count(topic: string, since: number, count: number, offset: number): boolean {
+    const room = this.#rooms.get(topic);
+    if (room?.since !== since) return false;
+    room.countAs(count, offset);
+    this.#observer.onRoomChange(topic);
+    return true;
+  }
+
+  #startList(topic: string, since: number): boolean {
+    const room = this.#rooms.get(topic);
+    if (room?.since !== since || room.count === undefined) return false;
+    this.#rooms.delete(topic);
+    this.#observer.onRoomChange(topic);
+    return true;
+  }
+
+  /** An instance says whom it has. */
+  #refresh(data: unknown, offset: number): void {
+    if (!isMessage(data)) return;
+    for (const [name] of data.add ?? []) {
+      const [topic, owner] = parseName(name) ?? [];
+      if (topic !== undefined && owner !== undefined)
+        this.#rooms.get(topic)?.refresh(owner, offset);
+    }
+  }
+
+  #forgetVoid(lost: number): void {
+    for (const offset of this.#void) {
+      if (offset > lost) return;
+      this.#void.delete(offset);
+    }
+  }
+}
+
+/** What clients are told. */
+interface ToldData {
+  readonly topic?: string;
+  readonly member?: unknown;
+  readonly count?: number;
+}

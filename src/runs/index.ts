@@ -1,0 +1,5 @@
+export type { SseRunsOptions } from './options.js';
+export type { RunEndData, RunEndStatus, RunInfo } from './run.js';
+export type { RunContext, RunFactory, RunSource } from './source.js';
+export { type RunChange, type RunOptions, SseRuns, type StartedRun } from './sse-runs.js';
+export { SseRunsModule } from './sse-runs.module.js';

@@ -1,0 +1,42 @@
+import { describe, expect, it } from '@jest/globals';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+const root = join(import.meta.dirname, '../..');
+const ci = readFileSync(join(root, '.ci/run'), 'utf8');
+const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
+  scripts: Record<string, string>;
+};
+
+/** What may be run by hand: it writes a page, with many versions of Nest and Node. */
+const BY_HAND = ['check:matrix'];
+
+describe('the checks', () => {
+  it('are all run by CI', () => {
+    // What a loop runs is named there: `for check in one two`.
+    const [, looped = ''] = /^for check in (.+); do$/m.exec(ci) ?? [];
+    const run = new Set(looped.split(' ').map((name) => `check:${name}`));
+    for (const [, name = ''] of ci.matchAll(/^npm run --silent (check:\w+)/gm)) run.add(name);
+    for (const name of BY_HAND) run.add(name);
+    const wanted = Object.keys(scripts).filter((name) => name.startsWith('check:'));
+    expect(wanted.filter((name) => !run.has(name))).toEqual([]);
+    expect(ci).toMatch(/^npm test /m);
+  });
+
+  it('run the test files that the suite leaves out, all of which there are', async () => {
+    const { PROGRAMS } = (await import(`${root}/jest.config.js`)) as { PROGRAMS: string[] };
+    const files = readdirSync(join(root, 'test'), { recursive: true, encoding: 'utf8' })
+      .filter((file) => file.endsWith('.spec.ts'))
+      .map((file) => `<rootDir>/test/${file}`);
+    const isLeftOut = (file: string) => PROGRAMS.some((pattern) => new RegExp(pattern).test(file));
+    const inBrowser = files.filter((file) =>
+      /^ *describeWith\(CHROMIUM/m.test(readFileSync(file.replace('<rootDir>', root), 'utf8')),
+    );
+    expect(inBrowser.filter((file) => !isLeftOut(file))).toEqual([]);
+    const found = PROGRAMS.map((pattern) => {
+      return files.filter((file) => new RegExp(pattern).test(file)).length;
+    });
+    expect(found).not.toContain(0);
+    expect(scripts['check:programs']).toMatch(/--config programs\.jest\.config\.js$/);
+  });
+});
