@@ -66,6 +66,7 @@ export function sharedBy(
       const openFor = (own: Sink) => open(url, options, own);
       // Who does not know whose events it shows, or may not, shares them with nobody.
       try {
+        scope?.enter(name);
         member = name ? joinTabs(name, openFor, sink, scope) : openFor(sink);
       } catch {
         member = openFor(sink);
@@ -95,12 +96,7 @@ function tooLate(): Promise<never> {
 }
 
 /** @throws Error where storage is denied to the page */
-function joinTabs(
-  name: string,
-  open: (own: Sink) => Link,
-  sink: Sink,
-  scope: Scope | undefined,
-): Link {
+function joinTabs(name: string, open: (own: Sink) => Link, sink: Sink, scope?: Scope): Link {
   const channel = new BroadcastChannel(name);
   let isClosed = false;
   let isLeader = false;
@@ -108,12 +104,10 @@ function joinTabs(
   let queue = new AbortController();
   let following = new AbortController();
   let release: (() => void) | undefined;
-  let timer: ReturnType<typeof setTimeout> | undefined;
   let state: EventsState = 'connecting';
   let quiet = 0;
-  const post = (message: Message) => channel.postMessage(message);
   const tell = (frames: readonly Frame[], to?: EventsState) =>
-    post({ from: sink.cursor, frames, state: to, quiet, asked: scope?.asked });
+    channel.postMessage({ from: sink.cursor, frames, state: to, quiet, asked: scope?.asked });
 
   /** Receives by itself, from its own cursor. */
   const leadOrCatchUp = (): void => {
@@ -134,7 +128,7 @@ function joinTabs(
     async take(frames, request) {
       if (isLeader) tell(frames);
       await sink.take(frames, request);
-      if (!isLeader && !isClosed) post(true);
+      if (!isLeader && !isClosed) channel.postMessage(true);
     },
     change(to, error, silence) {
       state = to;
@@ -159,7 +153,7 @@ function joinTabs(
     const hold = () => {
       if (isClosed) return undefined;
       isLeader = true;
-      clearTimeout(timer);
+      watch();
       void reachAll();
       return new Promise<void>((resolve) => (release = resolve));
     };
@@ -177,21 +171,11 @@ function joinTabs(
       );
   };
 
-  /** A tab that was frozen finds messages waiting, and looks at them first. */
-  const watch = (silence: number): void => {
-    clearTimeout(timer);
-    const takeOver = () => {
-      queue.abort();
-      leadOrCatchUp();
-      lead(true);
-    };
-    timer = setTimeout(
-      () => (timer = setTimeout(takeOver, GRACE)),
-      // Not all at once.
-      Math.min(silence * (1 + Math.random() / 4), LONGEST_TIMER),
-    );
-  };
-
+  const watch = silenceTimer(() => {
+    queue.abort();
+    leadOrCatchUp();
+    lead(true);
+  });
   const follow = async (message: Told): Promise<void> => {
     const { from, frames, state: told, quiet: silence, asked } = message;
     if (isLeader || isClosed) return;
@@ -218,7 +202,6 @@ function joinTabs(
       inTurn(() => follow(message));
     }
   };
-  scope?.enter(name);
   lead();
   leadOrCatchUp();
   return {
@@ -227,11 +210,28 @@ function joinTabs(
       isClosed = true;
       queue.abort();
       following.abort();
-      clearTimeout(timer);
+      watch();
       own?.close();
       channel.close();
       release?.();
     },
+  };
+}
+
+/**
+ * Calls when nothing has been heard for so many milliseconds; without a number it does not. A tab that was frozen finds
+ * messages waiting, and looks at them first.
+ */
+function silenceTimer(onSilence: () => void): (quiet?: number) => void {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  return (quiet) => {
+    clearTimeout(timer);
+    if (quiet === undefined) return;
+    timer = setTimeout(
+      () => (timer = setTimeout(onSilence, GRACE)),
+      // Not all at once.
+      Math.min(quiet * (1 + Math.random() / 4), LONGEST_TIMER),
+    );
   };
 }
 
