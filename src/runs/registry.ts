@@ -109,8 +109,13 @@ export class RunRegistry {
     const { head } = this.#bus.log;
     if (this.#taken === undefined || head === this.#seen) return;
     this.#seen = head;
-    const entries = this.#index?.entries;
-    if (entries === undefined) return;
+    if (this.#index === undefined) return;
+    const { entries, lost } = this.#index;
+    // The tail was too short for what came at once: the archive has it.
+    if (lost > this.#taken) {
+      this.#loadAgain();
+      return;
+    }
     for (let position = entries.seek(this.#taken); ; position++) {
       const entry = entries.at(position);
       if (entry === undefined) return;
@@ -159,7 +164,8 @@ export class RunRegistry {
 
   #onCaughtUp(): void {
     if (this.#taken !== undefined) return;
-    this.#taken = this.#loaded;
+    // What the archive does not have either is nobody's any more.
+    this.#taken = Math.max(this.#loaded, this.#index?.lost ?? 0);
     this.readOn();
     for (const resolve of this.#loading.splice(0)) resolve();
   }
@@ -183,6 +189,10 @@ export class RunRegistry {
       this.#byToken = new Map();
       this.#observer.onLost(gone);
     }
+    this.#loadAgain();
+  }
+
+  #loadAgain(): void {
     this.#taken = undefined;
     this.#seen = -1;
     this.#loaded = 0;
