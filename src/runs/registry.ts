@@ -142,8 +142,9 @@ export class RunRegistry {
     const begin = { epoch, offset };
     this.#time = Math.max(this.#time, entry.publishedAt);
     const known = this.#byId.get(id) ?? [];
-    // What is said again has won before.
-    if (since === undefined && known.some((run) => run.holdsAgainst(begin, at, over))) {
+    // Those before the last one have lost the id to it. What is said again has won before.
+    const last = known.findLast((run) => run.isBefore(begin));
+    if (since === undefined && last?.holdsAgainst(begin, at, over) === true) {
       this.#byToken.set(token, undefined);
       return;
     }

@@ -2,11 +2,15 @@ import { randomUUID } from 'node:crypto';
 import { Logger, NotFoundException } from '@nestjs/common';
 import { type Observable, Subject } from 'rxjs';
 import type { EventBus } from '../bus/event-bus.js';
-import { SseError } from '../errors.js';
-import { parseCursor } from '../log/cursor.js';
+import { PulledStream } from '../bus/pulled-stream.js';
+import { renderError, SseError } from '../errors.js';
+import { type Cursor, parseCursor } from '../log/cursor.js';
 import { Entry } from '../log/entry.js';
 import type { SseEvent } from '../log/event.js';
 import { GivenOptions } from '../options.js';
+import type { ProfileMessage } from '../profiles/profile.js';
+import { type ProfileOptions, profileOf } from '../profiles/profile-options.js';
+import { ProfiledStream } from '../profiles/profiled-stream.js';
 import type { StreamPlan } from '../reader/stream-options.js';
 import { OwnerWatch } from './owner-watch.js';
 import { endKey, OwnRun, type OwnRunContext } from './own-run.js';
@@ -145,9 +149,66 @@ export class SseRuns {
    *
    * @throws SseError `BAD_TOPIC`
    */
-  stream(id: string): Observable<SseEvent> {
+  stream(id: string): Observable<SseEvent>;
+  /**
+   * The same for clients that speak another protocol: what an `@Sse()` handler returns, alone on its connection. These
+   * clients always get all of it, from the start; a connection that breaks off is cut, so that nobody takes that for the end.
+   *
+   * @throws SseError `BAD_TOPIC`, `BAD_OPTION`; BadRequestException for a `startingAfter` that is no number
+   * @example return this.runs.stream(`chat.${id}`, { as: 'ai-sdk' });
+   */
+  stream(id: string, options: ProfileOptions): AsyncIterable<ProfileMessage>;
+  stream(
+    id: string,
+    options?: ProfileOptions,
+  ): Observable<SseEvent> | AsyncIterable<ProfileMessage> {
     checkRunId(id);
-    return this.#bus.streamSpan(topicOf(id), (onClose) => this.#plan(id, onClose));
+    if (options === undefined) {
+      return this.#bus.streamSpan(topicOf(id), (onClose) => this.#plan(id, onClose));
+    }
+    return new ProfiledStream({
+      events: this.read(id),
+      profile: profileOf(options),
+      key: () => this.#keyOf(id),
+      connection: this.#bus.connection,
+      report: (error) =>
+        this.#logger.error(`The run '${id}' is not what ${options.as} streams`, renderError(error)),
+    });
+  }
+
+  /**
+   * @internal What {@link stream} gives, to be asked for one after the other.
+   *
+   * @param after the cursor of an event of the run; without it from the start
+   * @param announce whether it is told when everything is read that there was, by an event of type `caught-up`
+   */
+  read(
+    id: string,
+    { after, announce = false }: { after?: Cursor | undefined; announce?: boolean } = {},
+  ): AsyncIterableIterator<SseEvent, undefined> {
+    const topic = topicOf(checkRunId(id));
+    return new PulledStream({
+      ...this.#bus.reading,
+      select: (onClose) => ({
+        topics: [topic],
+        plan: { ...this.#plan(id, onClose), announce },
+      }),
+      after,
+    });
+  }
+
+  /** @internal A run as the log has it now, also if this instance has yet to read of it. */
+  async find(id: string): Promise<RunInfo | undefined> {
+    checkRunId(id);
+    await this.#registry.whenLoaded();
+    await this.#bus.catchUp();
+    return this.#registry.get(id)?.info;
+  }
+
+  /** What no other run has, and all who read this one know. */
+  #keyOf(id: string): string {
+    const { epoch, offset } = this.#registry.get(id)?.claim.begin ?? { epoch: '', offset: 0 };
+    return `${epoch}-${offset}`;
   }
 
   /**

@@ -284,6 +284,16 @@ eachBackplane((bench) => {
     expect(await refused.promise).toMatchObject({ code: 'RUN_ENDED' });
   });
 
+  it('is replaced again and again, while those before it can still be read', async () => {
+    const [one, two] = await bench.startTwo();
+    for (const [turn, { runs }] of [one, two, one, two].entries()) {
+      const run = await runs.start('chat.1', texts(`${turn}`), { onExisting: 'replace' });
+      expect(run).toMatchObject({ isNew: true });
+      const client = await bench.connect(two, '/runs/chat.1');
+      expect(await all(client)).toEqual([`${turn}`, DONE]);
+    }
+  });
+
   it('goes together with other runs and topics on one connection', async () => {
     const [one, two] = await bench.startTwo();
     const go = deferred();
