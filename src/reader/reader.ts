@@ -268,7 +268,8 @@ export class Reader {
     const entry = this.streams.nextAfter(this.#offset);
     const hole = this.#log.holeAfter(this.#offset);
     if (hole !== undefined && (entry === undefined || entry.offset > hole.after)) {
-      return this.streams.areKept ? this.#lookBack(hole.upTo) : this.#cross('trimmed', hole.upTo);
+      if (this.streams.areKept) return this.#lookBack(hole.upTo);
+      return this.#cross('trimmed', hole.upTo);
     }
     if (entry === undefined) return false;
     this.#handOut(entry);
