@@ -150,7 +150,7 @@ const AT_THE_SEAM: Record<string, Mutation> = {
   },
   'a tail that is taken up one event too late': {
     file: 'reader/reader.ts',
-    from: 'this.#offset = this.#log.lost;',
+    from: 'this.#offset = Math.max(this.#log.lost, upTo);',
     to: 'this.#offset = this.#log.lost + 1;',
   },
   'a page that is taken for the last one': {
