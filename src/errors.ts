@@ -7,7 +7,9 @@ export type SseErrorCode =
   | 'BACKPLANE_UNAVAILABLE'
   | 'PUBLISH_OUTCOME_UNKNOWN'
   | 'BACKPLANE_BROKEN'
-  | 'BACKPLANE_CLOSED';
+  | 'BACKPLANE_CLOSED'
+  | 'RUN_EXISTS'
+  | 'RUN_ENDED';
 
 /** Every error of this package: `code` is for programs, `message` says what was received and what to do. */
 export class SseError extends Error {

@@ -196,13 +196,13 @@ local function open_topic(name)
   local topic = topics[name]
   if topic then return topic end
   local hash = archive_key('topic', e, name)
-  local known = try('HMGET', hash, 'o', 'l', 'f', 'c', 'b', 'p')
+  local known = try('HMGET', hash, 'o', 'l', 'f', 'c', 'b', 'p', 'w')
   if failure(known) then known = {} end
   topic = {
     name = name, hash = hash, stream = archive_key('kept', e, name),
     lost = known[1] or '0', lost_at = known[2] or '0', keep_for = tonumber(known[3] or 0) or 0,
     is_known = known[4], count = tonumber(known[4] or 0) or 0, bytes = tonumber(known[5] or 0) or 0,
-    last = known[6] or '0',
+    last = known[6] or '0', mode = tonumber(known[7] or 0) or 0,
   }
   topics[name] = topic
   return topic
@@ -210,6 +210,7 @@ end
 
 local function lose_bytes(topic, bytes)
   topic.bytes = math.max(topic.bytes - bytes, 0)
+  if topic.mode > 0 then return end
   archive_bytes = math.max(archive_bytes - bytes, 0)
 end
 
@@ -246,17 +247,20 @@ local function lose_oldest(topic, entry)
 end
 
 -- Writes what is known of a topic, and says in the sorted sets when there is something to do about it.
-local function close_topic(topic, oldest)
+local function close_topic(topic, oldest, is_new)
   if not oldest then compare(topic, 0) end
   try('HSET', topic.hash, 'o', topic.lost, 'l', topic.lost_at, 'f', whole(topic.keep_for),
     'c', whole(topic.count), 'b', whole(topic.bytes), 'p', topic.last)
+  if is_new and topic.mode > 0 then try('HSET', topic.hash, 'w', topic.mode) end
   if not oldest then
     try('ZREM', archive_key('by-age', e), topic.name)
     try('ZADD', archive_key('due', e), whole(now + math.max(topic.keep_for * 2, 3600000)), topic.name)
     return
   end
-  try('ZADD', archive_key('by-age', e), offset_of(oldest), topic.name)
-  if topic.keep_for > 0 then
+  if topic.mode == 0 then try('ZADD', archive_key('by-age', e), offset_of(oldest), topic.name) end
+  if topic.mode == 2 then
+    if is_new then try('ZADD', archive_key('due', e), whole(now + topic.keep_for), topic.name) end
+  elseif topic.keep_for > 0 then
     try('ZADD', archive_key('due', e), whole(time_of(oldest) + topic.keep_for), topic.name)
   else
     try('ZREM', archive_key('due', e), topic.name)
@@ -296,12 +300,16 @@ local function note(kept, size)
     local length = try('XLEN', topic.stream)
     if type(length) == 'number' then compare(topic, length - 1) end
     topic.count, topic.bytes = topic.count + 1, topic.bytes + size + OVERHEAD
-    topic.last, topic.keep_for = whole(n), each[2]
-    archive_bytes, noted = archive_bytes + size + OVERHEAD, noted + 1
+    local keep_for = each[2]
+    -- Each entry of such a topic says for how long: the longest counts, as long as there are any.
+    if topic.mode > 0 and topic.count > 1 then keep_for = math.max(keep_for, topic.keep_for) end
+    topic.last, topic.keep_for, topic.mode = whole(n), keep_for, each[6] or 0
+    if topic.mode == 0 then archive_bytes = archive_bytes + size + OVERHEAD end
+    noted = noted + 1
     if latest == 1 and key then replace(topic, key) end
     local oldest = oldest_of(topic)
     while oldest and keep_events > 0 and topic.count > keep_events do oldest = lose_oldest(topic, oldest) end
-    close_topic(topic, oldest)
+    close_topic(topic, oldest, true)
   end
 end
 
@@ -314,7 +322,8 @@ local function trim_archive(max_bytes)
     local topic, left = open_topic(name), 64
     local oldest = oldest_of(topic)
     if oldest then
-      while oldest and topic.keep_for > 0 and left > 0 and time_of(oldest) + topic.keep_for <= now do
+      while oldest and topic.keep_for > 0 and left > 0
+        and (topic.mode == 2 or time_of(oldest) + topic.keep_for <= now) do
         oldest, left = lose_oldest(topic, oldest), left - 1
       end
       close_topic(topic, oldest)

@@ -1,6 +1,6 @@
 import { Controller, type MessageEvent, Sse } from '@nestjs/common';
 import { EventBus } from 'nestjs-event-stream';
-import type { Observable } from 'rxjs';
+import { map, type Observable } from 'rxjs';
 
 @Controller('news')
 export class NewsController {
@@ -9,5 +9,16 @@ export class NewsController {
   @Sse()
   news(): Observable<MessageEvent> {
     return this.bus.stream('news');
+  }
+
+  /** Fails at the first event without a text, when it is too late for an exception filter. */
+  @Sse('texts')
+  texts(): Observable<MessageEvent> {
+    return this.bus.stream('news').pipe(
+      map(({ data }) => {
+        if (typeof data !== 'string') throw new Error('An event without a text');
+        return { data };
+      }),
+    );
   }
 }

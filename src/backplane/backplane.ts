@@ -23,6 +23,11 @@ export interface PublishOptions {
    * resolves with the cursor of the first.
    */
   readonly idempotencyKey?: string | undefined;
+  /**
+   * @internal Names what has to stay in its order, whatever fails: when one of them is not known to be published, those
+   * that wait behind it are not published either.
+   */
+  readonly sequence?: string | undefined;
 }
 
 export interface CatchUpOptions {

@@ -18,15 +18,27 @@ export class KeptTopic {
   #lost: Loss;
   #kept: Kept[] = [];
   #lastAt = 0;
+  #retention: Retention;
   readonly #latestByKey = new Map<string, ArchivedEvent>();
 
   /** @param lost what a topic of that name may have lost before */
   constructor(
     readonly name: string,
-    private readonly retention: Retention,
+    retention: Retention,
     lost: Loss,
   ) {
+    this.#retention = retention;
     this.#lost = lost;
+  }
+
+  get retention(): Retention {
+    return this.#retention;
+  }
+
+  /** An entry says how long it is kept itself. */
+  keepAs(retention: Retention): void {
+    const isLonger = Number(retention.keepFor) > Number(this.#retention.keepFor);
+    if (isLonger || this.size === 0) this.#retention = retention;
   }
 
   /** The last offset that it lost; what a later event of its key replaced is not lost. */
@@ -71,9 +83,9 @@ export class KeptTopic {
 
   /** Drops what is older than the rule allows. */
   expire(now: number, costOf: (event: ArchivedEvent) => number): number {
-    const { keepFor } = this.retention;
+    const { keepFor, isWhole } = this.retention;
     let freed = 0;
-    if (keepFor === false) return freed;
+    if (keepFor === false || (isWhole && this.#lastAt > now - keepFor)) return freed;
     while (this.#kept[0] !== undefined && this.#kept[0].since <= now - keepFor) {
       freed += this.#lose(costOf);
     }

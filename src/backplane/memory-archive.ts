@@ -50,7 +50,7 @@ export class MemoryArchive extends Archive {
   #count = 0;
   #bytes = 0;
   #sweep: IterableIterator<[string, KeptTopic]> | undefined;
-  readonly #timer: NodeJS.Timeout | undefined;
+  #timer: NodeJS.Timeout | undefined;
 
   /**
    * @param maxBytes of memory, roughly
@@ -61,7 +61,6 @@ export class MemoryArchive extends Archive {
     this.#rules = rules;
     this.#maxBytes = maxBytes;
     this.#epoch = epoch;
-    if (!rules.isEmpty) this.#timer = setInterval(() => this.sweep(), 1_000).unref();
   }
 
   /** Bytes that the kept events count for. */
@@ -81,10 +80,15 @@ export class MemoryArchive extends Archive {
   /** Keeps an event for those of its topics that a rule is for. */
   add(offset: number, record: EventRecord, now = performance.now()): void {
     for (const name of record.topics) {
-      const retention = this.#rules.of(name);
+      const retention = this.#rules.of(name, record.key);
       if (retention === undefined) continue;
       const topic = this.#topics.get(name) ?? this.#open(name, retention);
       const event = { offset, record };
+      if (retention.isExempt) {
+        topic.keepAs(retention);
+        topic.add(event, now, costOf);
+        continue;
+      }
       const { size } = topic;
       this.#bytes += costOf(event);
       this.#bytes -= topic.add(event, now, costOf);
@@ -155,12 +159,18 @@ export class MemoryArchive extends Archive {
         return;
       }
       const [, topic] = next.value;
-      const { size } = topic;
-      this.#bytes -= topic.expire(now, costOf);
-      this.#count += topic.size - size;
+      this.#expire(topic, now);
       const isCrowded = topic.size === 0 && this.#bytes > this.#maxBytes / 2;
       if (isCrowded || topic.isForgettable(now)) this.#forget(topic);
     }
+  }
+
+  #expire(topic: KeptTopic, now: number): void {
+    const { size } = topic;
+    const freed = topic.expire(now, costOf);
+    if (topic.retention.isExempt) return;
+    this.#bytes -= freed;
+    this.#count += topic.size - size;
   }
 
   close(): void {
@@ -170,6 +180,7 @@ export class MemoryArchive extends Archive {
   #open(name: string, retention: Retention): KeptTopic {
     const topic = new KeptTopic(name, retention, this.#forgotten.lossOf(name));
     this.#topics.set(name, topic);
+    this.#timer ??= setInterval(() => this.sweep(), 1_000).unref();
     this.#bytes += costOfTopic(topic);
     return topic;
   }
@@ -245,8 +256,8 @@ function costOf({ record }: ArchivedEvent): number {
   return record.text.length + (record.key?.length ?? 0) + OVERHEAD;
 }
 
-function costOfTopic({ name }: KeptTopic): number {
-  return TOPIC_OVERHEAD + name.length;
+function costOfTopic({ name, retention }: KeptTopic): number {
+  return retention.isExempt ? 0 : TOPIC_OVERHEAD + name.length;
 }
 
 /** The next events of a few topics, each once. */

@@ -30,7 +30,7 @@ export class MemoryBackplane extends Backplane {
     const rules = new RetentionRules(history?.topics);
     const maxBytes = history?.archive?.maxBytes ?? ARCHIVE_BYTES;
     const epoch = newEpoch();
-    this.#archive = rules.isEmpty ? undefined : new MemoryArchive(rules, maxBytes, epoch);
+    this.#archive = new MemoryArchive(rules, maxBytes, epoch);
     sink.reset(epoch, 0);
     this.#sink = sink;
     this.#lastReadAt = new Date();

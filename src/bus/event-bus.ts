@@ -16,19 +16,19 @@ import { TopicMatcher } from '../log/matching.js';
 import { topicEnd } from '../log/topic-end.js';
 import { RetentionRules } from '../log/retention.js';
 import { type Binding, Bindings, type ChainOf } from './bindings.js';
+import { CallSite } from './call-site.js';
 import { Publication } from './publication.js';
 import { type EventOptions, exceptedBy } from './event-options.js';
 import { checkPublishOptions } from './publish-options.js';
 import { PublishOutcomes } from './publish-outcomes.js';
 import type { PublishTracer } from './publish-tracer.js';
-import { returningRoute } from './returned-streams.js';
 import { type Selection, StreamSubscription } from './stream-subscription.js';
 import type { ReaderContext } from '../reader/reader-context.js';
 import { ArchivePages } from '../reader/archive-pages.js';
 import { KeptHistory } from '../reader/kept-history.js';
 import { TopicSubjects } from '../reader/topic-subjects.js';
 import type { ConnectionPort } from '../reader/sink.js';
-import { planStream, type StreamOptions } from '../reader/stream-options.js';
+import { planStream, type StreamOptions, type StreamPlan } from '../reader/stream-options.js';
 import { WaitingRoom } from '../reader/waiting-room.js';
 
 /** Of an error that is not an `SseError`, as a backplane of somebody else's may give it. */
@@ -44,6 +44,8 @@ interface EventBusOptions {
   /** What class-transformer would keep back of what is published. */
   readonly conceals?: Concealment | undefined;
   readonly schemas?: EventSchemas | undefined;
+  /** Whether an ordinary route answers with the last of what a subscriber gets. */
+  readonly isAwaited?: (subscriber: object) => boolean;
 }
 
 /** What an entry of this package itself may have beside its data. */
@@ -64,7 +66,7 @@ export class EventBus<Events extends object = object> {
   readonly #logger = new Logger('EventBus');
   readonly #context: ReaderContext;
   readonly #bindings: Bindings;
-  readonly #chainOf: ChainOf;
+  readonly #isAwaited: (subscriber: object) => boolean;
   readonly #said = new Set<string>();
   readonly #maxEventBytes: number;
   #isClosed = false;
@@ -85,10 +87,11 @@ export class EventBus<Events extends object = object> {
       rules = new RetentionRules(),
       conceals,
       schemas,
+      isAwaited = () => false,
     }: EventBusOptions = {},
   ) {
     this.#bindings = new Bindings(chainOf);
-    this.#chainOf = chainOf;
+    this.#isAwaited = isAwaited;
     this.#maxEventBytes = maxEventBytes;
     this.#schemas = schemas;
     this.#log = log;
@@ -194,13 +197,95 @@ export class EventBus<Events extends object = object> {
     return this.#stream({ topics, plan: planStream(options) });
   }
 
-  /** @internal The entries of this package itself under one topic, from now on; a gap is an event of type `gap`. */
-  follow(topic: string): Observable<SseEvent> {
-    const selection = { topics: [topic], plan: planStream({}) };
+  /**
+   * @internal The entries of this package itself under some topics; a gap is an event of type `gap`.
+   *
+   * @param options where it begins: by default with what is published from now on
+   */
+  follow(
+    topics: string | readonly string[],
+    options: Pick<StreamOptions, 'from' | 'announce'> = {},
+  ): Observable<SseEvent> {
+    const names = typeof topics === 'string' ? [topics] : topics;
+    const selection = { topics: names, plan: planStream(options) };
     return new Observable((subscriber) => {
       const stream = new StreamSubscription(this.#context, this.#turn, selection, subscriber);
       stream.openAlone();
       return () => stream.close();
+    });
+  }
+
+  /**
+   * @internal A stream of a part of a topic of this package itself.
+   *
+   * @param plan made for each subscription, and told what to do when that is over
+   */
+  streamSpan(
+    topic: string,
+    plan: (onClose: (work: () => void) => void) => StreamPlan,
+  ): Observable<SseEvent> {
+    const madeFor = this.#bindings.current;
+    return new Observable((subscriber) => {
+      const selection = { topics: [topic], plan: plan((work) => subscriber.add(work)) };
+      return this.#open(selection, subscriber, madeFor, undefined);
+    });
+  }
+
+  /** @internal What a reader of the caller's own needs. */
+  get reading(): { readonly context: ReaderContext; readonly turn: TurnScheduler } {
+    return { context: this.#context, turn: this.#turn };
+  }
+
+  /** @internal The connection that the caller works for, of this bus. */
+  get connection(): ConnectionPort | undefined {
+    return this.#bindings.current?.connection;
+  }
+
+  /**
+   * @internal An event as {@link publish} checks it, for topics of this package itself.
+   *
+   * @throws SseError `BAD_EVENT`
+   */
+  encode(topics: readonly string[], event: unknown): EventRecord {
+    return toRecord(topics, validated(this.#schemas, event), {
+      maxBytes: this.#maxEventBytes,
+      conceals: this.#context.conceals,
+    });
+  }
+
+  /** @internal Publishes what was checked; a rejection is the caller's to see to. */
+  order(record: EventRecord, options?: PublishOptions): Promise<Cursor> {
+    return this.#order(record, options);
+  }
+
+  /** @internal The log of this instance, to be read. */
+  get log(): Pick<Log, 'epoch' | 'head' | 'indexOf' | 'release'> {
+    return this.#log;
+  }
+
+  /** @internal Calls `ending` at the end of each round of readers. */
+  onRound(ending: () => void): void {
+    this.#turn.onEnd(ending);
+  }
+
+  /** @internal Resolves when this instance has all that was ordered when it was called: the broker is asked at once. */
+  catchUp(): Promise<void> {
+    return this.#backplane.catchUp({ atOnce: true });
+  }
+
+  /** @internal Emits when something comes to a topic, or is lost, before anybody reads on. */
+  changes(topic: string): Observable<void> {
+    const { log, subjects } = this.#context;
+    return new Observable((subscriber) => {
+      const index = log.indexOf(topic);
+      const reader = { run: () => {} };
+      const subject = subjects.join(index, reader);
+      const subscription = subject.subscribe(subscriber);
+      return () => {
+        subscription.unsubscribe();
+        subjects.leave(index, reader);
+        log.release(topic);
+      };
     });
   }
 
@@ -231,13 +316,15 @@ export class EventBus<Events extends object = object> {
 
   #stream(selection: Selection): Observable<SseEvent> {
     const madeFor = this.#bindings.current;
-    return new Observable((subscriber) => this.#open(selection, subscriber, madeFor));
+    const callSite = madeFor === undefined ? new CallSite() : undefined;
+    return new Observable((subscriber) => this.#open(selection, subscriber, madeFor, callSite));
   }
 
   #open(
     selection: Selection,
     subscriber: Subscriber<SseEvent>,
     madeFor: Binding | undefined,
+    callSite: CallSite | undefined,
   ): (() => void) | undefined {
     if (subscriber.closed) return undefined;
     if (this.#isClosed) {
@@ -257,7 +344,7 @@ export class EventBus<Events extends object = object> {
     const hint = madeFor?.connection === current?.connection ? current : undefined;
     if (hint?.connection.isSilent === true) return undefined;
     if (hint === undefined || !mayHost(hint.connection)) {
-      this.#warnOfRoute(subscriber);
+      if (callSite !== undefined && this.#isAwaited(subscriber)) this.#warnOfRoute(callSite);
       subscription.openAlone();
     } else {
       hint.run(() => subscription.joinAsGuest(hint.connection));
@@ -265,18 +352,17 @@ export class EventBus<Events extends object = object> {
     return () => subscription.close();
   }
 
-  #warnOfRoute(subscriber: Subscriber<SseEvent>): void {
-    const route = returningRoute(subscriber, this.#chainOf);
-    if (route === undefined) return;
+  #warnOfRoute(callSite: CallSite): void {
     this.#context.warnOnce(
-      `${route} returned bus.stream(), but is no @Sse() route: Nest waits for the last event, and there is none, ` +
-        'so it never answers. Write @Sse() in the place of @Get(), or end the stream: take(1), for instance',
+      `A route that is no @Sse() route returned bus.stream(), called at ${callSite.toString()}: Nest waits for the ` +
+        'last event, and there is none, so it never answers. Write @Sse() in the place of @Get(), or end the ' +
+        'stream: take(1), for instance',
     );
   }
 
   #historyOf(rules: RetentionRules): KeptHistory | undefined {
     const { archive } = this.#backplane;
-    if (archive === undefined || rules.isEmpty) return undefined;
+    if (archive === undefined) return undefined;
     const pages = new ArchivePages({
       archive,
       epoch: () => this.#log.epoch,
@@ -287,10 +373,7 @@ export class EventBus<Events extends object = object> {
   }
 
   async #publish(topics: unknown, event: unknown, options?: EventOptions): Promise<Cursor> {
-    const record = toRecord(checkTopics(topics), validated(this.#schemas, event), {
-      maxBytes: this.#maxEventBytes,
-      conceals: this.#context.conceals,
-    });
+    const record = this.encode(checkTopics(topics), event);
     const except =
       options === undefined
         ? undefined

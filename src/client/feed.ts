@@ -95,7 +95,7 @@ function added<T>(set: Set<T>, member: T): () => void {
 }
 
 /** Somebody who throws is told where errors are told, and hurts nobody else. */
-function safely(call: () => unknown): void {
+export function safely(call: () => unknown): void {
   try {
     call();
   } catch (error) {
@@ -106,7 +106,7 @@ function safely(call: () => unknown): void {
   }
 }
 
-function parse(data: string): unknown {
+export function parse(data: string): unknown {
   try {
     return JSON.parse(data);
   } catch {

@@ -10,4 +10,5 @@ export type {
   ServerEventMap,
   ServerEvents,
   TypedEvent,
+  UnitedTopics,
 } from './types.js';

@@ -1,6 +1,6 @@
 import type { Frame } from './frames.js';
 import type { Link, openLink, Sink } from './link.js';
-import type { EventsOptions, EventsState } from './types.js';
+import type { EventsOptions, EventsState, UnitedTopics } from './types.js';
 
 /** What the tab that holds the lock tells the others; `true` of another tab asks it to. */
 type Message = true | Told;
@@ -9,10 +9,27 @@ interface Told {
   /** Where it was before these frames: who is not behind that cursor misses nothing. */
   readonly from: string;
   readonly frames: readonly Frame[];
-  readonly state?: EventsState;
+  readonly state?: EventsState | undefined;
   /** Milliseconds after which a silence means that it is dead or frozen. */
   readonly quiet: number;
+  /** What its connection asks for, where tabs have a scope. */
+  readonly asked?: string | undefined;
 }
+
+/** What the connections of tabs ask for, where that is not the same for all. */
+export interface Scope {
+  /** What this tab's own connection asks for. */
+  readonly asked: string;
+  /** Called before anything else. */
+  enter(name: string): void;
+  /** Whether a connection that asks for this brings all that this tab shows. */
+  isIn(asked: string | undefined): boolean;
+  /** Asks for what all tabs show from now on. Never rejects. */
+  unite(): Promise<void>;
+}
+
+/** How `UnitedTopics` open links. */
+export type Unite = (open: typeof openLink, share: typeof sharedBy) => typeof openLink;
 
 /** Of Web Locks, what is needed here. */
 interface LockManager {
@@ -33,7 +50,12 @@ const LONGEST_TIMER = 2 ** 31 - 1;
  * receives with its cursors. A tab whose cursor that does not cover, a new one or one that was frozen, has a
  * connection of its own until it does.
  */
-export function sharedBy(share: boolean | string, open: typeof openLink): typeof openLink {
+export function sharedBy(
+  share: boolean | string | UnitedTopics,
+  open: typeof openLink,
+  scope?: Scope,
+): typeof openLink {
+  if (typeof share === 'object') return (share.unite as Unite)(open, sharedBy);
   return (url, options, sink) => {
     let member: Link | undefined;
     let round = 0;
@@ -44,7 +66,8 @@ export function sharedBy(share: boolean | string, open: typeof openLink): typeof
       const openFor = (own: Sink) => open(url, options, own);
       // Who does not know whose events it shows, or may not, shares them with nobody.
       try {
-        member = name ? joinTabs(name, openFor, sink) : openFor(sink);
+        scope?.enter(name);
+        member = name ? joinTabs(name, openFor, sink, scope) : openFor(sink);
       } catch {
         member = openFor(sink);
       }
@@ -73,7 +96,7 @@ function tooLate(): Promise<never> {
 }
 
 /** @throws Error where storage is denied to the page */
-function joinTabs(name: string, open: (own: Sink) => Link, sink: Sink): Link {
+function joinTabs(name: string, open: (own: Sink) => Link, sink: Sink, scope?: Scope): Link {
   const channel = new BroadcastChannel(name);
   let isClosed = false;
   let isLeader = false;
@@ -81,11 +104,10 @@ function joinTabs(name: string, open: (own: Sink) => Link, sink: Sink): Link {
   let queue = new AbortController();
   let following = new AbortController();
   let release: (() => void) | undefined;
-  let timer: ReturnType<typeof setTimeout> | undefined;
   let state: EventsState = 'connecting';
   let quiet = 0;
-  const post = (message: Message) => channel.postMessage(message);
-  const tell = () => post({ from: sink.cursor, frames: [], state, quiet });
+  const tell = (frames: readonly Frame[], to?: EventsState) =>
+    channel.postMessage({ from: sink.cursor, frames, state: to, quiet, asked: scope?.asked });
 
   /** Receives by itself, from its own cursor. */
   const leadOrCatchUp = (): void => {
@@ -104,17 +126,24 @@ function joinTabs(name: string, open: (own: Sink) => Link, sink: Sink): Link {
       return sink.isOver;
     },
     async take(frames, request) {
-      if (isLeader) post({ from: sink.cursor, frames, quiet });
+      if (isLeader) tell(frames);
       await sink.take(frames, request);
-      if (!isLeader && !isClosed) post(true);
+      if (!isLeader && !isClosed) channel.postMessage(true);
     },
     change(to, error, silence) {
       state = to;
       quiet = silence;
       sink.change(to, error, silence);
-      if (isLeader) tell();
+      if (isLeader) tell([], state);
     },
     end: (error) => sink.end(error),
+  };
+
+  const reachAll = async (): Promise<void> => {
+    await scope?.unite();
+    if (!isLeader || isClosed) return;
+    leadOrCatchUp();
+    tell([], state);
   };
 
   const lead = (isStealing?: boolean): void => {
@@ -124,9 +153,8 @@ function joinTabs(name: string, open: (own: Sink) => Link, sink: Sink): Link {
     const hold = () => {
       if (isClosed) return undefined;
       isLeader = true;
-      clearTimeout(timer);
-      leadOrCatchUp();
-      tell();
+      watch();
+      void reachAll();
       return new Promise<void>((resolve) => (release = resolve));
     };
     const lost = () => {
@@ -143,24 +171,15 @@ function joinTabs(name: string, open: (own: Sink) => Link, sink: Sink): Link {
       );
   };
 
-  /** A tab that was frozen finds messages waiting, and looks at them first. */
-  const watch = (silence: number): void => {
-    clearTimeout(timer);
-    const takeOver = () => {
-      queue.abort();
-      leadOrCatchUp();
-      lead(true);
-    };
-    timer = setTimeout(
-      () => (timer = setTimeout(takeOver, GRACE)),
-      // Not all at once.
-      Math.min(silence * (1 + Math.random() / 4), LONGEST_TIMER),
-    );
-  };
-
-  const follow = async ({ from, frames, state: told, quiet: silence }: Told): Promise<void> => {
+  const watch = silenceTimer(() => {
+    queue.abort();
+    leadOrCatchUp();
+    lead(true);
+  });
+  const follow = async (message: Told): Promise<void> => {
+    const { from, frames, state: told, quiet: silence, asked } = message;
     if (isLeader || isClosed) return;
-    if (!covers(from, sink.cursor)) {
+    if (!covers(from, sink.cursor) || scope?.isIn(asked) === false) {
       leadOrCatchUp();
       return;
     }
@@ -177,7 +196,7 @@ function joinTabs(name: string, open: (own: Sink) => Link, sink: Sink): Link {
   channel.onmessage = ({ data }: { data: unknown }) => {
     const message = data as Message;
     if (message === true) {
-      if (isLeader) tell();
+      if (isLeader) void reachAll();
     } else if (!isLeader && isTold(message)) {
       watch(message.quiet);
       inTurn(() => follow(message));
@@ -191,11 +210,28 @@ function joinTabs(name: string, open: (own: Sink) => Link, sink: Sink): Link {
       isClosed = true;
       queue.abort();
       following.abort();
-      clearTimeout(timer);
+      watch();
       own?.close();
       channel.close();
       release?.();
     },
+  };
+}
+
+/**
+ * Calls when nothing has been heard for so many milliseconds; without a number it does not. A tab that was frozen finds
+ * messages waiting, and looks at them first.
+ */
+function silenceTimer(onSilence: () => void): (quiet?: number) => void {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  return (quiet) => {
+    clearTimeout(timer);
+    if (quiet === undefined) return;
+    timer = setTimeout(
+      () => (timer = setTimeout(onSilence, GRACE)),
+      // Not all at once.
+      Math.min(quiet * (1 + Math.random() / 4), LONGEST_TIMER),
+    );
   };
 }
 

@@ -63,6 +63,12 @@ export interface EventsSnapshot<Events> {
 /** Headers of one attempt. */
 export type EventsHeaders = Record<string, string>;
 
+/** Tabs that share though their URLs differ; made by `uniteTopics` of `nestjs-event-stream/client/topics`. */
+export interface UnitedTopics {
+  /** @internal */
+  readonly unite: (...parts: never[]) => unknown;
+}
+
 /** Everything that `fetch` takes (`method`, `body`, `credentials`, `mode` …), and: */
 export interface EventsOptions extends Omit<RequestInit, 'headers' | 'signal'> {
   /**
@@ -97,11 +103,12 @@ export interface EventsOptions extends Omit<RequestInit, 'headers' | 'signal'> {
   readonly retry?: number | undefined;
   /**
    * One connection for all tabs that show the same URL to the same user. `true` where nobody else can sign
-   * in meanwhile: with `headers`, tabs with other headers do not share; with cookies, name the user.
+   * in meanwhile: with `headers`, tabs with other headers do not share; with cookies, name the user. For tabs
+   * with different topics, `uniteTopics` of `nestjs-event-stream/client/topics`.
    *
    * @defaultValue false
    */
-  readonly share?: boolean | string | undefined;
+  readonly share?: boolean | string | UnitedTopics | undefined;
   /** Instead of the `fetch` of the platform. */
   readonly fetch?: typeof fetch | undefined;
 }

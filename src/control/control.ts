@@ -3,17 +3,10 @@ import type { Subscription } from 'rxjs';
 import type { EventBus } from '../bus/event-bus.js';
 import { Publication } from '../bus/publication.js';
 import type { Connections } from '../delivery/connections.js';
-import {
-  type Order,
-  type OrderPort,
-  ORDERS_TOPIC,
-  parseOrder,
-  type OrderInLog,
-} from '../delivery/orders.js';
+import { type Order, type OrderPort, ORDERS_TOPIC } from '../delivery/orders.js';
 import { renderError } from '../errors.js';
 import type { ResolvedLimits } from './limit-options.js';
-import { parseCursor } from '../log/cursor.js';
-import type { SseEvent } from '../log/event.js';
+import type { StreamPosition } from '../log/cursor.js';
 import type { TurnScheduler } from '../log/turn-scheduler.js';
 
 /** What instances tell each other through the log: each does it when it reads it, in the log's order. */
@@ -22,15 +15,20 @@ export class Control implements OrderPort {
   readonly #connections: Connections;
   readonly #logger = new Logger('SseConnections');
   readonly #subscription: Subscription;
-  #pending: OrderInLog[] = [];
+  /** Up to where orders have been carried out. */
+  #position: StreamPosition;
   #closeLimits: (() => Promise<void>) | undefined;
 
   constructor(bus: EventBus, turn: TurnScheduler, connections: Connections) {
     this.#bus = bus;
     this.#connections = connections;
-    // At the end of the round: what was published before an order goes out before it.
-    turn.onEnd(() => this.#obeyPending());
-    this.#subscription = bus.follow(ORDERS_TOPIC).subscribe((event) => this.#read(event));
+    this.#position = connections.orders.position;
+    // At once: what is published before an order goes out before it, and what is published after it does not. What
+    // one of a round's readers has ordered waits for the others of the round.
+    this.#subscription = bus.changes(ORDERS_TOPIC).subscribe(() => {
+      if (!turn.isRunning) this.#obeyNew();
+    });
+    this.#subscription.add(turn.onEnd(() => this.#obeyNew()));
   }
 
   publish(order: Order): Promise<void> {
@@ -64,28 +62,28 @@ export class Control implements OrderPort {
     await this.#closeLimits?.();
   }
 
-  #read({ id, type, data }: SseEvent): void {
-    if (type === 'gap') {
-      this.#logger.warn(
-        'Orders to close connections may have been lost with a part of the log: connections whose owner is ' +
-          'known end, and their clients pass the guards anew',
-      );
-      this.#connections.onOrdersLost();
-      return;
-    }
-    const position = parseCursor(id ?? '');
-    const order = parseOrder(data);
-    if (order === undefined || position === undefined) {
-      this.#logger.warn(
-        'An order of another version of nestjs-event-stream is not known, and not obeyed',
-      );
-    } else {
-      this.#pending.push({ ...order, position });
+  #obeyNew(): void {
+    const { orders } = this.#connections;
+    const before = this.#position;
+    if (orders.isAt(before)) return;
+    const haveLost = orders.haveLost(before);
+    this.#position = orders.position;
+    if (haveLost) this.#onLost();
+    for (const order of orders.after(before)) {
+      if (order !== undefined) this.#connections.obey(order);
+      else {
+        this.#logger.warn(
+          'An order of another version of nestjs-event-stream is not known, and not obeyed',
+        );
+      }
     }
   }
 
-  #obeyPending(): void {
-    if (this.#pending.length === 0) return;
-    for (const order of this.#pending.splice(0)) this.#connections.obey(order);
+  #onLost(): void {
+    this.#logger.warn(
+      'Orders to close connections may have been lost with a part of the log: connections whose owner is ' +
+        'known end, and their clients pass the guards anew',
+    );
+    this.#connections.onOrdersLost();
   }
 }

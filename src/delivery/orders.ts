@@ -85,21 +85,41 @@ export class Orders {
     return { epoch: this.#log.epoch, offset: this.#log.head };
   }
 
+  /** Whether the log is where it was. */
+  isAt({ epoch, offset }: StreamPosition): boolean {
+    return offset === this.#log.head && epoch === this.#log.epoch;
+  }
+
+  /** Whether orders after a position may have been lost. */
+  haveLost({ epoch, offset }: StreamPosition): boolean {
+    const { lost } = this.#log.indexOf(ORDERS_TOPIC);
+    return epoch !== this.#log.epoch || lost > offset || this.#log.holeAfter(offset) !== undefined;
+  }
+
+  /** The orders after a position, as far as this version knows them; undefined for each that it does not. */
+  *after({ epoch, offset }: StreamPosition): Iterable<OrderInLog | undefined> {
+    const { entries } = this.#log.indexOf(ORDERS_TOPIC);
+    const isSameLog = epoch === this.#log.epoch;
+    for (let position = entries.seek(isSameLog ? offset : 0); ; position++) {
+      const entry = entries.at(position);
+      if (entry === undefined) return;
+      const order = parseOrder(JSON.parse(entry.text));
+      yield order && { ...order, position: { epoch: this.#log.epoch, offset: entry.offset } };
+    }
+  }
+
   /**
    * Why a connection has to end that arrived at a position, for what was ordered since; undefined if it need not.
    *
    * @param info read only if there is an order at all
    */
   reasonToEnd(arrival: StreamPosition, info: () => ConnectionInfo): Order['reason'] | undefined {
-    const { entries, lost } = this.#log.indexOf(ORDERS_TOPIC);
     // What may have been ordered is gone: the guards are asked anew.
-    if (arrival.epoch !== this.#log.epoch || lost > arrival.offset) return 'expired';
-    for (let position = entries.seek(arrival.offset); ; position++) {
-      const entry = entries.at(position);
-      if (entry === undefined) return undefined;
-      const order = parseOrder(JSON.parse(entry.text));
+    if (this.haveLost(arrival)) return 'expired';
+    for (const order of this.after(arrival)) {
       if (order !== undefined && isMeant(order, info())) return order.reason;
     }
+    return undefined;
   }
 }
 

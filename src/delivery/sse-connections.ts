@@ -70,7 +70,7 @@ export class SseConnections {
    * Ends connections on every instance: those of an owner, those that stream a topic, those with a tag, or one.
    * It goes through the log: it resolves when it is ordered there, each instance does it when it reads it, and
    * only to connections that were opened before it. What was published before it still goes out, to clients that
-   * are not behind. A client that is an `EventSource` comes back; to keep it out, let a guard answer it with 401,
+   * are not behind; nothing that is published after it does. A client that is an `EventSource` comes back; to keep it out, let a guard answer it with 401,
    * 403 or 204.
    *
    * Rejects with an `SseError`: `BAD_OPTION`, or what `publish` rejects with.

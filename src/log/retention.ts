@@ -1,3 +1,4 @@
+import { internalRetention, isInternal, isKeptInternally } from './internal-topics.js';
 import { TopicMatcher } from './matching.js';
 
 /** How long the events of some topics are kept when the tail no longer holds them. */
@@ -32,6 +33,13 @@ export interface Retention {
   readonly keepFor: number | false;
   readonly keepEvents: number | false;
   readonly keepLatestPerKey: boolean;
+  /** Whether all of a topic's events go together, `keepFor` after the last one. */
+  readonly isWhole: boolean;
+  /**
+   * Whether `archive.maxBytes` has no say: whoever publishes sees to it that there is not too much. Entries of such a
+   * topic may each say how long: as long as there are any, the longest counts.
+   */
+  readonly isExempt: boolean;
 }
 
 /** Topics whose rule is remembered: more are looked up again. */
@@ -47,7 +55,13 @@ export class RetentionRules {
     this.#rules = rules.map(
       ({ match, keepFor = false, keepEvents = false, keepLatestPerKey = false }) => ({
         matcher: new TopicMatcher(match),
-        retention: Object.freeze({ keepFor, keepEvents, keepLatestPerKey }),
+        retention: Object.freeze({
+          keepFor,
+          keepEvents,
+          keepLatestPerKey,
+          isWhole: false,
+          isExempt: false,
+        }),
       }),
     );
   }
@@ -56,12 +70,23 @@ export class RetentionRules {
     return this.#rules.length === 0;
   }
 
+  /** Whether one of the topics may be kept. */
+  mayKeep(topics: readonly string[]): boolean {
+    return this.#rules.length > 0 || topics.some(isInternal);
+  }
+
   get patterns(): readonly string[] {
     return this.#rules.map(({ matcher }) => matcher.pattern);
   }
 
-  /** How a topic is kept; undefined if it is not. */
-  of(topic: string): Retention | undefined {
+  /** Whether a topic is kept. */
+  keeps(topic: string): boolean {
+    return isInternal(topic) ? isKeptInternally(topic) : this.of(topic) !== undefined;
+  }
+
+  /** How a topic is kept, or an entry of it with that key; undefined if it is not. */
+  of(topic: string, key?: string): Retention | undefined {
+    if (isInternal(topic)) return ownRetention(topic, key);
     if (this.#rules.length === 0) return undefined;
     if (this.#known.has(topic)) return this.#known.get(topic);
     const found = this.#rules.find(({ matcher }) => matcher.matches(topic))?.retention;
@@ -69,4 +94,10 @@ export class RetentionRules {
     this.#known.set(topic, found);
     return found;
   }
+}
+
+function ownRetention(topic: string, key: string | undefined): Retention | undefined {
+  const own = internalRetention(topic, key);
+  if (own === undefined) return undefined;
+  return Object.freeze({ ...own, keepEvents: false, keepLatestPerKey: false, isExempt: true });
 }

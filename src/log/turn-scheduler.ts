@@ -31,11 +31,17 @@ export class TurnScheduler {
   /** What the slices of this round have yet to run. */
   #left: Work[] = [];
   #isScheduled = false;
+  #isRunning = false;
   /** Who waits for a round that begins after they asked, and whose round has begun. */
   #waiters: (() => void)[] = [];
   #served: (() => void)[] = [];
   readonly #beginnings: (() => void)[] = [];
   readonly #endings = new Set<() => void>();
+
+  /** Whether tasks of a round are being run: what is called now is called by one of them. */
+  get isRunning(): boolean {
+    return this.#isRunning;
+  }
 
   /** Runs `beginning` before each round of tasks. */
   onBegin(beginning: () => void): void {
@@ -82,6 +88,7 @@ export class TurnScheduler {
     const left: Work[] = [];
     const end = performance.now() + SLICE;
     let count = 0;
+    this.#isRunning = true;
     for (const works of round) {
       for (const work of works) {
         if (left.length > 0) left.push(work);
@@ -89,6 +96,7 @@ export class TurnScheduler {
         else runSafely(work);
       }
     }
+    this.#isRunning = false;
     this.#left = left;
     if (left.length > 0) {
       setImmediate(this.#run);

@@ -8,6 +8,8 @@ export class Attendee {
   visit: object | undefined;
   /** Whether it was here that they were last. */
   wasHere = false;
+  /** When there was word last that they are there, on the monotonic clock: whoever has them no more. */
+  seenAt = -Infinity;
 
   constructor(
     readonly topic: string,

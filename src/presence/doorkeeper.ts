@@ -54,7 +54,8 @@ export class Doorkeeper implements RegistryObserver<unknown> {
     const attendee = this.attendees.find(topic, owner);
     if (attendee === undefined) return;
     attendee.visit = undefined;
-    if (!attendee.isThere) this.#awaitReturn(attendee, performance.now());
+    attendee.seenAt = performance.now();
+    this.#awaitReturn(attendee);
     this.#registry?.unregister(nameOf(topic, owner));
   }
 
@@ -73,7 +74,8 @@ export class Doorkeeper implements RegistryObserver<unknown> {
     const attendee = this.attendees.find(topic, owner);
     if (attendee?.by.delete(by) !== true) return;
     attendee.wasHere = by === this.#instance;
-    if (!attendee.isThere) this.#awaitReturn(attendee, since);
+    attendee.seenAt = Math.max(attendee.seenAt, since);
+    this.#awaitReturn(attendee);
   }
 
   /** An owner was told to be there, or not to be. */
@@ -116,11 +118,11 @@ export class Doorkeeper implements RegistryObserver<unknown> {
     }
   }
 
-  /** @param since when there was word last that they are there */
-  #awaitReturn(attendee: Attendee, since: number): void {
+  #awaitReturn(attendee: Attendee): void {
+    if (attendee.isThere) return;
     const { grace, lease } = this.#times;
     const spread = attendee.wasHere ? 0 : lease * (LEAST_SPREAD + SPREAD * Math.random());
-    this.#deadlines.set(attendee, since + grace - performance.now() + spread);
+    this.#deadlines.set(attendee, attendee.seenAt + grace - performance.now() + spread);
   }
 
   #check(attendee: Attendee): void {

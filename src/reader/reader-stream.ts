@@ -10,7 +10,7 @@ import type { TopicCursor } from './topic-cursor.js';
 import type { Output, Sink } from './sink.js';
 import { mayHaveEnded, TopicEnds } from './topic-ends.js';
 import { readSnapshot } from './snapshot.js';
-import type { StreamPlan } from './stream-options.js';
+import type { Span, StreamPlan } from './stream-options.js';
 
 /** An offset before all others. */
 const NOTHING = -1;
@@ -34,6 +34,7 @@ export class ReaderStream {
   /** How far it is with finding out where it starts, if that has to be found out. */
   #start: 'asked' | 'found' | undefined;
   #isOver: boolean | 'asked' | undefined;
+  #span: Span | 'gone' | undefined;
   #ends: TopicEnds | undefined;
   #hasEnded = false;
   readonly #output: Output;
@@ -77,7 +78,7 @@ export class ReaderStream {
 
   /** The offset up to which nothing is for this stream. In memory, every log but this one is gone for good. */
   boundaryIn({ log, isLocal }: Pick<ReaderContext, 'log' | 'isLocal'>): StreamPosition | undefined {
-    const { notBefore } = this.plan;
+    const notBefore = this.#begin ?? this.plan.notBefore;
     return isLocal && notBefore?.epoch !== log.epoch ? undefined : notBefore;
   }
 
@@ -195,8 +196,38 @@ export class ReaderStream {
     return false;
   }
 
+  get #begin(): StreamPosition | undefined {
+    return this.#span === 'gone' ? undefined : this.#span?.begin;
+  }
+
+  /** Finds out which part of its topic it is, if it is only a part. False while that is not known. */
+  findSpan(context: ReaderContext, reader: PageReader): boolean {
+    const { span } = this.plan;
+    if (span === undefined || this.#span !== undefined) return true;
+    const found = span.find(() => reader.schedule());
+    if (found === undefined) return false;
+    if (found instanceof Error) {
+      this.error(found);
+      return false;
+    }
+    this.#span = found;
+    if (found !== 'gone') this.startAfter(0, context);
+    return true;
+  }
+
+  /** Whether the part of its topic that it is for is not there, or no longer. */
+  get isGone(): boolean {
+    return this.#span === 'gone';
+  }
+
+  #isSpanOverAt(span: Span | 'gone', offset: number, { epoch }: Log): boolean {
+    if (span === 'gone') return true;
+    return span.end?.epoch === epoch && offset >= span.end.offset;
+  }
+
   /** Whether there is nothing for a new client, and will be nothing. Undefined while the archive is asked. */
   isOverFromStart(context: ReaderContext, reader: PageReader): boolean | undefined {
+    if (this.#span !== undefined) return this.isGone;
     if (!this.findStart(context, reader)) return undefined;
     return this.hasEndedAt(this.after, context, reader);
   }
@@ -220,6 +251,9 @@ export class ReaderStream {
 
   /** Whether it has ended at or before an offset, for good. Undefined while the archive is asked. */
   isOverAt(offset: number, context: ReaderContext, reader: PageReader): boolean | undefined {
+    if (this.#span !== undefined) {
+      return (this.#hasEnded = this.#isSpanOverAt(this.#span, offset, context.log));
+    }
     const hasEnded = this.hasEndedAt(offset, context, reader);
     return hasEnded === false ? this.#isUntilOverAt(offset, context, reader) : hasEnded;
   }
@@ -247,7 +281,7 @@ export class ReaderStream {
 
   /** Whether it was found to have ended before its client came back. */
   get isOver(): boolean {
-    return this.#isOver === true || this.#hasEnded;
+    return this.#isOver === true || this.#hasEnded || this.isGone;
   }
 
   selects(entry: Entry): boolean {

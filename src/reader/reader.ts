@@ -87,6 +87,7 @@ export class Reader {
   }
 
   #joinLate(stream: ReaderStream): void {
+    if (stream.plan.span !== undefined) queueMicrotask(() => this.#joinSpan(stream));
     const hasEnded = stream.hasEndedAt(this.#offset, this.#context, this.#sink);
     if (hasEnded === true) {
       stream.complete();
@@ -106,6 +107,16 @@ export class Reader {
       .filter(({ hasEnded }) => hasEnded === undefined)
       .map(({ stream }) => stream);
     for (const { stream, hasEnded } of verdicts) if (hasEnded === true) stream.complete();
+  }
+
+  /** It joined when reading had begun: of what was before it gets nothing, and it ends if there is nothing to come. */
+  #joinSpan(stream: ReaderStream): void {
+    if (!this.streams.all.includes(stream)) return;
+    const { isEnded } = this.#sink;
+    const reader = { isEnded, schedule: () => this.#joinSpan(stream) };
+    const isKnown = stream.findSpan(this.#context, reader);
+    if (isKnown && stream.isOverAt(this.#offset, this.#context, this.#sink) === true)
+      stream.complete();
   }
 
   leave(stream: ReaderStream): void {
@@ -232,13 +243,14 @@ export class Reader {
     else if (!this.streams.haveLost(offset)) this.#onResumed('tail');
     if (gap !== undefined) this.#cross(gap, offset, start.requested);
     if (this.streams.areBounded(this.#offset)) this.#throughOperators();
-    if (gap === undefined) this.#completeOver();
+    this.#completeOver(gap !== undefined);
     return true;
   }
 
   /** Those that were over before reading began. */
-  #completeOver(): void {
-    for (const stream of this.streams.all) if (stream.isOver) stream.complete();
+  #completeOver(hasGap: boolean): void {
+    for (const stream of this.streams.all)
+      if (hasGap ? stream.isGone : stream.isOver) stream.complete();
   }
 
   /** Crosses a gap or hands out one event, of a snapshot or of the log; false if there is nothing. */

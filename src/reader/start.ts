@@ -76,7 +76,10 @@ export class Start {
       this.#context.waitingRoom.enter(this.#wait);
       return undefined;
     }
-    return this.#isKnown(cursor) ? this.#putStreamsAt(cursor, isReplaced) : undefined;
+    if (!this.#areSpansKnown()) return undefined;
+    // Where spans begin is a boundary too.
+    const within = this.#cursorWithin(this.#requested);
+    return this.#isKnown(within) ? this.#putStreamsAt(within, isReplaced) : undefined;
   }
 
   /** For the streams of which the client has nothing yet. */
@@ -119,16 +122,23 @@ export class Start {
   #isKnown(requested: Cursor | undefined): boolean {
     const position = requested === undefined ? undefined : parseCursor(requested);
     const isNew = position === undefined || this.#isUnknown(position);
-    if (!isNew && position.epoch !== this.#context.log.epoch) return true;
-    const verdicts = this.#streams.all.map((stream) =>
-      isNew
+    const isElsewhere = !isNew && position.epoch !== this.#context.log.epoch;
+    const verdicts = this.#streams.all.map((stream) => {
+      if (isElsewhere) return stream.isGone;
+      return isNew
         ? stream.isOverFromStart(this.#context, this.#sink)
-        : stream.isOverAt(position.offset, this.#context, this.#sink),
-    );
+        : stream.isOverAt(position.offset, this.#context, this.#sink);
+    });
     if (verdicts.includes(undefined)) return false;
     if (!verdicts.every(Boolean)) return true;
     this.#sink.endForGood();
     return false;
+  }
+
+  /** False while it is not known which part of their topics some streams are. */
+  #areSpansKnown(): boolean {
+    const { all } = this.#streams;
+    return all.map((stream) => stream.findSpan(this.#context, this.#sink)).every(Boolean);
   }
 
   #putStreamsAt(requested: Cursor | undefined, isReplaced: boolean): StartPoint {

@@ -85,6 +85,24 @@ export type StreamStart =
   | { readonly last: number; readonly since?: undefined }
   | { readonly since: number; readonly last?: undefined };
 
+/** Where what a stream reads begins and, once it has ended, ends in the log. */
+export interface Span {
+  readonly begin: StreamPosition;
+  /** The place of its last event. */
+  readonly end: StreamPosition | undefined;
+}
+
+/** What is known of where a stream begins and ends, by whoever it belongs to. */
+export interface SpanSource {
+  /**
+   * Asked when reading begins. `'gone'` if there is nothing to read, an error if that is one for its client. Undefined while
+   * it is not known.
+   *
+   * @param onKnown called once it may be known; then it is asked again
+   */
+  find(onKnown: () => void): Span | 'gone' | Error | undefined;
+}
+
 /** Complete and checked {@link StreamOptions}. */
 export interface StreamPlan {
   readonly from: Cursor | StreamStart;
@@ -94,6 +112,8 @@ export interface StreamPlan {
   readonly notBefore: StreamPosition | undefined;
   readonly until: ((event: SseEvent) => unknown) | undefined;
   readonly announce: boolean;
+  /** Of a stream that is a part of its topic. */
+  readonly span?: SpanSource;
 }
 
 /** Of streams without options, which are most: one for all of them. */

@@ -1,4 +1,4 @@
-import { Subject } from 'rxjs';
+import { type Observable, Subject } from 'rxjs';
 import type { IndexObserver, TopicIndex } from '../log/topic-index.js';
 import type { TaskGroup, TurnScheduler, Work } from '../log/turn-scheduler.js';
 
@@ -25,8 +25,11 @@ export class TopicSubjects {
     this.#turn = turn;
   }
 
-  /** @param reader run in the turn after something was added to the index */
-  join(index: TopicIndex, reader: Work): void {
+  /**
+   * @param reader run in the turn after something was added to the index
+   * @returns emits at once, when it is added
+   */
+  join(index: TopicIndex, reader: Work): Observable<void> {
     let subject = this.#byIndex.get(index);
     if (subject === undefined) {
       subject = new TopicSubject(this.#turn);
@@ -34,6 +37,7 @@ export class TopicSubjects {
       index.observer = subject;
     }
     subject.members.add(reader);
+    return subject;
   }
 
   leave(index: TopicIndex, reader: Work): void {

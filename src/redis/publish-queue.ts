@@ -1,4 +1,5 @@
 import type { SseError } from '../errors.js';
+import type { PublishOptions } from '../backplane/backplane.js';
 import type { Cursor } from '../log/cursor.js';
 import type { EventRecord } from '../log/entry.js';
 import type { RetentionRules } from '../log/retention.js';
@@ -15,6 +16,8 @@ export interface Job {
   /** What is kept of it beyond the log, as the script takes it. */
   readonly kept: string;
   readonly idempotencyKey: string | undefined;
+  /** See {@link PublishOptions.sequence}. */
+  readonly sequence: string | undefined;
 }
 
 interface Pending extends Job {
@@ -49,7 +52,7 @@ export class PublishQueue {
     return this.#waiting.length;
   }
 
-  add(record: EventRecord, idempotencyKey: string | undefined): Promise<Cursor> {
+  add(record: EventRecord, { idempotencyKey, sequence }: PublishOptions): Promise<Cursor> {
     return new Promise((resolve, reject) => {
       if (this.#closed !== undefined) throw this.#closed;
       if (this.#waiting.length >= MAX_WAITING) throw tooManyError(MAX_WAITING);
@@ -57,6 +60,7 @@ export class PublishQueue {
         fields: toFields(record),
         kept: this.#keptOf(record),
         idempotencyKey,
+        sequence,
         deadline: performance.now() + this.#timeout,
         isSent: false,
         isSettled: false,
@@ -113,6 +117,7 @@ export class PublishQueue {
     const sent = this.#sent;
     this.#sent = [];
     for (const job of sent) fail(job, error);
+    this.#failBehind(sent);
   }
 
   close(error: SseError): void {
@@ -125,12 +130,14 @@ export class PublishQueue {
   }
 
   #keptOf({ topics, key }: EventRecord): string {
-    if (this.#rules.isEmpty) return '';
+    if (!this.#rules.mayKeep(topics)) return '';
     const kept = topics.flatMap((topic) => {
-      const rule = this.#rules.of(topic);
+      const rule = this.#rules.of(topic, key);
       if (rule === undefined) return [];
-      const { keepFor, keepEvents, keepLatestPerKey } = rule;
-      return [[topic, keepFor || 0, keepEvents || 0, keepLatestPerKey ? 1 : 0, key ?? false]];
+      const { keepFor, keepEvents, keepLatestPerKey, isWhole, isExempt } = rule;
+      const bounds = [keepFor || 0, keepEvents || 0, keepLatestPerKey ? 1 : 0, key ?? false];
+      // Said for few topics only.
+      return [[topic, ...bounds, ...(isExempt ? [isWhole ? 2 : 1] : [])]];
     });
     return kept.length === 0 ? '' : JSON.stringify(kept);
   }
@@ -156,6 +163,17 @@ export class PublishQueue {
     const away = awayError(this.#timeout);
     const unknown = unknownError(new Error(`Redis did not answer within ${this.#timeout} ms`));
     for (const job of expired) fail(job, job.isSent ? unknown : away);
+    this.#failBehind(expired);
+  }
+
+  /** What waits behind those of its sequence that have failed is not sent. */
+  #failBehind(failed: readonly Pending[]): void {
+    const broken = new Set(failed.flatMap(({ sequence }) => sequence ?? []));
+    if (broken.size === 0) return;
+    const isBroken = ({ sequence }: Job) => sequence !== undefined && broken.has(sequence);
+    const behind = this.#waiting.filter(isBroken);
+    this.#waiting = this.#waiting.filter((job) => !isBroken(job));
+    for (const job of behind) fail(job, awayError(this.#timeout));
   }
 }
 

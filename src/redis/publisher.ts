@@ -76,8 +76,8 @@ export class Publisher {
     );
   }
 
-  publish(record: EventRecord, { idempotencyKey }: PublishOptions): Promise<Cursor> {
-    const promise = this.#queue.add(record, idempotencyKey);
+  publish(record: EventRecord, options: PublishOptions): Promise<Cursor> {
+    const promise = this.#queue.add(record, options);
     this.#schedule();
     return promise;
   }

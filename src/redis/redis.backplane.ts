@@ -185,8 +185,7 @@ export class RedisBackplane extends Backplane {
     const watch = new Watch(tail, publisher, times, (why) => {
       if (reading.connection !== undefined) reading.drop(reading.connection, new Error(why));
     });
-    const isKept = (history.topics?.length ?? 0) > 0;
-    const archive = isKept ? new RedisArchive(publisher) : undefined;
+    const archive = new RedisArchive(publisher);
     writing.open();
     reading.open();
     void tail.run();

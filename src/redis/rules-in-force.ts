@@ -1,3 +1,4 @@
+import { isKeptInternally } from '../log/internal-topics.js';
 import { TopicMatcher } from '../log/matching.js';
 import type { TopicRetention } from '../log/retention.js';
 
@@ -17,6 +18,8 @@ export interface Since {
   readonly offset: number;
   readonly at: number;
 }
+
+const ALWAYS: Since = { offset: 0, at: 0 };
 
 /** Since when each rule has been obeyed by everybody who publishes, as the script has noted it. */
 export class RulesInForce {
@@ -38,8 +41,9 @@ export class RulesInForce {
     this.#text = text;
   }
 
-  /** Since when a topic is kept; undefined if it is not. */
+  /** Since when a topic is kept; undefined if it is not. One of this package itself says so in its name. */
   sinceOf(topic: string): Since | undefined {
+    if (isKeptInternally(topic)) return ALWAYS;
     return this.#since[this.#matchers.findIndex((matcher) => matcher.matches(topic))];
   }
 }

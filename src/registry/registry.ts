@@ -111,10 +111,11 @@ export class Registry<Value> {
     const message = this.#message();
     this.#added = new Set();
     this.#removed = new Set();
-    // Whatever has become of it: all of it is told, and asked for, with the next renewal.
+    // Whatever has become of it: all of it is told, and asked for, again.
     this.#port.publish(message).catch(() => {
       this.#owesAll = true;
       this.#asks ||= message.ask === true;
+      this.#tellSoon();
     });
   }
 

@@ -57,7 +57,8 @@ export class KeptRows {
     const select = 'SELECT topic, offset, at, bytes FROM kept';
     this.#ofKey = database.prepare(`${select} WHERE topic = ? AND key = ?`);
     this.#oldestOf = database.prepare(`${select} WHERE topic = ? ORDER BY offset LIMIT ?`);
-    this.#oldest = database.prepare(`${select} ORDER BY offset LIMIT ?`);
+    // What the bound on bytes has no say in counts for none.
+    this.#oldest = database.prepare(`${select} WHERE bytes > 0 ORDER BY offset LIMIT ?`);
     this.#remove = database.prepare('DELETE FROM kept WHERE topic = ? AND offset = ?');
     this.#removeEvent = database.prepare(
       `DELETE FROM events WHERE offset = ? AND offset < ?
@@ -78,15 +79,16 @@ export class KeptRows {
    * @returns bytes that the archive has grown by
    */
   keep({ head, values, at }: Added, first: number): number {
-    if (this.#rules.isEmpty) return 0;
     let grown = 0;
     for (let start = 0; start < values.length; start += VALUES_PER_RECORD) {
       const offset = head + 1 + start / VALUES_PER_RECORD;
+      if (this.#rules.isEmpty && !hasInternal(values, start)) continue;
       const { topics, key, text } = recordAt(values, start);
       for (const name of topics) {
-        const retention = this.#rules.of(name);
+        const retention = this.#rules.of(name, key);
         if (retention === undefined) continue;
-        const row = { offset, at, bytes: Buffer.byteLength(text) + OVERHEAD };
+        const bytes = retention.isExempt ? 0 : Buffer.byteLength(text) + OVERHEAD;
+        const row = { offset, at, bytes };
         grown += this.#add(this.#topics.open(name), retention, row, key, first);
       }
     }
@@ -133,13 +135,14 @@ export class KeptRows {
 
   #add(
     topic: KeptTopicRow,
-    { keepFor, keepEvents, keepLatestPerKey }: Retention,
+    { keepFor, keepEvents, keepLatestPerKey, isWhole, isExempt }: Retention,
     { offset, at, bytes }: Omit<KeptRow, 'topic'>,
     key: string | undefined,
     first: number,
   ): number {
     const gone: Progress = { events: 0, bytes: 0 };
-    topic.keep_for = keepFor === false ? 0 : keepFor;
+    const known = isExempt && topic.count > 0 ? Math.abs(topic.keep_for) : 0;
+    topic.keep_for = Math.max(keepFor === false ? 0 : keepFor, known) * (isWhole ? -1 : 1);
     topic.last_at = at;
     const name = keepLatestPerKey && key !== undefined ? JSON.stringify(key) : null;
     if (name !== null) {
@@ -158,8 +161,9 @@ export class KeptRows {
   }
 
   #expire(topic: KeptTopicRow, first: number, now: number, budget: number, done: Progress): void {
-    const oldestAllowed = now - topic.keep_for;
-    while (topic.keep_for > 0 && done.events < budget) {
+    const isOver = topic.keep_for < 0 && topic.last_at <= now + topic.keep_for;
+    const oldestAllowed = isOver ? now : now - topic.keep_for;
+    while ((topic.keep_for > 0 || isOver) && done.events < budget) {
       const rows = this.#oldestOf.all(topic.id, PAGE) as KeptRow[];
       const expired = rows.filter(({ at }) => at <= oldestAllowed);
       for (const row of expired) this.#lose(topic, row, first, done);
@@ -182,4 +186,9 @@ export class KeptRows {
     done.events++;
     done.bytes += row.bytes;
   }
+}
+
+/** Whether a topic of this package itself is the first of a record's, which are written as JSON. */
+function hasInternal(values: readonly Value[], start: number): boolean {
+  return String(values[start]).startsWith('["$');
 }

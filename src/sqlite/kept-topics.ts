@@ -14,7 +14,7 @@ export interface KeptTopicRow {
   lost: number;
   lost_at: number;
   count: number;
-  /** Milliseconds; 0: any time. */
+  /** Milliseconds; 0: any time. Of a topic whose events go all together, so long after the last one, it is negative. */
   keep_for: number;
   last_at: number;
 }
@@ -110,8 +110,9 @@ export class KeptTopics {
 
   #dueOf({ id, count, keep_for, last_at }: KeptTopicRow): number | null {
     if (count > 0 && keep_for === 0) return null;
+    if (count > 0 && keep_for < 0) return last_at - keep_for;
     const oldest = this.#oldest.get(id) as { at: number } | undefined;
     if (oldest !== undefined) return oldest.at + keep_for;
-    return last_at + Math.max(keep_for * REMEMBERED, REMEMBERED_AT_LEAST);
+    return last_at + Math.max(Math.abs(keep_for) * REMEMBERED, REMEMBERED_AT_LEAST);
   }
 }

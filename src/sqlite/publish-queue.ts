@@ -1,4 +1,5 @@
 import type { SseError } from '../errors.js';
+import type { PublishOptions } from '../backplane/backplane.js';
 import type { Cursor } from '../log/cursor.js';
 import type { EventRecord } from '../log/entry.js';
 import type { Value } from './driver.js';
@@ -19,6 +20,8 @@ const GRACE = 250;
 export interface Job {
   readonly record: EventRecord;
   readonly idempotencyKey: string | undefined;
+  /** See {@link PublishOptions.sequence}. */
+  readonly sequence: string | undefined;
   readonly deadline: number;
   isSettled: boolean;
   resolve(cursor: Cursor): void;
@@ -50,12 +53,13 @@ export class PublishQueue {
     return this.#waiting.length === 0 && this.#sent.length === 0;
   }
 
-  add(record: EventRecord, idempotencyKey: string | undefined): Promise<Cursor> {
+  add(record: EventRecord, { idempotencyKey, sequence }: PublishOptions): Promise<Cursor> {
     return new Promise((resolve, reject) => {
       if (this.#closed !== undefined) throw this.#closed;
       if (this.#waiting.length >= MAX_WAITING) throw tooManyError(this.#path, MAX_WAITING);
       const deadline = performance.now() + this.#timeout;
-      this.#waiting.push({ record, idempotencyKey, deadline, isSettled: false, resolve, reject });
+      const job = { record, idempotencyKey, sequence, deadline, isSettled: false };
+      this.#waiting.push({ ...job, resolve, reject });
       this.#watch();
     });
   }
@@ -93,6 +97,7 @@ export class PublishQueue {
     const sent = this.#sent;
     this.#sent = [];
     for (const job of sent) fail(job, error);
+    this.#failBehind(sent);
   }
 
   close(error: SseError): void {
@@ -122,7 +127,19 @@ export class PublishQueue {
     const expired = this.#waiting.splice(0, first < 0 ? Infinity : first);
     for (const job of expired) fail(job, waitedError(this.#path, this.#timeout));
     const unknown = unknownError(this.#path, `there was no answer within ${this.#timeout} ms`);
-    for (const job of this.#sent) if (job.deadline + GRACE <= now) fail(job, unknown);
+    const late = this.#sent.filter(({ deadline }) => deadline + GRACE <= now);
+    for (const job of late) fail(job, unknown);
+    this.#failBehind([...expired, ...late]);
+  }
+
+  /** What waits behind those of its sequence that have failed is not written. */
+  #failBehind(failed: readonly Job[]): void {
+    const broken = new Set(failed.flatMap(({ sequence }) => sequence ?? []));
+    if (broken.size === 0) return;
+    const isBroken = ({ sequence }: Job) => sequence !== undefined && broken.has(sequence);
+    const behind = this.#waiting.filter(isBroken);
+    this.#waiting = this.#waiting.filter((job) => !isBroken(job));
+    for (const job of behind) fail(job, waitedError(this.#path, this.#timeout));
   }
 }
 

@@ -75,10 +75,10 @@ export class SqliteBackplane extends Backplane {
     }
   }
 
-  override publish(record: EventRecord, { idempotencyKey }: PublishOptions = {}): Promise<Cursor> {
+  override publish(record: EventRecord, options: PublishOptions = {}): Promise<Cursor> {
     if (this.#parts === undefined) return Promise.reject(closedError());
     const { queue, follower } = this.#parts;
-    const publication = queue.add(record, idempotencyKey);
+    const publication = queue.add(record, options);
     follower.wake();
     return publication;
   }
@@ -116,8 +116,7 @@ export class SqliteBackplane extends Backplane {
       },
     );
     const follower = new Follower(sink, thread, queue, availability);
-    const isKeeping = history.topics !== undefined && history.topics.length > 0;
-    const archive = isKeeping ? new SqliteArchive(thread, path, publishTimeout) : undefined;
+    const archive = new SqliteArchive(thread, path, publishTimeout);
     return { thread, queue, follower, availability, archive };
   }
 }

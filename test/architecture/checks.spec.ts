@@ -8,7 +8,7 @@ const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
   scripts: Record<string, string>;
 };
 
-/** What is run by hand: it writes a page, after an hour with many versions of Nest and Node. */
+/** What may be run by hand: it writes a page, with many versions of Nest and Node. */
 const BY_HAND = ['check:matrix'];
 
 describe('the checks', () => {
@@ -17,8 +17,9 @@ describe('the checks', () => {
     const [, looped = ''] = /^for check in (.+); do$/m.exec(ci) ?? [];
     const run = new Set(looped.split(' ').map((name) => `check:${name}`));
     for (const [, name = ''] of ci.matchAll(/^npm run --silent (check:\w+)/gm)) run.add(name);
+    for (const name of BY_HAND) run.add(name);
     const wanted = Object.keys(scripts).filter((name) => name.startsWith('check:'));
-    expect(wanted.filter((name) => !run.has(name))).toEqual(BY_HAND);
+    expect(wanted.filter((name) => !run.has(name))).toEqual([]);
     expect(ci).toMatch(/^npm test /m);
   });
 

@@ -53,15 +53,16 @@ describeWith(REDIS_SERVER, `chaos, with CHAOS_SEED=${SEED}`, (redisPath) => {
       const run = { milliseconds, seed: SEED, redisPath, folder: built.folder };
       const outcome = await chaos(scenario, run);
       const happened = [...outcome.happened].map(([fault, times]) => `${fault}: ${times}`);
-      const { acknowledged, received, gaps, faults } = outcome;
+      const { acknowledged, received, gaps, orders, visits, faults } = outcome;
       if (SECONDS > 60) {
         process.stderr.write(
           `${scenario.instances} instances: ${acknowledged} acknowledged, ${received} received, ` +
-            `${gaps} gaps; ${happened.join(', ')}\n`,
+            `${gaps} gaps; ${orders} orders to close, ${visits} streams of owners; ${happened.join(', ')}\n`,
         );
       }
       expect({ seed: SEED, faults }).toEqual({ seed: SEED, faults: [] });
       expect(acknowledged).toBeGreaterThan(0);
+      expect(visits).toBeGreaterThan(orders);
       if (!scenario.mayLose) expect({ seed: SEED, gaps }).toEqual({ seed: SEED, gaps: 0 });
     },
     SECONDS * 1_000 + 60_000,

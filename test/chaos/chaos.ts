@@ -3,7 +3,12 @@ import { Proxy } from '../redis/support/proxy.js';
 import { RedisServer } from '../redis/support/redis-server.js';
 import { until } from '../support/until.js';
 import { ChaosClient } from './client.js';
+import { Closer } from './closer.js';
 import { Fleet } from './fleet.js';
+import { PER_OWNER } from './instance.js';
+import { LimitWatch } from './limit-watch.js';
+import { Member } from './member.js';
+import { judgeOrders, type Visit } from './orders-verdict.js';
 import { Publisher } from './publisher.js';
 import { Random } from './random.js';
 import { judge, type Verdict } from './verdict.js';
@@ -32,11 +37,19 @@ export interface Scenario {
 export interface Outcome extends Verdict {
   readonly acknowledged: number;
   readonly received: number;
+  /** Orders to close that were acknowledged, and streams of owners that were opened. */
+  readonly orders: number;
+  readonly visits: number;
   readonly happened: ReadonlyMap<Fault, number>;
 }
 
 const TOPICS = ['all', 'even', 'odd'];
 const CLIENTS_PER_TOPIC = 4;
+const OWNERS = ['ada', 'grace'];
+/** More than they may have. */
+const TABS_PER_OWNER = PER_OWNER + 2;
+/** How often nothing happens for so long, in milliseconds, that limits have to hold. */
+const CALM = { share: 0.1, time: 2_500 };
 
 /** Lets faults happen for a while, then lets everything settle, and judges what every client received. */
 export async function chaos(
@@ -65,18 +78,22 @@ export async function chaos(
     { length: instances },
     (_, index) => new Publisher(index, fleet, random.fork(), isLossless),
   );
+  const owners = new Owners(fleet, random);
   const happened = new Map<Fault, number>();
   try {
     for (const client of clients) client.start();
     await until('all clients have begun', () => clients.every(({ hasBegun }) => hasBegun), 20_000);
     for (const publisher of publishers) publisher.start();
+    owners.start();
     const end = performance.now() + run.milliseconds;
     while (performance.now() < end) {
       const fault = random.pick(scenario.faults);
       if (fault === undefined) break;
-      await cause(fault, { redis, proxies: [childProxy, proxy], fleet, random });
+      await owners.watch.during(
+        cause(fault, { redis, proxies: [childProxy, proxy], fleet, random }),
+      );
       happened.set(fault, (happened.get(fault) ?? 0) + 1);
-      await elapse(random.between(50, 500));
+      await elapse(random.next() < CALM.share ? CALM.time : random.between(50, 500));
     }
     await Promise.all(publishers.map((publisher) => publisher.stop()));
     const last = await publishers[0]?.insist(TOPICS, 'the last event');
@@ -85,21 +102,80 @@ export async function chaos(
       () => clients.every((client) => client.has('the last event')),
       20_000,
     );
+    await owners.settle();
   } finally {
     await Promise.all(publishers.map((publisher) => publisher.stop()));
     await Promise.all(clients.map((client) => client.stop()));
+    await owners.stop();
     await fleet.stop();
     await Promise.all([proxy, childProxy].map((each) => each.stop()));
     await redis.stop();
   }
   const acknowledged = publishers.flatMap((publisher) => publisher.acknowledged);
   const records = clients.map(({ record }) => record);
+  const begunAt = new Map(publishers.flatMap((publisher) => [...publisher.begunAt]));
+  const verdict = judge(records, acknowledged);
   return {
-    ...judge(records, acknowledged),
+    ...verdict,
+    faults: [...verdict.faults, ...owners.faults(begunAt)],
     acknowledged: acknowledged.length,
     received: records.reduce((sum, { items }) => sum + items.length, 0),
+    orders: owners.orders,
+    visits: owners.visits.length,
     happened,
   };
+}
+
+/** People with more tabs than they may have, who are signed out now and then. */
+class Owners {
+  readonly watch: LimitWatch;
+  readonly #members: readonly Member[];
+  readonly #closer: Closer;
+  #ended: readonly Visit[] = [];
+
+  constructor(fleet: Fleet, random: Random) {
+    this.watch = new LimitWatch(fleet, PER_OWNER);
+    this.#members = OWNERS.flatMap((owner) =>
+      Array.from({ length: TABS_PER_OWNER }, () => new Member(owner, fleet, random.fork())),
+    );
+    this.#closer = new Closer(OWNERS, fleet, random.fork());
+  }
+
+  get orders(): number {
+    return this.#closer.orders.length;
+  }
+
+  get visits(): readonly Visit[] {
+    return this.#members.flatMap(({ visits }) => visits);
+  }
+
+  start(): void {
+    this.watch.start();
+    for (const member of this.#members) member.start();
+    this.#closer.start();
+  }
+
+  /** When nobody is signed out any more, all have as many as they may have, and no more. */
+  async settle(): Promise<void> {
+    await this.#closer.stop();
+    await until(
+      'each owner has as many streams as are allowed',
+      () => this.watch.areFull(OWNERS),
+      10_000,
+    ).catch((error: unknown) => this.watch.faults.push(`${String(error)}: ${this.watch.text}`));
+  }
+
+  async stop(): Promise<void> {
+    await this.#closer.stop();
+    await this.watch.stop();
+    // What ends because its client leaves has not been ended by an order.
+    this.#ended = this.visits.map((visit) => ({ ...visit }));
+    await Promise.all(this.#members.map((member) => member.stop()));
+  }
+
+  faults(begunAt: ReadonlyMap<string, number>): string[] {
+    return [...this.watch.faults, ...judgeOrders(this.#closer.orders, this.#ended, begunAt)];
+  }
 }
 
 async function cause(

@@ -22,6 +22,7 @@ export interface FleetOptions {
   readonly maxEvents: number;
   /** Where the children find Redis, so that it can be kept from them alone. */
   readonly childUrl: string;
+  readonly presence?: InstanceOptions['presence'];
 }
 
 /** The instances that run, of which the first are processes of their own. */
@@ -84,10 +85,10 @@ export class Fleet implements Instances {
   }
 
   async #start(index: number): Promise<void> {
-    const { url, childUrl, maxEvents } = this.#options;
+    const { url, childUrl, maxEvents, presence } = this.#options;
     this.#instances[index] = await (index < this.#children
-      ? startChild(this.#folder, { url: childUrl, maxEvents })
-      : startHere({ url, maxEvents }));
+      ? startChild(this.#folder, { url: childUrl, maxEvents, presence })
+      : startHere({ url, maxEvents, presence }));
   }
 }
 

@@ -1,6 +1,8 @@
 import {
   Body,
   Controller,
+  type ExecutionContext,
+  Get,
   type INestApplication,
   type MessageEvent,
   Module,
@@ -10,15 +12,18 @@ import {
   Sse,
 } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
-import { type Backplane, EventBus, SseModule } from 'nestjs-event-stream';
+import { Backplane, EventBus, SseConnections, SseModule } from 'nestjs-event-stream';
+import { SsePresence, SsePresenceModule } from 'nestjs-event-stream/presence';
 import { redisBackplane } from 'nestjs-event-stream/redis';
 import { type Durability, sqliteBackplane } from 'nestjs-event-stream/sqlite';
 import type { Observable } from 'rxjs';
 
 /** Where the log is: in Redis, or in a file. */
-export type InstanceOptions = { readonly maxEvents: number } & (
-  { readonly url: string } | { readonly path: string; readonly durability: Durability }
-);
+export type InstanceOptions = {
+  readonly maxEvents: number;
+  /** Milliseconds; undefined if nobody asks who is there. */
+  readonly presence?: { readonly grace: number; readonly lease: number } | undefined;
+} & ({ readonly url: string } | { readonly path: string; readonly durability: Durability });
 
 interface Publication {
   readonly topics: string[];
@@ -26,9 +31,45 @@ interface Publication {
   readonly idempotencyKey?: string;
 }
 
+/** How many streams an owner may have. */
+export const PER_OWNER = 3;
+/** Milliseconds after which an instance that died is forgotten. */
+const LEASE = 900;
+
+export interface InstanceState {
+  /** Whether it hears Redis, and has read what is there. */
+  readonly isHealthy: boolean;
+  /** Of the streams that are open, as far as they have one. */
+  readonly owners: readonly string[];
+}
+
+const identify = (context: ExecutionContext) => ({
+  owner: context.switchToHttp().getRequest<{ headers: Record<string, string> }>().headers['x-user'],
+});
+
 @Controller()
 class ChaosController {
-  constructor(private readonly bus: EventBus) {}
+  constructor(
+    private readonly bus: EventBus,
+    private readonly connections: SseConnections,
+    private readonly backplane: Backplane,
+  ) {}
+
+  @Get('state')
+  state(): InstanceState {
+    const { isConnected, lagMs } = this.backplane.health;
+    const owners = this.connections.list().flatMap(({ owner }) => owner ?? []);
+    return { isHealthy: isConnected && lagMs === 0, owners };
+  }
+
+  @Post('close')
+  async close(@Body() { owner }: { readonly owner: string }): Promise<void> {
+    try {
+      await this.connections.closeEverywhere({ owner });
+    } catch (error) {
+      throw new ServiceUnavailableException(String(error));
+    }
+  }
 
   @Sse('topics/:topic')
   topic(@Param('topic') topic: string): Observable<MessageEvent> {
@@ -43,6 +84,24 @@ class ChaosController {
     } catch (error) {
       throw new ServiceUnavailableException(String(error));
     }
+  }
+}
+
+@Controller()
+class RoomController {
+  constructor(
+    private readonly bus: EventBus,
+    private readonly presence: SsePresence,
+  ) {}
+
+  @Sse('rooms/:room')
+  room(@Param('room') room: string): Observable<MessageEvent> {
+    return this.bus.stream(`room.${room}`);
+  }
+
+  @Sse('windows/:room')
+  window(@Param('room') room: string): Observable<MessageEvent> {
+    return this.presence.stream(`room.${room}`);
   }
 }
 
@@ -64,17 +123,21 @@ function backplaneOf(options: InstanceOptions): Backplane {
 
 /** An instance of the application under test, on a free port. */
 export async function startInstance(options: InstanceOptions): Promise<INestApplication> {
+  const { presence, maxEvents } = options;
+  const sse = SseModule.forRoot({
+    backplane: backplaneOf(options),
+    history: { maxEvents },
+    heartbeatInterval: 200,
+    drain: { timeout: 500 },
+    identify,
+    // Who is turned away is not there.
+    ...(presence === undefined && { limits: { perOwner: PER_OWNER, lease: LEASE } }),
+  });
+  const rooms = presence && SsePresenceModule.forRoot({ ...presence, topics: ['room.*'] });
   const module = {
     module: ChaosModule,
-    imports: [
-      SseModule.forRoot({
-        backplane: backplaneOf(options),
-        history: { maxEvents: options.maxEvents },
-        heartbeatInterval: 200,
-        drain: { timeout: 500 },
-      }),
-    ],
-    controllers: [ChaosController],
+    imports: rooms === undefined ? [sse] : [sse, rooms],
+    controllers: rooms === undefined ? [ChaosController] : [ChaosController, RoomController],
   };
   const app = await NestFactory.create(module, { logger: false, abortOnError: false });
   await app.listen(0, '127.0.0.1');

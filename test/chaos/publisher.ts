@@ -6,6 +6,8 @@ import type { Acknowledged } from './verdict.js';
 /** Publishes on one instance, as long as it runs. */
 export class Publisher {
   readonly acknowledged: Acknowledged[] = [];
+  /** When each text was first tried, in milliseconds. */
+  readonly begunAt = new Map<string, number>();
   readonly #index: number;
   readonly #fleet: Instances;
   readonly #random: Random;
@@ -67,6 +69,7 @@ export class Publisher {
     idempotencyKey?: string,
   ): Promise<string | undefined> {
     if (url === undefined) return undefined;
+    if (!this.begunAt.has(text)) this.begunAt.set(text, performance.now());
     try {
       const response = await fetch(`${url}/publish`, {
         method: 'POST',

@@ -1,4 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
+import { judgeOrders, type Visit } from './orders-verdict.js';
 import { judge, type Record } from './verdict.js';
 
 const acknowledged = [1, 2, 3, 4].map((offset) => ({
@@ -60,5 +61,36 @@ describe('judge()', () => {
     ['another log without a gap', [event(1), event(2), event(3), event(4, 'x', 'b')]],
   ])('finds %s', (_, items, end = 'a.4', start = 'a.0') => {
     expect(faultsOf(items, end, start)).not.toEqual([]);
+  });
+});
+
+describe('judgeOrders()', () => {
+  const order = { owner: 'ada', askedAt: 10, acknowledgedAt: 20 };
+  const begunAt = new Map([
+    ['before', 19],
+    ['after', 21],
+  ]);
+  const visit = (more: Partial<Visit>): Visit => ({
+    owner: 'ada',
+    openedAt: 5,
+    endedAt: 30,
+    texts: [],
+    ...more,
+  });
+  const faultsOf = (more: Partial<Visit>) => judgeOrders([order], [visit(more)], begunAt);
+
+  it('finds nothing wrong with streams that have ended, and with those that nobody meant', () => {
+    expect(faultsOf({ texts: ['before', 'of another publisher'] })).toEqual([]);
+    expect(faultsOf({ openedAt: 15, texts: ['after'] })).toEqual([]);
+    expect(
+      judgeOrders([order], [{ owner: 'grace', openedAt: 5, texts: ['after'] }], begunAt),
+    ).toEqual([]);
+  });
+
+  it('finds one that is open still, and one that got what was published after', () => {
+    expect(judgeOrders([order], [{ owner: 'ada', openedAt: 5, texts: [] }], begunAt)).toHaveLength(
+      1,
+    );
+    expect(faultsOf({ texts: ['before', 'after'] })).toHaveLength(1);
   });
 });

@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import type { INestApplication } from '@nestjs/common';
 import { EventBus, SseConnections } from 'nestjs-event-stream';
 import { onExpress, urlOf } from '../support/each-adapter.js';
@@ -172,4 +172,128 @@ describeWith(CHROMIUM, 'tabs that share', (path) => {
     await expectAll();
     expect(app.get(SseConnections).count).toBe(2);
   }, 60_000);
+
+  describe('with topics of their own', () => {
+    const TOPICS = ['a', 'b', 'c', 'd', 'e', 'x', 'y'];
+    let counts: Map<string, number>;
+    let wanted: Map<Tab, { readonly isFor: (topic: string) => boolean; readonly names: string[] }>;
+
+    beforeEach(() => {
+      counts = new Map(TOPICS.map((topic) => [topic, 0]));
+      wanted = new Map();
+    });
+
+    async function openFor(topics: string, user = 'ada'): Promise<Tab> {
+      const query = `?topics=${topics}&user=${user}`;
+      const tab = await Tab.open(chromium, context, `${urlOf(app)}/${query}`);
+      const isFor = (topic: string) => topics.split(',').includes(topic);
+      wanted.set(tab, { isFor, names: [] });
+      tabs.push(tab);
+      return tab;
+    }
+
+    async function tick(...topics: string[]): Promise<void> {
+      for (const topic of topics) {
+        const n = (counts.get(topic) ?? 0) + 1;
+        counts.set(topic, n);
+        for (const { isFor, names } of wanted.values())
+          if (isFor(topic)) names.push(`${topic}${n}`);
+        await app.get(EventBus).publish(topic, { type: 'tick', data: { n, topic } });
+      }
+    }
+
+    /** Each has the ticks of its topics since it was opened, once, in their order. */
+    async function expectOwn(): Promise<void> {
+      for (const tab of tabs) {
+        const all = wanted.get(tab)?.names ?? [];
+        await tab.receives(all.length);
+        expect(await tab.named()).toEqual(all);
+      }
+    }
+
+    const streamed = (...topics: string[]) =>
+      until(
+        `one connection with ${String(topics)}`,
+        () => {
+          const [only, ...others] = app.get(SseConnections).list();
+          return others.length === 0 && String(only?.topics.toSorted()) === String(topics);
+        },
+        15_000,
+      );
+
+    it('have one connection for the topics of all, and each has its own', async () => {
+      await openFor('a');
+      await openFor('b');
+      await openFor('a,c');
+      await streamed('a', 'b', 'c');
+      for (let round = 0; round < 10; round++) await tick('a', 'b', 'c', 'a');
+      await expectOwn();
+      await streamed('a', 'b', 'c');
+    }, 60_000);
+
+    it('lose and repeat nothing when a tab adds a topic while there is traffic on the others', async () => {
+      const publishing = { isOn: true };
+      await openFor('a');
+      await streamed('a');
+      const traffic = (async () => {
+        while (publishing.isOn) {
+          await tick('a');
+          await new Promise((turn) => setImmediate(turn));
+        }
+      })();
+      await openFor('b');
+      await streamed('a', 'b');
+      const late = await openFor('c');
+      for (let round = 0; round < 5; round++) await tick('b', 'c');
+      await late.receives(5);
+      await streamed('a', 'b', 'c');
+      await tick('c', 'b');
+      publishing.isOn = false;
+      await traffic;
+      await expectOwn();
+    }, 60_000);
+
+    it('lose and repeat nothing when the one that is connected crashes, of five; its topics are no longer asked for', async () => {
+      const five = ['a', 'b', 'c', 'd', 'e'];
+      for (const topic of five) await openFor(topic);
+      await streamed(...five);
+      await tick(...five);
+      await expectOwn();
+      const first = await leader();
+      const [gone = ''] = (await first.named()).map((name) => name.charAt(0));
+      first.crash();
+      tabs = others(first);
+      for (let round = 0; round < 20; round++) await tick(...five);
+      await expectOwn();
+      await streamed(...five.filter((topic) => topic !== gone));
+      await tick(...five);
+      await expectOwn();
+    }, 60_000);
+
+    it('share with nobody else: another user has another connection', async () => {
+      await openFor('a', 'ada');
+      await openFor('b', 'ada');
+      await openFor('b', 'bob');
+      await until('ada has one for both', () => {
+        const lists = app
+          .get(SseConnections)
+          .list()
+          .map(({ topics }) => String(topics.toSorted()));
+        return String(lists.sort()) === 'a,b,b';
+      });
+      expect(app.get(SseConnections).count).toBe(2);
+      await tick('a', 'b');
+      await expectOwn();
+    }, 60_000);
+
+    it('have a connection each where the server does not give in one what each may have', async () => {
+      await openFor('x');
+      await openFor('y');
+      await tick('x', 'y');
+      await expectOwn();
+      await connections(2);
+      await tick('x', 'y');
+      await expectOwn();
+    }, 60_000);
+  });
 });

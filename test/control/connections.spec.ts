@@ -13,7 +13,7 @@ import {
   UnauthorizedException,
   UseGuards,
 } from '@nestjs/common';
-import { EMPTY, type Observable } from 'rxjs';
+import { EMPTY, map, type Observable, tap } from 'rxjs';
 import {
   type ConnectionInfo,
   type EndedConnection,
@@ -48,12 +48,28 @@ class SlowGuard implements CanActivate {
 
 @Controller()
 class Routes {
-  constructor(private readonly bus: EventBus) {}
+  constructor(
+    private readonly bus: EventBus,
+    private readonly connections: SseConnections,
+  ) {}
 
   @Sse('topics/:topic')
   topic(@Param('topic') topic: string): Observable<MessageEvent> {
     asked.push('handler');
     return this.bus.stream(topic);
+  }
+
+  @Sse('mapped/:topic')
+  mapped(@Param('topic') topic: string): Observable<MessageEvent> {
+    return this.bus.stream(topic).pipe(map((event) => ({ ...event })));
+  }
+
+  /** Ends all of its owner's as soon as it reads something. */
+  @Sse('closing/:topic')
+  closing(@Param('topic') topic: string): Observable<MessageEvent> {
+    return this.bus
+      .stream(topic)
+      .pipe(tap(() => void this.connections.closeEverywhere({ owner: 'ada' })));
   }
 
   @Sse('guarded/:topic')
@@ -220,6 +236,43 @@ eachAdapter((bench) => {
       expect(connections.ended.closed).toBe(1);
     },
   );
+
+  it.each(['/topics/a', '/mapped/a', '/rooms/7'])(
+    'gives them nothing that was published after: %s',
+    async (path) => {
+      const { connect, connections, bus } = await start();
+      const clients = [await connect(path, 'ada'), await connect(path, 'ada')];
+      const published = [bus.publish(['a', 'rooms'], { data: 'before' })];
+      await connections.closeEverywhere({ owner: 'ada' });
+      published.push(bus.publish(['a', 'rooms'], { data: 'after' }));
+      await Promise.all([...published, ...clients.map(({ closed }) => closed)]);
+      for (const client of clients) {
+        expect((await client.next()).data).toBe('before');
+        await expect(client.next()).rejects.toThrow('the response has ended');
+      }
+    },
+  );
+
+  it('can be ordered in an operator, in the middle of a round', async () => {
+    const { connect, connections, bus } = await start();
+    const clients = [await connect('/closing/a', 'ada'), await connect('/topics/a', 'ada')];
+    await bus.publish('a', { data: 'last' });
+    for (const client of clients) {
+      expect((await client.next()).data).toBe('last');
+      await client.closed;
+    }
+    expect(connections.ended.closed).toBe(2);
+  });
+
+  it('leaves one alone that expires in a far future', async () => {
+    const { connect, connections, bus } = await start({
+      identify: () => ({ expiresAt: new Date(8.64e15) }),
+    });
+    const client = await connect('/topics/a');
+    await bus.publish('a', { data: 1 });
+    expect((await client.next()).data).toBe('1');
+    expect(connections.ended.expired).toBe(0);
+  });
 
   it('ends one by its id, and has the guards asked anew about an owner', async () => {
     const { connect, connections } = await start();

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
-import { dirname, join } from 'node:path';
+import { dirname, join, sep } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { type MessageEvent, Sse, Controller } from '@nestjs/common';
 import { NEVER, type Observable } from 'rxjs';
@@ -55,6 +55,9 @@ describe('the snippets of the documentation', () => {
   );
 });
 
+/** Members that are Nest's. */
+const OF_OTHERS = ['`ApplicationConfig.addGlobalGuard`'];
+
 describe('the documentation', () => {
   const bench = onExpress();
 
@@ -86,6 +89,36 @@ describe('the documentation', () => {
     const isThere = (file: string) =>
       existsSync(join(root, 'src', file)) || existsSync(join(root, file));
     expect(named.filter((file) => !isThere(file))).toEqual([]);
+  });
+
+  it('names in ARCHITECTURE.md each file of src, but for the entries, which only export', () => {
+    const page = read('ARCHITECTURE.md');
+    const files = readdirSync(join(root, 'src'), { recursive: true, encoding: 'utf8' })
+      .filter((file) => file.endsWith('.ts'))
+      .map((file) => file.split(sep).join('/'));
+    const isEntry = (file: string) =>
+      /(^|\/)index\.ts$/.test(file) &&
+      !/^(import|type|interface|function|const) /m.test(read(`src/${file}`));
+    const unnamed = files.filter((file) => !isEntry(file) && !page.includes(`\`${file}\``));
+    expect(unnamed).toEqual([]);
+  });
+
+  it('names in ARCHITECTURE.md members that their classes have', () => {
+    const sources = readdirSync(join(root, 'src'), { recursive: true, encoding: 'utf8' })
+      .filter((file) => file.endsWith('.ts'))
+      .map((file) => read(`src/${file}`));
+    const named = [...read('ARCHITECTURE.md').matchAll(/`([A-Z]\w+)\.(#?\w+)`/g)];
+    expect(named.length).toBeGreaterThan(40);
+    const missing = named.filter(([, owner, member = '']) => {
+      const declaration = new RegExp(`^export (abstract )?(class|interface) ${owner}\\b`, 'm');
+      // A member at the beginning of its line, whatever modifies it, or a parameter of the constructor.
+      const declared = new RegExp(
+        `^ +((readonly|static|get|async|abstract|override) )*${member}\\b`,
+        'm',
+      );
+      return !sources.some((text) => declaration.test(text) && declared.test(text));
+    });
+    expect(missing.map(([mention]) => mention)).toEqual(OF_OTHERS);
   });
 
   it('gives the defaults that the options have', () => {
@@ -157,7 +190,9 @@ describe('the examples', () => {
 
   it.each(examples)('are applications that a test starts: %s', (name) => {
     expect(existsSync(join(root, 'examples', name, 'main.ts'))).toBe(true);
-    const isStarted = tests.some((test) => new RegExp(`xample\\('${name}'`).test(test));
+    const isStarted = tests.some((test) =>
+      new RegExp(`xample(Process.start)?\\('${name}'`).test(test),
+    );
     expect(isStarted || name === 'quick-start').toBe(true);
   });
 });

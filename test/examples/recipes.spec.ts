@@ -1,11 +1,20 @@
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { SseConnections } from 'nestjs-event-stream';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { NestFactory } from '@nestjs/core';
+import { trace } from '@opentelemetry/api';
+import { EventBus, SseConnections } from 'nestjs-event-stream';
+import { connectEvents } from 'nestjs-event-stream/client';
 import {
   connectSse,
   type ConnectSseOptions,
   type SseTestClient,
 } from 'nestjs-event-stream/testing';
 import { readAnswer } from '../../examples/llm-tokens/read-answer.js';
+import { reporter } from '../../examples/connections/late-errors.service.js';
+import { Spans } from '../metrics/spans.js';
+import { until } from '../support/until.js';
 import { type Example, startExample } from './start-example.js';
 
 const clients: SseTestClient[] = [];
@@ -128,6 +137,28 @@ withExample('orders', (example) => {
   });
 });
 
+withExample('runs', (example) => {
+  it('answers once, from the start for whoever comes, until somebody stops it', async () => {
+    const { post, url } = example();
+    await post('/answers/1', { question: 'How are you?' });
+    const text = ['You', ' asked:', 'How', ' are', ' you?'];
+    for (const client of [
+      await connect(example(), '/answers/1'),
+      await connect(example(), '/answers/1'),
+    ]) {
+      expect((await client.take(5)).map(({ data }) => data)).toEqual(text);
+      expect((await client.next()).json()).toEqual({ status: 'done' });
+      await client.closed;
+    }
+    await post('/answers/2', { question: 'word '.repeat(1_000) });
+    const client = await connect(example(), '/answers/2');
+    await client.next();
+    const stopped = await fetch(`${url}/answers/2`, { method: 'DELETE' });
+    expect(await stopped.json()).toMatchObject({ id: 'answer.2', status: 'stopped' });
+    expect((await client.next('run-end')).json()).toEqual({ status: 'stopped' });
+  });
+});
+
 withExample('retention', (example) => {
   async function changePrices(cents: number): Promise<void> {
     for (const symbol of ['ABC', 'XYZ']) await example().post(`/prices/${symbol}`, { cents });
@@ -192,6 +223,17 @@ withExample('connections', (example) => {
     const response = await fetch(`${example().url}/connections`);
     expect(await response.json()).toMatchObject({ open: 1, behind: [], ended: { closed: 1 } });
   });
+
+  it('reports an error that came too late for an exception filter', async () => {
+    const capture = jest.spyOn(reporter, 'capture').mockImplementation(() => {});
+    const client = await connect(example(), '/news/texts');
+    await example()
+      .app.get(EventBus)
+      .publish('news', { data: { text: 'no string' } });
+    expect((await client.next()).type).toBe('exception');
+    const route = 'GET /news/texts';
+    expect(capture).toHaveBeenCalledWith(expect.any(Error), expect.objectContaining({ route }));
+  });
 });
 
 withExample('cqrs', (example) => {
@@ -250,6 +292,143 @@ withExample('metrics', (example) => {
     const scrape = await response.text();
     expect(scrape).toContain('sse_server_published_events_total 1\n');
     expect(scrape).toMatch(/^sse_server_active_connections\{.*http_route="\/news"\} 1$/m);
+  });
+});
+
+withExample('contract', (example) => {
+  it('has its events in the OpenAPI document', async () => {
+    const response = await fetch(`${example().url}/api-json`);
+    const { paths } = (await response.json()) as { paths: Record<string, { get: object }> };
+    expect(paths['/quotes']?.get).toMatchObject({
+      responses: { 200: { content: { 'text/event-stream': { itemSchema: expect.anything() } } } },
+    });
+  });
+
+  it('refuses what does not meet its schema', async () => {
+    const client = await connect(example(), '/quotes');
+    const bus = example().app.get(EventBus);
+    const wrong = bus.publish('quotes', { type: 'price', data: { cents: 'twelve' } });
+    await expect(wrong).rejects.toMatchObject({ code: 'BAD_EVENT' });
+    await bus.publish('quotes', { type: 'price', data: { cents: 12 } });
+    expect((await client.next('price')).json()).toEqual({ cents: 12 });
+  });
+});
+
+withExample('inspector', (example) => {
+  it('is for administrators', async () => {
+    process.env['ADMIN_SECRET'] = 'open-sesame';
+    const page = (cookie: string) => fetch(`${example().url}/_events`, { headers: { cookie } });
+    expect((await page('admin=guessed')).status).toBe(403);
+    const response = await page('admin=open-sesame');
+    expect(response.headers.get('content-type')).toContain('text/html');
+    expect(response.status).toBe(200);
+  });
+});
+
+describe('the example sqlite', () => {
+  it('keeps its events over a restart', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'example-sqlite-'));
+    process.env['SSE_FILE'] = join(folder, 'events.db');
+    const example = await startExample('sqlite');
+    const first = await connect(example, '/news');
+    await example.post('/news', { text: 'before' });
+    const { lastEventId } = await first.next('headline');
+    await example.post('/news', { text: 'missed' });
+    await example.app.close();
+    const { AppModule } = await import('../../examples/sqlite/app.module.js');
+    const again = await NestFactory.create(AppModule);
+    const second = await connectSse(again, '/news', { lastEventId });
+    expect((await second.next()).json()).toEqual({ text: 'missed' });
+    second.close();
+    await again.close();
+    rmSync(folder, { recursive: true });
+  });
+});
+
+withExample('rooms', (example) => {
+  it('shows a member what has been said since they joined, and nothing before', async () => {
+    const bus = example().app.get(EventBus);
+    await bus.publish('room.7', { data: 'before' });
+    const first = await connect(example(), '/rooms/7/ada');
+    await bus.publish('room.7', { data: 'since' });
+    expect((await first.next()).data).toBe('since');
+    first.close();
+    const again = await connect(example(), '/rooms/7/ada');
+    expect((await again.next()).data).toBe('since');
+  });
+
+  it('has ids on a stream of each client, and none on one that all share', async () => {
+    const bus = example().app.get(EventBus);
+    const own = await connect(example(), '/channels/news');
+    const shared = await connect(example(), '/channels/prices');
+    await bus.publish(['news', 'prices'], { data: 'x' });
+    expect(await own.next()).toMatchObject({ data: 'x', lastEventId: bus.head });
+    expect(await shared.next()).toMatchObject({ data: 'x', lastEventId: '' });
+  });
+});
+
+withExample('application-wide', (example) => {
+  it('wraps and caches what other routes answer, and leaves streams alone', async () => {
+    const bus = example().app.get(EventBus);
+    const latest = async () => (await fetch(`${example().url}/news`)).json();
+    const first = await latest();
+    expect(first).toEqual({ data: { id: bus.head } });
+    const client = await connect(example(), '/news/stream');
+    for (const text of ['one', 'two']) await bus.publish('news', { data: text });
+    expect((await client.take(2)).map(({ data }) => data)).toEqual(['one', 'two']);
+    expect(await latest()).toEqual(first);
+    const other = await connect(example(), '/news/stream');
+    await bus.publish('news', { data: 'three' });
+    expect((await other.next()).data).toBe('three');
+  });
+});
+
+withExample('limits', (example) => {
+  it('lets a user have two connections, and ends the oldest for a third', async () => {
+    const ada = { headers: { cookie: 'session=ada' } };
+    const tabs = [];
+    for (let tab = 0; tab < 3; tab++) tabs.push(await connect(example(), '/news', ada));
+    expect((await tabs[0]?.next())?.type).toBe('closed');
+    await tabs[0]?.closed;
+    await example().post('/news', { text: 'Hello' });
+    for (const tab of tabs.slice(1)) expect((await tab.next()).type).toBe('headline');
+  });
+});
+
+describe('the example tracing', () => {
+  it('has the publish and the delivery in one trace', async () => {
+    const spans = new Spans();
+    trace.setGlobalTracerProvider(spans.tracerProvider);
+    const example = await startExample('tracing');
+    const client = await connect(example, '/news');
+    await example.post('/news', { text: 'Rain' });
+    await client.next('headline');
+    await until('the delivery is traced', () => spans.named('deliver').length === 1);
+    const [publish] = spans.named('publish');
+    expect(spans.named('deliver')[0]?.spanContext().traceId).toBe(publish?.spanContext().traceId);
+    client.close();
+    await example.app.close();
+    trace.disable();
+    await spans.stop();
+  });
+});
+
+withExample('feeds', (example) => {
+  it('lets a client choose among the topics that there are, and go on with others', async () => {
+    expect((await connect(example(), '/feeds?topics=secrets')).status).toBe(400);
+    const bus = example().app.get(EventBus);
+    const events = connectEvents<{ message: string }>(`${example().url}/feeds?topics=news`);
+    const seen: unknown[] = [];
+    events.on('message', ({ data }) => seen.push(data));
+    await until('it is connected', () => example().app.get(SseConnections).count === 1);
+    await until('it reads', () => example().app.get(SseConnections).list()[0]?.topics.length === 1);
+    await bus.publish('feed.news', { data: 'of the world' });
+    await until('the news', () => seen.length === 1);
+    events.update({ query: { topics: 'news,sports' } });
+    await bus.publish('feed.sports', { data: 'a goal' });
+    await until('the sports', () => seen.length === 2);
+    expect(seen).toEqual(['of the world', 'a goal']);
+    events.close();
   });
 });
 

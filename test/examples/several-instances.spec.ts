@@ -35,6 +35,13 @@ describeWith(REDIS_SERVER, 'the example several-instances', (path) => {
     second.close();
   });
 
+  it('delivers what a worker publishes', async () => {
+    const client = await connectSse(other, '/news');
+    await import('../../examples/several-instances/worker.js');
+    expect((await client.next('headline')).json()).toEqual({ text: 'From a worker' });
+    client.close();
+  });
+
   it('is ready', async () => {
     const response = await fetch(`${one.url}/health/ready`);
     expect(await response.json()).toMatchObject({

@@ -8,9 +8,10 @@ import { until } from '../support/until.js';
 import { startInstance } from './support/instance.js';
 import { RedisServer } from './support/redis-server.js';
 
-const identify = (context: ExecutionContext) => ({
-  owner: context.switchToHttp().getRequest<{ headers: Record<string, string> }>().headers['x-user'],
-});
+const identify = (context: ExecutionContext) => {
+  const { headers } = context.switchToHttp().getRequest<{ headers: Record<string, string> }>();
+  return { owner: headers['x-user'], tags: [`is-${headers['x-user']}`] };
+};
 
 describeWith(REDIS_SERVER, 'what instances that share a Redis tell each other', (path) => {
   let redis: RedisServer;
@@ -56,17 +57,18 @@ describeWith(REDIS_SERVER, 'what instances that share a Redis tell each other', 
     return client;
   }
 
-  it.each([{ owner: 'ada' }, { topic: 'a' }] as const)(
-    'ends the connections that are meant on both, and only such as were there before: %j',
+  it.each([{ owner: 'ada' }, { topic: 'a' }, { tag: 'is-ada' }] as const)(
+    'ends the connections that are meant on both after what was published before, and only such as were there: %j',
     async (target) => {
       const [one, two] = [await start(), await start()];
       const meant = [await connect(one, 'a', 'ada'), await connect(two, 'a', 'ada')];
       const others = [await connect(one, 'b', 'grace'), await connect(two, 'b', 'grace')];
       void one.get(EventBus).publish('a', { data: 'last' });
       await one.get(SseConnections).closeEverywhere(target);
+      void one.get(EventBus).publish('a', { data: 'after' });
       for (const client of meant) {
         expect((await client.next()).data).toBe('last');
-        await client.closed;
+        await expect(client.next()).rejects.toThrow('the response has ended');
       }
       const again = [await connect(one, 'a', 'ada'), await connect(two, 'a', 'ada')];
       await two.get(EventBus).publish(['a', 'b'], { data: 'still' });

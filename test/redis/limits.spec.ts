@@ -9,6 +9,8 @@ import {
 import { connectSse, type SseTestClient } from 'nestjs-event-stream/testing';
 import { filter, firstValueFrom } from 'rxjs';
 import { LIMITS_TOPIC } from '../../src/control/limits.js';
+import { buildInstance, startChild } from '../chaos/fleet.js';
+import { PER_OWNER, startInstance as startChaosInstance } from '../chaos/instance.js';
 import { describeWith, REDIS_SERVER } from '../support/programs.js';
 import { elapse, until } from '../support/until.js';
 import { startInstance } from './support/instance.js';
@@ -96,6 +98,16 @@ describeWith(REDIS_SERVER, 'limits of instances that share a Redis', (path) => {
     expect(two.get(SseConnections).count).toBe(3);
   });
 
+  it('ends the oldest of an address on another instance, whoever it is', async () => {
+    const limits = { perAddress: 1, then: 'closeOldest' } as const;
+    const [one, two] = [await start(limits), await start(limits)];
+    const first = await connectFirst(one);
+    await connect(two, 'grace');
+    expect((await first.next('closed')).json()).toEqual({ reason: 'replaced' });
+    await first.closed;
+    expect(two.get(SseConnections).count).toBe(1);
+  });
+
   it('allows so many and no more to an owner who comes to both at once', async () => {
     const [one, two] = [await start({ perOwner: 3 }), await start({ perOwner: 3 })];
     const all = await Promise.all(
@@ -156,4 +168,44 @@ describeWith(REDIS_SERVER, 'limits of instances that share a Redis', (path) => {
     apps = [two];
     await proxy.stop();
   });
+
+  it('forgets what an instance had that was killed, when its lease is over, and not before', async () => {
+    const built = await buildInstance();
+    const options = { url: redis.url, maxEvents: 1_000 };
+    const [child, app] = [
+      await startChild(built.folder, options),
+      await startChaosInstance(options),
+    ];
+    try {
+      apps.push(app);
+      const join = async (url: string | INestApplication) => {
+        const headers = { 'x-user': 'ada' };
+        const client = await connectSse(url, '/topics/a', { headers });
+        clients.push(client);
+        await until('it is answered', () => client.retry !== undefined);
+        return client;
+      };
+      const isRefused = async () => {
+        const client = await join(app);
+        await Promise.race([client.closed, elapse(300)]);
+        if ((client.retry ?? 0) >= LONG) return true;
+        client.close();
+        return false;
+      };
+      const gone = await Promise.all(Array.from({ length: PER_OWNER }, () => join(child.url)));
+      await until('all of them count on the other instance', isRefused);
+      child.process?.kill('SIGKILL');
+      await Promise.all(gone.map(({ closed }) => closed));
+      // Nobody has said that they have gone.
+      expect(await isRefused()).toBe(true);
+      await until('they count no more', async () => !(await isRefused()));
+      const kept = await Promise.all(Array.from({ length: PER_OWNER }, () => join(app)));
+      await until('nobody else is let in', isRefused);
+      await app.get(EventBus).publish('a', { data: 'still' });
+      for (const client of kept) expect((await client.next()).data).toBe('still');
+    } finally {
+      await child.close();
+      await built.remove();
+    }
+  }, 20_000);
 });

@@ -1,5 +1,9 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
+import { setTimeout as elapse } from 'node:timers/promises';
 import { TestEnvironment } from 'jest-environment-node';
+
+/** Milliseconds for what was closed to be gone. */
+const PATIENCE = 10_000;
 
 const enabled = new Set();
 const { _enable: enable } = AsyncLocalStorage.prototype;
@@ -13,11 +17,34 @@ if (typeof enable === 'function') {
   };
 }
 
-/** Node's, without what a test file leaves to those after it. */
+/** Node's, without what a test file leaves to those after it; what would keep its process alive is a mistake. */
 export default class Environment extends TestEnvironment {
+  #before = activeResources();
+
   async teardown() {
     await super.teardown();
     for (const storage of enabled) storage.disable();
     enabled.clear();
+    const left = await this.#left();
+    if (left.length > 0) throw new Error(`The tests have left open: ${left.join(', ')}`);
   }
+
+  async #left() {
+    const end = performance.now() + PATIENCE;
+    for (;;) {
+      const now = activeResources();
+      const left = [...now].filter(([type, count]) => count > (this.#before.get(type) ?? 0));
+      if (left.length === 0 || performance.now() > end) return left.map(([type]) => type);
+      await elapse(5, undefined, { ref: false });
+    }
+  }
+}
+
+/** How many there are of what keeps the process alive, by type. */
+function activeResources() {
+  const counts = new Map();
+  for (const type of process.getActiveResourcesInfo()) {
+    counts.set(type, (counts.get(type) ?? 0) + 1);
+  }
+  return counts;
 }

@@ -1,13 +1,14 @@
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { build } from 'esbuild';
 
 const root = join(import.meta.dirname, '../../..');
 
-/** The files that a bundler makes of an entry of the client, by their names; `index.js` is the first to load. */
-export async function bundle(entry = 'src/client/index.ts'): Promise<Map<string, string>> {
+/** The files that a bundler makes of entries of the client, by their names; `index.js` is the first to load. */
+export async function bundle(...given: string[]): Promise<Map<string, string>> {
+  const entries = given.length > 0 ? given : ['src/client/index.ts'];
   const { outputFiles } = await build({
     absWorkingDir: root,
-    entryPoints: [join(root, entry)],
+    entryPoints: entries.map((entry) => join(root, entry)),
     bundle: true,
     splitting: true,
     minify: true,
@@ -17,5 +18,5 @@ export async function bundle(entry = 'src/client/index.ts'): Promise<Map<string,
     write: false,
     define: { 'process.env.NODE_ENV': '"production"' },
   });
-  return new Map(outputFiles.map(({ path, text }) => [path.split('/').at(-1) ?? '', text]));
+  return new Map(outputFiles.map(({ path, text }) => [relative(join(root, 'bundle'), path), text]));
 }

@@ -1,4 +1,5 @@
 import {
+  BadRequestException,
   Controller,
   Get,
   Header,
@@ -15,6 +16,7 @@ import type { Chromium } from './devtools.js';
 
 const PAGE = `<!doctype html><meta charset="utf-8"><title>Tab</title><script type="module">
   import { connectEvents } from '/client/index.js';
+  import { uniteTopics } from '/client/topics/index.js';
   const { fetch } = globalThis;
   window.requests = 0;
   const counted = async (url, init) => {
@@ -24,17 +26,24 @@ const PAGE = `<!doctype html><meta charset="utf-8"><title>Tab</title><script typ
   };
   window.ids = [];
   window.numbers = [];
+  window.named = [];
   const query = new URLSearchParams(location.search);
-  const share = query.get('user') ?? true;
+  const topics = query.get('topics');
+  const user = query.get('user');
+  const topicsOf = ({ data }) => data.topic;
+  const united = () => uniteTopics({ user: user ?? undefined, parameter: 'topics', topicsOf });
+  const share = topics === null ? (user ?? true) : united();
+  const url = topics === null ? '/ticks' : '/ticks?topics=' + topics;
   const lastEventId = query.get('from') ?? undefined;
-  window.events = connectEvents('/ticks', { share, lastEventId, fetch: counted });
+  window.events = connectEvents(url, { share, lastEventId, fetch: counted });
   window.events.on('tick', ({ id, data }) => {
     window.ids.push(id);
     window.numbers.push(data.n);
+    window.named.push(data.topic + data.n);
   });
 </script>`;
 
-const FILES = await bundle();
+const FILES = await bundle('src/client/index.ts', 'src/client/topics/index.ts');
 
 /** A page that shows ticks, and the client that it loads. */
 @Controller()
@@ -47,17 +56,19 @@ export class TabsController {
     return PAGE;
   }
 
-  @Get('client/:file')
+  @Get('client/*file')
   @Header('content-type', 'text/javascript')
-  file(@Param('file') file: string): string {
-    const text = FILES.get(file);
+  file(@Param('file') file: string | string[]): string {
+    const text = FILES.get([file].flat().join('/'));
     if (text === undefined) throw new NotFoundException();
     return text;
   }
 
   @Sse('ticks')
-  ticks(@Query('topic') topic = 'ticks') {
-    return this.bus.stream(topic);
+  ticks(@Query('topics') topics = 'ticks') {
+    const wanted = topics.split(',');
+    if (wanted.includes('x') && wanted.includes('y')) throw new BadRequestException('Not both');
+    return this.bus.stream(wanted);
   }
 }
 
@@ -101,6 +112,11 @@ export class Tab {
 
   numbers(): Promise<number[]> {
     return this.evaluate('numbers');
+  }
+
+  /** Topic and number of each tick. */
+  named(): Promise<string[]> {
+    return this.evaluate('named');
   }
 
   /** How many requests it has open. */

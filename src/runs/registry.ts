@@ -1,0 +1,269 @@
+import type { Subscription } from 'rxjs';
+import type { EventBus } from '../bus/event-bus.js';
+import type { StreamPosition } from '../log/cursor.js';
+import { Entry } from '../log/entry.js';
+import type { SseEvent } from '../log/event.js';
+import type { TopicIndex } from '../log/topic-index.js';
+import { Run } from './run.js';
+import { parseEnd, parseRunEntry, type RunEntry } from './run-entry.js';
+import { REGISTRY_TOPIC } from './run-topics.js';
+
+/** Told of what the log says, after it was taken in. */
+export interface RunObserver {
+  onStart(run: Run): void;
+  onStop(run: Run): void;
+  onEnd(run: Run): void;
+  /** The log has gone, and with it all runs. */
+  onLost(runs: readonly Run[]): void;
+}
+
+/** What each token became: its run, or undefined for a claim that did not win. */
+type Claims = Map<string, Run | undefined>;
+
+/** All runs that the log knows of, as far as this instance has read it. */
+export class RunRegistry {
+  readonly #bus: EventBus;
+  readonly #observer: RunObserver;
+  /** Of the entries of the tail; it is there as long as somebody reads it. */
+  #index: TopicIndex | undefined;
+  /** Of each id those that are known, the last one at the end. */
+  #byId = new Map<string, Run[]>();
+  #byToken: Claims = new Map();
+  #subscription: Subscription | undefined;
+  /** The offset up to which entries were taken in; undefined before what was there is. */
+  #taken: number | undefined;
+  #loaded = 0;
+  #isClosed = false;
+  /** The latest time of a claim, in milliseconds since the Unix epoch. */
+  #time = 0;
+  /** The head of the log when entries were looked for. */
+  #seen = -1;
+  #loading: (() => void)[] = [];
+  /** Who waits until this instance has read up to an offset. */
+  #waiting: { readonly offset: number; readonly resolve: () => void }[] = [];
+
+  constructor(bus: EventBus, observer: RunObserver) {
+    this.#bus = bus;
+    this.#observer = observer;
+    bus.onRound(() => this.#serve());
+    this.#load();
+  }
+
+  /** Whether nothing is read any more. */
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
+  get isLoaded(): boolean {
+    return this.#taken !== undefined;
+  }
+
+  /** Resolves when what was there is known. */
+  whenLoaded(): Promise<void> {
+    if (this.isLoaded) return Promise.resolve();
+    return new Promise((resolve) => this.#loading.push(resolve));
+  }
+
+  /** The last run of an id, as the log has it now. */
+  get(id: string): Run | undefined {
+    this.readOn();
+    const run = this.#byId.get(id)?.at(-1);
+    return run?.isExpired(Date.now()) === true ? undefined : run;
+  }
+
+  /** What became of a claim, once it is read: its run, or undefined if it did not win. */
+  ofToken(token: string): Run | undefined {
+    this.readOn();
+    return this.#byToken.get(token);
+  }
+
+  /** The last run of each id. */
+  get all(): readonly Run[] {
+    this.readOn();
+    const now = Date.now();
+    return [...this.#byId.values()].flatMap((runs) => {
+      const run = runs.at(-1);
+      return run === undefined || run.isExpired(now) ? [] : [run];
+    });
+  }
+
+  /** Whether there are so many that are live or can still be read. */
+  hasAtLeast(count: number): boolean {
+    return this.#byId.size >= count && this.all.length >= count;
+  }
+
+  /** The token of the last run of an id, if it can no longer be read. */
+  expiredToken(id: string): string | undefined {
+    const run = this.#byId.get(id)?.at(-1);
+    return run?.isExpired(Date.now()) === true ? run.claim.token : undefined;
+  }
+
+  /** Resolves when this instance has read up to an offset. */
+  reached(offset: number): Promise<void> | undefined {
+    if (this.#bus.log.head >= offset) return undefined;
+    return new Promise((resolve) => this.#waiting.push({ offset, resolve }));
+  }
+
+  /** Takes in what the log has by now: nobody who reads it is ahead of what is known here. */
+  readOn(): void {
+    const { head } = this.#bus.log;
+    if (this.#taken === undefined || head === this.#seen) return;
+    this.#seen = head;
+    if (this.#index === undefined) return;
+    const { entries, lost } = this.#index;
+    // The tail was too short for what came at once: the archive has it.
+    if (lost > this.#taken) {
+      this.#loadAgain();
+      return;
+    }
+    for (let position = entries.seek(this.#taken); ; position++) {
+      const entry = entries.at(position);
+      if (entry === undefined) return;
+      this.#take(entry);
+    }
+  }
+
+  /** Forgets runs that can no longer be read, as the log has the time: no claim to come finds one that others know. */
+  forgetExpired(): void {
+    for (const [id, runs] of this.#byId) {
+      const left = runs.filter((run) => !run.isExpired(this.#time));
+      for (const run of runs) if (!left.includes(run)) this.#byToken.delete(run.claim.token);
+      if (left.length === 0) this.#byId.delete(id);
+      else if (left.length < runs.length) this.#byId.set(id, left);
+    }
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    this.#subscription?.unsubscribe();
+    this.#bus.log.release(REGISTRY_TOPIC);
+    for (const { resolve } of this.#waiting.splice(0)) resolve();
+    for (const resolve of this.#loading.splice(0)) resolve();
+  }
+
+  /** From the oldest entry that there is; what is known already is taken in again, which changes nothing. */
+  #load(): void {
+    this.#subscription?.unsubscribe();
+    this.#subscription = this.#bus
+      .follow(REGISTRY_TOPIC, { from: 'earliest', announce: true })
+      .subscribe((event) => this.#onEvent(event));
+    this.#index = this.#bus.log.indexOf(REGISTRY_TOPIC);
+  }
+
+  #onEvent(event: SseEvent): void {
+    const entry = Entry.of(event);
+    if (entry !== undefined) {
+      if (this.#taken === undefined) this.#takeFirst(entry);
+      else this.readOn();
+    } else if (event.type === 'caught-up') {
+      this.#onCaughtUp();
+    } else if (event.type === 'gap') {
+      this.#onGap();
+    }
+  }
+
+  #onCaughtUp(): void {
+    if (this.#taken !== undefined) return;
+    // What the archive does not have either is nobody's any more.
+    this.#taken = Math.max(this.#loaded, this.#index?.lost ?? 0);
+    this.readOn();
+    for (const resolve of this.#loading.splice(0)) resolve();
+  }
+
+  #takeFirst(entry: Entry): void {
+    this.#apply(entry);
+    this.#loaded = entry.offset;
+  }
+
+  #take(entry: Entry): void {
+    this.#apply(entry);
+    this.#taken = entry.offset;
+  }
+
+  /** Something may have been missed: it is read again, unless the log itself has gone. */
+  #onGap(): void {
+    const { epoch } = this.#bus.log;
+    const gone = [...this.#byId.values()].flat().filter(({ claim }) => claim.begin.epoch !== epoch);
+    if (gone.length > 0) {
+      this.#byId = new Map();
+      this.#byToken = new Map();
+      this.#observer.onLost(gone);
+    }
+    this.#loadAgain();
+  }
+
+  #loadAgain(): void {
+    this.#taken = undefined;
+    this.#seen = -1;
+    this.#loaded = 0;
+    queueMicrotask(() => {
+      if (!this.#isClosed) this.#load();
+    });
+  }
+
+  #apply(entry: Entry): void {
+    if (entry.type === 'run-end') this.#onEnd(entry);
+    else {
+      const found = parseRunEntry(entry);
+      if (found?.kind === 'claim') this.#onClaim(found, entry);
+      else if (found?.kind === 'token') this.#onToken(found.token, found.next, entry.offset);
+      else if (found !== undefined) this.#onStop(found.token);
+    }
+  }
+
+  #onClaim(claim: Extract<RunEntry, { kind: 'claim' }>, entry: Entry): void {
+    const { id, token, owner, keepFor, lease, over, since } = claim;
+    if (this.#byToken.has(token)) return;
+    const { epoch, offset, at } = since ?? { ...placeOf(entry), at: entry.publishedAt };
+    const begin = { epoch, offset };
+    this.#time = Math.max(this.#time, entry.publishedAt);
+    const known = this.#byId.get(id) ?? [];
+    // Those before the last one have lost the id to it. What is said again has won before.
+    const last = known.findLast((run) => run.isBefore(begin));
+    if (since === undefined && last?.holdsAgainst(begin, at, over) === true) {
+      this.#byToken.set(token, undefined);
+      return;
+    }
+    const run = new Run({ id, token, owner, keepFor, lease, begin, at }, since?.tokens);
+    this.#byToken.set(token, run);
+    this.#byId.set(id, [...known, run]);
+    this.#observer.onStart(run);
+  }
+
+  #onToken(token: string, next: string, offset: number): void {
+    const run = this.#byToken.get(token);
+    const isNew = run?.tokens.every((each) => each.token !== next) === true;
+    if (isNew && run.end === undefined) run.changeToken({ after: offset, token: next });
+  }
+
+  #onStop(token: string): void {
+    const run = this.#byToken.get(token);
+    if (run === undefined || run.end !== undefined || run.isStopping) return;
+    run.isStopping = true;
+    this.#observer.onStop(run);
+  }
+
+  #onEnd(entry: Entry): void {
+    const end = parseEnd(entry);
+    const run = end === undefined ? undefined : this.#byToken.get(end.token);
+    if (end === undefined || run === undefined || run.end !== undefined) return;
+    const { token: _, events, bytes, ...rest } = end;
+    run.events = Math.max(run.events, events);
+    run.bytes = Math.max(run.bytes, bytes);
+    run.endWith({ ...rest, place: placeOf(entry), at: entry.publishedAt });
+    this.#observer.onEnd(run);
+  }
+
+  #serve(): void {
+    this.readOn();
+    const { head } = this.#bus.log;
+    const due = this.#waiting.filter(({ offset }) => offset <= head);
+    if (due.length === 0) return;
+    this.#waiting = this.#waiting.filter(({ offset }) => offset > head);
+    for (const { resolve } of due) resolve();
+  }
+}
+
+function placeOf({ epoch, offset }: Entry): StreamPosition {
+  return { epoch, offset };
+}

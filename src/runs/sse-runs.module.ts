@@ -1,0 +1,62 @@
+import {
+  type BeforeApplicationShutdown,
+  type ConfigurableModuleAsyncOptions,
+  ConfigurableModuleBuilder,
+  type DynamicModule,
+  Module,
+  type OnApplicationShutdown,
+} from '@nestjs/common';
+import { EventBus } from '../bus/event-bus.js';
+import { resolveRunsOptions, type SseRunsOptions } from './options.js';
+import { SseRuns } from './sse-runs.js';
+
+const { ConfigurableModuleClass, MODULE_OPTIONS_TOKEN } =
+  new ConfigurableModuleBuilder<SseRunsOptions>()
+    .setClassMethodName('forRoot')
+    .setFactoryMethodName('createSseRunsOptions')
+    .build();
+
+/**
+ * Runs: streams that begin, end, and can be joined, reloaded and stopped. Gives the injectable `SseRuns` to the whole
+ * application. Import it once, beside `SseModule.forRoot()`.
+ */
+@Module({
+  providers: [
+    {
+      provide: SseRuns,
+      inject: [EventBus, MODULE_OPTIONS_TOKEN],
+      useFactory: (bus: EventBus, options: SseRunsOptions) =>
+        new SseRuns(bus, resolveRunsOptions(options)),
+    },
+  ],
+  exports: [SseRuns],
+})
+export class SseRunsModule
+  extends ConfigurableModuleClass
+  implements BeforeApplicationShutdown, OnApplicationShutdown
+{
+  constructor(private readonly runs: SseRuns) {
+    super();
+  }
+
+  /** @throws SseError `BAD_OPTION` when the application starts */
+  static override forRoot(options: SseRunsOptions = {}): DynamicModule {
+    return { ...super.forRoot(options), global: true };
+  }
+
+  /** Imports the module with options that other providers give: `useFactory`, `useClass` or `useExisting`. */
+  static override forRootAsync(
+    options: ConfigurableModuleAsyncOptions<SseRunsOptions, 'createSseRunsOptions'>,
+  ): DynamicModule {
+    return { ...super.forRootAsync(options), global: true };
+  }
+
+  /** While clients are still connected: what runs emit until then reaches them. */
+  async beforeApplicationShutdown(): Promise<void> {
+    await this.runs.drain();
+  }
+
+  onApplicationShutdown(): void {
+    this.runs.close();
+  }
+}
