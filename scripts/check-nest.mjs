@@ -1,5 +1,5 @@
 // Packs the package, installs it beside versions of Nest, and runs test/package/consumer.mjs on Express and Fastify.
-//   node scripts/check-nest.mjs                 every version of VERSIONS
+//   node scripts/check-nest.mjs                 every version of nest-versions.mjs
 //   node scripts/check-nest.mjs --short         the oldest and newest of each line
 //   node scripts/check-nest.mjs 12.1.0 ~11.2.0  these
 import { execFile } from 'node:child_process';
@@ -7,22 +7,8 @@ import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { ADAPTERS, NEST_VERSIONS, nestPackages } from './nest-versions.mjs';
 
-/** As npm is asked for them. `fastify` where the adapter for Fastify was not published in this version. */
-const VERSIONS = [
-  { nest: '11.1.20', isShort: true },
-  { nest: '~11.1.20', isShort: true },
-  { nest: '11.2.0', fastify: '11.2.1', isShort: true },
-  { nest: '~11.2.0', isShort: true },
-  // 12.0.0 cannot be installed: its core asks for a common of 11.
-  { nest: '12.0.1', isShort: true },
-  { nest: '~12.0.1' },
-  { nest: '12.1.0' },
-  { nest: '~12.1.0' },
-  { nest: '12.2.0' },
-  { nest: '^12.2.0', isShort: true },
-];
-const ADAPTERS = ['express', 'fastify'];
 /** A second one makes use of the time in which the first waits for the registry. */
 const AT_ONCE = 2;
 
@@ -31,10 +17,10 @@ const root = join(import.meta.dirname, '..');
 const folder = await mkdtemp(join(tmpdir(), 'check-nest-'));
 const asked = process.argv.slice(2);
 const versions = asked.includes('--short')
-  ? VERSIONS.filter(({ isShort }) => isShort)
+  ? NEST_VERSIONS.filter(({ isShort }) => isShort)
   : asked.length > 0
-    ? asked.map((nest) => VERSIONS.find((version) => version.nest === nest) ?? { nest })
-    : VERSIONS;
+    ? asked.map((nest) => NEST_VERSIONS.find((version) => version.nest === nest) ?? { nest })
+    : NEST_VERSIONS;
 
 try {
   const packed = await run('npm', ['pack', '--silent', '--pack-destination', folder], {
@@ -65,19 +51,15 @@ async function check(version, tarball) {
 }
 
 /** Gives the version that came. */
-async function install({ nest, fastify = nest }, place, tarball) {
+async function install(version, place, tarball) {
   await mkdir(place);
   await writeFile(join(place, 'package.json'), '{ "private": true }');
   await cp(join(root, 'test/package/consumer.mjs'), join(place, 'consumer.mjs'));
-  const packages = [
-    ...['common', 'core', 'platform-express'].map((name) => `@nestjs/${name}@${nest}`),
-    `@nestjs/platform-fastify@${fastify}`,
-    'reflect-metadata@^0.2.0',
-    'rxjs@^7.8.1',
-    tarball,
-  ];
   const options = ['--prefer-offline', '--no-audit', '--no-fund', '--loglevel=error'];
-  await run('npm', ['install', ...options, ...packages], { cwd: place, timeout: 120_000 });
+  await run('npm', ['install', ...options, ...nestPackages(version), tarball], {
+    cwd: place,
+    timeout: 120_000,
+  });
   const core = await readFile(join(place, 'node_modules/@nestjs/core/package.json'), 'utf8');
   return JSON.parse(core).version;
 }

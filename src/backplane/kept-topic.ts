@@ -18,15 +18,27 @@ export class KeptTopic {
   #lost: Loss;
   #kept: Kept[] = [];
   #lastAt = 0;
+  #retention: Retention;
   readonly #latestByKey = new Map<string, ArchivedEvent>();
 
   /** @param lost what a topic of that name may have lost before */
   constructor(
     readonly name: string,
-    readonly retention: Retention,
+    retention: Retention,
     lost: Loss,
   ) {
+    this.#retention = retention;
     this.#lost = lost;
+  }
+
+  get retention(): Retention {
+    return this.#retention;
+  }
+
+  /** An entry says how long it is kept itself. */
+  keepAs(retention: Retention): void {
+    const isLonger = Number(retention.keepFor) > Number(this.#retention.keepFor);
+    if (isLonger || this.size === 0) this.#retention = retention;
   }
 
   /** The last offset that it lost; what a later event of its key replaced is not lost. */

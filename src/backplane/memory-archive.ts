@@ -80,11 +80,12 @@ export class MemoryArchive extends Archive {
   /** Keeps an event for those of its topics that a rule is for. */
   add(offset: number, record: EventRecord, now = performance.now()): void {
     for (const name of record.topics) {
-      const retention = this.#rules.of(name);
+      const retention = this.#rules.of(name, record.key);
       if (retention === undefined) continue;
       const topic = this.#topics.get(name) ?? this.#open(name, retention);
       const event = { offset, record };
       if (retention.isExempt) {
+        topic.keepAs(retention);
         topic.add(event, now, costOf);
         continue;
       }

@@ -16,12 +16,12 @@ import { TopicMatcher } from '../log/matching.js';
 import { topicEnd } from '../log/topic-end.js';
 import { RetentionRules } from '../log/retention.js';
 import { type Binding, Bindings, type ChainOf } from './bindings.js';
+import { CallSite } from './call-site.js';
 import { Publication } from './publication.js';
 import { type EventOptions, exceptedBy } from './event-options.js';
 import { checkPublishOptions } from './publish-options.js';
 import { PublishOutcomes } from './publish-outcomes.js';
 import type { PublishTracer } from './publish-tracer.js';
-import { returningRoute } from './returned-streams.js';
 import { type Selection, StreamSubscription } from './stream-subscription.js';
 import type { ReaderContext } from '../reader/reader-context.js';
 import { ArchivePages } from '../reader/archive-pages.js';
@@ -44,6 +44,8 @@ interface EventBusOptions {
   /** What class-transformer would keep back of what is published. */
   readonly conceals?: Concealment | undefined;
   readonly schemas?: EventSchemas | undefined;
+  /** Whether an ordinary route answers with the last of what a subscriber gets. */
+  readonly isAwaited?: (subscriber: object) => boolean;
 }
 
 /** What an entry of this package itself may have beside its data. */
@@ -64,7 +66,7 @@ export class EventBus<Events extends object = object> {
   readonly #logger = new Logger('EventBus');
   readonly #context: ReaderContext;
   readonly #bindings: Bindings;
-  readonly #chainOf: ChainOf;
+  readonly #isAwaited: (subscriber: object) => boolean;
   readonly #said = new Set<string>();
   readonly #maxEventBytes: number;
   #isClosed = false;
@@ -85,10 +87,11 @@ export class EventBus<Events extends object = object> {
       rules = new RetentionRules(),
       conceals,
       schemas,
+      isAwaited = () => false,
     }: EventBusOptions = {},
   ) {
     this.#bindings = new Bindings(chainOf);
-    this.#chainOf = chainOf;
+    this.#isAwaited = isAwaited;
     this.#maxEventBytes = maxEventBytes;
     this.#schemas = schemas;
     this.#log = log;
@@ -224,8 +227,18 @@ export class EventBus<Events extends object = object> {
     const madeFor = this.#bindings.current;
     return new Observable((subscriber) => {
       const selection = { topics: [topic], plan: plan((work) => subscriber.add(work)) };
-      return this.#open(selection, subscriber, madeFor);
+      return this.#open(selection, subscriber, madeFor, undefined);
     });
+  }
+
+  /** @internal What a reader of the caller's own needs. */
+  get reading(): { readonly context: ReaderContext; readonly turn: TurnScheduler } {
+    return { context: this.#context, turn: this.#turn };
+  }
+
+  /** @internal The connection that the caller works for, of this bus. */
+  get connection(): ConnectionPort | undefined {
+    return this.#bindings.current?.connection;
   }
 
   /**
@@ -303,13 +316,15 @@ export class EventBus<Events extends object = object> {
 
   #stream(selection: Selection): Observable<SseEvent> {
     const madeFor = this.#bindings.current;
-    return new Observable((subscriber) => this.#open(selection, subscriber, madeFor));
+    const callSite = madeFor === undefined ? new CallSite() : undefined;
+    return new Observable((subscriber) => this.#open(selection, subscriber, madeFor, callSite));
   }
 
   #open(
     selection: Selection,
     subscriber: Subscriber<SseEvent>,
     madeFor: Binding | undefined,
+    callSite: CallSite | undefined,
   ): (() => void) | undefined {
     if (subscriber.closed) return undefined;
     if (this.#isClosed) {
@@ -329,7 +344,7 @@ export class EventBus<Events extends object = object> {
     const hint = madeFor?.connection === current?.connection ? current : undefined;
     if (hint?.connection.isSilent === true) return undefined;
     if (hint === undefined || !mayHost(hint.connection)) {
-      this.#warnOfRoute(subscriber);
+      if (callSite !== undefined && this.#isAwaited(subscriber)) this.#warnOfRoute(callSite);
       subscription.openAlone();
     } else {
       hint.run(() => subscription.joinAsGuest(hint.connection));
@@ -337,12 +352,11 @@ export class EventBus<Events extends object = object> {
     return () => subscription.close();
   }
 
-  #warnOfRoute(subscriber: Subscriber<SseEvent>): void {
-    const route = returningRoute(subscriber, this.#chainOf);
-    if (route === undefined) return;
+  #warnOfRoute(callSite: CallSite): void {
     this.#context.warnOnce(
-      `${route} returned bus.stream(), but is no @Sse() route: Nest waits for the last event, and there is none, ` +
-        'so it never answers. Write @Sse() in the place of @Get(), or end the stream: take(1), for instance',
+      `A route that is no @Sse() route returned bus.stream(), called at ${callSite.toString()}: Nest waits for the ` +
+        'last event, and there is none, so it never answers. Write @Sse() in the place of @Get(), or end the ' +
+        'stream: take(1), for instance',
     );
   }
 

@@ -1,5 +1,5 @@
 import type { Reader } from '../reader/reader.js';
-import type { Outlet, Output, ConnectionPort, ResumeOutcome } from '../reader/sink.js';
+import type { ConnectionPort, Dialect, Outlet, Output, ResumeOutcome } from '../reader/sink.js';
 import type { ExceptedClients } from '../log/entry.js';
 import type { SseEvent } from '../log/event.js';
 import type { Task } from '../log/turn-scheduler.js';
@@ -8,7 +8,7 @@ import { ConnectionClock } from './connection-clock.js';
 import { type ConnectionInfo, type EndReason, infoOf } from './connection-info.js';
 import type { Connections } from './connections.js';
 import { farewellFrame } from './farewell.js';
-import { destroy, type HttpResponse, isGone, tellHeartbeat } from './http.js';
+import { breakOff, destroy, type HttpResponse, isGone, tell, tellHeartbeat } from './http.js';
 import { HandlerObserver } from './handler-observer.js';
 import { ClientIdentity, NO_TAGS } from './identity.js';
 import type { NestObserver, OpenRequest } from './open-request.js';
@@ -43,6 +43,8 @@ export class Connection implements ConnectionPort, Task {
   readonly #request: OpenRequest;
   readonly #clock: ConnectionClock;
   #nest: NestObserver | undefined;
+  /** Undefined for the one of EventSource. */
+  #dialect: Dialect | undefined;
 
   constructor(number: number, request: OpenRequest, connections: Connections) {
     this.#number = number;
@@ -192,6 +194,10 @@ export class Connection implements ConnectionPort, Task {
     if (reason !== undefined) this.end(reason);
   }
 
+  speak(dialect: Dialect): void {
+    this.#dialect = dialect;
+  }
+
   attach(nest: NestObserver): void {
     this.#nest = nest;
   }
@@ -277,7 +283,7 @@ export class Connection implements ConnectionPort, Task {
       this.#nest?.error(error);
       return;
     }
-    this.#push(this.#connections.exceptionFrame(this, error));
+    this.#push(this.#connections.exceptionFrame(this, error, this.#dialect));
     this.end('error');
   }
 
@@ -286,6 +292,10 @@ export class Connection implements ConnectionPort, Task {
     if (this.#reason !== undefined) return;
     this.reader?.end(reason === 'complete');
     const isHopeless = reason === 'stalled' || reason === 'overflow' || reason === 'client';
+    if (!isHopeless && this.#isCutShort(reason)) {
+      this.#breakOff(reason);
+      return;
+    }
     if (!isHopeless && !this.response.writableEnded) {
       const wasOpen = this.#isOpen;
       if (!wasOpen) this.#open(undefined, reason);
@@ -305,7 +315,20 @@ export class Connection implements ConnectionPort, Task {
     this.#nest?.complete();
   }
 
+  /** Whether its client would take the end of the response for that of what was asked for. */
+  #isCutShort(reason: EndReason): boolean {
+    return this.#dialect?.isWhole === false && reason !== 'error';
+  }
+
+  #breakOff(reason: EndReason): void {
+    this.#finish(reason);
+    this.#request.gate.abort();
+    breakOff(this.response);
+    this.#nest?.complete();
+  }
+
   #sayFarewell(reason: EndReason, wasTold: boolean): void {
+    if (this.#dialect !== undefined) return;
     const retry = wasTold ? this.#connections.retryAtEnd(this.options, reason) : undefined;
     const frame = farewellFrame(reason, retry);
     if (frame !== undefined) this.#outbox.push(frame);
@@ -357,6 +380,7 @@ export class Connection implements ConnectionPort, Task {
 
   #open(id: string | undefined, ending?: EndReason): void {
     tellHeartbeat(this.response, this.options.heartbeatInterval);
+    if (this.#dialect !== undefined) tell(this.response, this.#dialect.headers);
     try {
       this.#request.gate.commit();
     } catch (error) {
@@ -369,6 +393,7 @@ export class Connection implements ConnectionPort, Task {
       this.#wasOpened = true;
       this.#connections.onOpen(this);
     }
+    if (this.#dialect !== undefined) return;
     const retry = this.#connections.drawRetry(this.options, ending);
     if (retry !== undefined || id !== undefined) this.#outbox.pushFirst(encodeFrame({ retry, id }));
   }

@@ -6,7 +6,7 @@ import type { GapData, GapReason, SseEvent } from '../log/event.js';
 import type { Log } from '../log/log.js';
 import { STRAY_EVENT } from '../log/stray-streams.js';
 import type { TurnScheduler } from '../log/turn-scheduler.js';
-import type { ResumeOutcome } from '../reader/sink.js';
+import type { Dialect, ResumeOutcome } from '../reader/sink.js';
 import type { JoinedFramesCache } from '../wire/joined-frames.js';
 import type { AttendancePort } from './attendance-port.js';
 import { ClientSockets } from './client-sockets.js';
@@ -180,9 +180,9 @@ export class Connections {
     return isToStayAway(reason) || isInWaves ? this.drawRetry(options, reason) : undefined;
   }
 
-  exceptionFrame(connection: Connection, error: unknown): Buffer {
+  exceptionFrame(connection: Connection, error: unknown, dialect: Dialect | undefined): Buffer {
     this.report(connection, 'A stream failed after its response had begun', error);
-    return exceptionFrame(error);
+    return exceptionFrame(error, dialect);
   }
 
   /** An event is on its way to a client, and its id would be ignored when the client comes back with it. */

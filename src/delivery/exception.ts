@@ -1,5 +1,6 @@
 import { HttpException } from '@nestjs/common';
 import { messageOf } from '../errors.js';
+import type { Dialect } from '../reader/sink.js';
 import { encodeFrame } from '../wire/frame.js';
 
 /** What a client is told of an error that is none of its business. */
@@ -9,8 +10,10 @@ const NEUTRAL = 'Internal server error';
  * The frame that tells a client of an error after the headers are out: the message of an HttpException,
  * which was written for clients; of anything else nothing.
  */
-export function exceptionFrame(error: unknown): Buffer {
-  return encodeFrame({ type: 'exception', data: clientMessageOf(error) });
+export function exceptionFrame(error: unknown, dialect?: Dialect): Buffer {
+  const message = clientMessageOf(error);
+  if (dialect !== undefined) return encodeFrame({ data: dialect.errorText(message) });
+  return encodeFrame({ type: 'exception', data: message });
 }
 
 /** What a client is told of an error. */

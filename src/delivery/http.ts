@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { constants } from 'node:http2';
 import type { Http2ServerRequest, Http2ServerResponse, Http2Session } from 'node:http2';
 
 export type HttpRequest = IncomingMessage | Http2ServerRequest;
@@ -12,6 +13,12 @@ export function isHttp2(response: HttpResponse): response is Http2ServerResponse
 export function destroy(response: HttpResponse): void {
   if (isHttp2(response)) response.stream.destroy();
   else response.destroy();
+}
+
+/** Drops what was not sent, so that the client knows: a stream of HTTP/2 that is just destroyed may look as if it had ended. */
+export function breakOff(response: HttpResponse): void {
+  if (isHttp2(response)) response.stream.close(constants.NGHTTP2_INTERNAL_ERROR);
+  destroy(response);
 }
 
 /**
@@ -41,5 +48,11 @@ export function sessionOf(response: HttpResponse): Http2Session | undefined {
  * connection when they see one; 0 for no heartbeats.
  */
 export function tellHeartbeat(response: HttpResponse, interval: number | false): void {
-  if (!response.headersSent) response.setHeader('SSE-Heartbeat-Interval', String(Number(interval)));
+  tell(response, { 'SSE-Heartbeat-Interval': String(Number(interval)) });
+}
+
+/** Sets headers, unless they have been sent. */
+export function tell(response: HttpResponse, headers: Readonly<Record<string, string>>): void {
+  if (response.headersSent) return;
+  for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
 }

@@ -63,8 +63,6 @@ export interface ResponseGate {
 export interface HandlerChain {
   /** Whether `receiver` is given what `subscriber` is given, as it is, by Nest's own subscribers only. */
   handsOnUnchanged(subscriber: object, receiver: object): boolean;
-  /** Whether an ordinary route's handler returned what `subscriber` is subscribed to, as it is. */
-  returned(subscriber: object, receiver: object): boolean;
 }
 
 /** What the inside of Nest, RxJS and Node lets us do. */

@@ -1,4 +1,4 @@
-import { internalRetention, isInternal } from './internal-topics.js';
+import { internalRetention, isInternal, isKeptInternally } from './internal-topics.js';
 import { TopicMatcher } from './matching.js';
 
 /** How long the events of some topics are kept when the tail no longer holds them. */
@@ -35,7 +35,10 @@ export interface Retention {
   readonly keepLatestPerKey: boolean;
   /** Whether all of a topic's events go together, `keepFor` after the last one. */
   readonly isWhole: boolean;
-  /** Whether `archive.maxBytes` has no say: whoever publishes sees to it that there is not too much. */
+  /**
+   * Whether `archive.maxBytes` has no say: whoever publishes sees to it that there is not too much. Entries of such a
+   * topic may each say how long: as long as there are any, the longest counts.
+   */
   readonly isExempt: boolean;
 }
 
@@ -76,21 +79,25 @@ export class RetentionRules {
     return this.#rules.map(({ matcher }) => matcher.pattern);
   }
 
-  /** How a topic is kept; undefined if it is not. */
-  of(topic: string): Retention | undefined {
-    if (this.#rules.length === 0 && !isInternal(topic)) return undefined;
+  /** Whether a topic is kept. */
+  keeps(topic: string): boolean {
+    return isInternal(topic) ? isKeptInternally(topic) : this.of(topic) !== undefined;
+  }
+
+  /** How a topic is kept, or an entry of it with that key; undefined if it is not. */
+  of(topic: string, key?: string): Retention | undefined {
+    if (isInternal(topic)) return ownRetention(topic, key);
+    if (this.#rules.length === 0) return undefined;
     if (this.#known.has(topic)) return this.#known.get(topic);
-    const found = isInternal(topic)
-      ? ownRetention(topic)
-      : this.#rules.find(({ matcher }) => matcher.matches(topic))?.retention;
+    const found = this.#rules.find(({ matcher }) => matcher.matches(topic))?.retention;
     if (this.#known.size >= REMEMBERED) this.#known = new Map();
     this.#known.set(topic, found);
     return found;
   }
 }
 
-function ownRetention(topic: string): Retention | undefined {
-  const own = internalRetention(topic);
+function ownRetention(topic: string, key: string | undefined): Retention | undefined {
+  const own = internalRetention(topic, key);
   if (own === undefined) return undefined;
   return Object.freeze({ ...own, keepEvents: false, keepLatestPerKey: false, isExempt: true });
 }

@@ -20,9 +20,14 @@ export function isSseRoute(context: ExecutionContext): boolean {
   return Reflect.hasMetadata(SSE_METADATA, context.getHandler()) && context.getType() === 'http';
 }
 
-/** Whether it is an `@Sse()` route that this package delivers: one without `@NativeSse()`. */
+/** Whether it is an `@Sse()` route that this package delivers, called over HTTP. */
 export function isOurRoute(context: ExecutionContext): boolean {
-  return isSseRoute(context) && !isNative(context);
+  return context.getType() === 'http' && isOurHandler(context.getHandler(), context.getClass());
+}
+
+/** Whether a handler is an `@Sse()` route without `@NativeSse()`. */
+export function isOurHandler(handler: object, controller: object): boolean {
+  return Reflect.hasMetadata(SSE_METADATA, handler) && !isNative(handler, controller);
 }
 
 /** The request as Node gives it, on Express and on Fastify. */

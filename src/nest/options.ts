@@ -35,7 +35,7 @@ export interface SseRouteOptions {
   /**
    * Bytes that may wait while a client is behind, of Observables that cannot be paused; more end the connection.
    *
-   * @defaultValue 1_048_576
+   * @defaultValue 4_194_304
    */
   readonly maxBuffered?: number | undefined;
   /**
@@ -139,7 +139,7 @@ const DEFAULTS: ConnectionOptions = {
   heartbeatInterval: 15_000,
   retry: Object.freeze({ min: 1_000, max: 5_000 }),
   highWaterMark: 65_536,
-  maxBuffered: 1_048_576,
+  maxBuffered: 4_194_304,
   stallTimeout: 30_000,
   openTimeout: 1_000,
   maxLifetime: false,

@@ -42,11 +42,9 @@ export function routeOptionsOf(context: ExecutionContext): SseRouteOptions | und
   return { ...ofController, ...ofRoute };
 }
 
-/** Whether {@link NativeSse} stands on a route or its controller. */
-export function isNative(context: ExecutionContext): boolean {
-  return [context.getHandler(), context.getClass()].some((target) =>
-    Reflect.hasMetadata(NATIVE, target),
-  );
+/** Whether {@link NativeSse} stands on a route's handler or its controller. */
+export function isNative(handler: object, controller: object): boolean {
+  return Reflect.hasMetadata(NATIVE, handler) || Reflect.hasMetadata(NATIVE, controller);
 }
 
 function givenTo(target: Target | ReturnType<ExecutionContext['getClass']>) {

@@ -7,7 +7,6 @@ import {
 import { ApplicationConfig } from '@nestjs/core';
 import { EMPTY, ignoreElements, Observable } from 'rxjs';
 import { EventBus } from '../bus/event-bus.js';
-import { waitFor } from '../bus/returned-streams.js';
 import type { Connection } from '../delivery/connection.js';
 import { Connections } from '../delivery/connections.js';
 import { isGone } from '../delivery/http.js';
@@ -26,6 +25,7 @@ import { HEAD_CONNECTION } from './head-connection.js';
 import { Arrivals } from './arrivals.js';
 import { Identification } from './identification.js';
 import { HeaderGate } from './internals/header-gate.js';
+import { NestInternals } from './internals/nest-internals.js';
 import { withRouteOptions } from './options.js';
 import { routeOptionsOf } from './route.decorators.js';
 
@@ -44,10 +44,17 @@ export class SseInterceptor implements NestInterceptor {
     private readonly application: ApplicationConfig,
     private readonly arrivals: Arrivals,
     private readonly identification: Identification,
+    private readonly internals: NestInternals,
   ) {}
 
+  /** Whether it comes before all interceptors of its routes. */
+  get #isFirst(): boolean {
+    const { internals, application } = this;
+    return internals.enhanceRoutes !== undefined || application.getGlobalInterceptors()[0] === this;
+  }
+
   intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
-    if (!isOurRoute(context)) return this.#watch(context, next);
+    if (!isOurRoute(context)) return next.handle();
     answerOk(context);
     const request = requestOf(context);
     const response = responseOf(context);
@@ -66,7 +73,7 @@ export class SseInterceptor implements NestInterceptor {
       lastEventId: lastEventIdOf(request),
       options: this.#optionsOf(context),
       arrival: this.arrivals.claim(response),
-      isOutermost: this.application.getGlobalInterceptors()[0] === this,
+      isOutermost: this.#isFirst,
     });
     return new Observable<never>((observer) => {
       connection.attach(observer);
@@ -74,19 +81,6 @@ export class SseInterceptor implements NestInterceptor {
       if (isRefused) connection.end('refused');
       else this.identification.admit(context, connection, begin);
       return connection.handler;
-    });
-  }
-
-  /** Lets a bus stream that is returned from an ordinary route find out, and say what is wrong. */
-  #watch(context: ExecutionContext, next: CallHandler): Observable<unknown> {
-    if (context.getType() !== 'http') return next.handle();
-    const { chain } = this.connections.nest;
-    if (chain === undefined) return next.handle();
-    const returned = chain.returned.bind(chain);
-    const name = () => `${context.getClass().name}.${context.getHandler().name}()`;
-    return new Observable((observer) => {
-      waitFor({ returned, name }, observer);
-      return next.handle().subscribe(observer);
     });
   }
 

@@ -21,6 +21,7 @@ import { RetentionRules } from '../log/retention.js';
 import { Log } from '../log/log.js';
 import { TurnScheduler } from '../log/turn-scheduler.js';
 import { Arrivals } from './arrivals.js';
+import { isOurHandler } from './http-context.js';
 import { Identification } from './identification.js';
 import { classTransformerConcealment } from './internals/class-transformer.js';
 import { NestInternals } from './internals/nest-internals.js';
@@ -88,12 +89,12 @@ export interface SseOptionsFactory {
         log: Log,
         turn: TurnScheduler,
         backplane: Backplane,
-        { chainOf }: NestInternals,
+        { chainOf, isAwaited }: NestInternals,
         { maxEventBytes, history, events: schemas }: ResolvedOptions,
       ) => {
         const rules = new RetentionRules(history.topics);
         const conceals = await classTransformerConcealment();
-        const options = { maxEventBytes, rules, conceals, schemas };
+        const options = { maxEventBytes, rules, conceals, schemas, isAwaited };
         return new EventBus(log, turn, backplane, chainOf, options);
       },
     },
@@ -160,13 +161,18 @@ export class SseModule
     private readonly host: HttpAdapterHost,
     modules: ModulesContainer,
     application: ApplicationConfig,
+    { enhanceRoutes }: NestInternals,
     guard: SseGuard,
     interceptor: SseInterceptor,
   ) {
     super();
-    // APP_INTERCEPTOR would come after those of modules that Nest scans first: they would see no events.
-    application.addGlobalGuard(guard);
-    application.addGlobalInterceptor(interceptor);
+    if (enhanceRoutes === undefined) {
+      // APP_INTERCEPTOR would come after those of modules that Nest scans first: they would see no events.
+      application.addGlobalGuard(guard);
+      application.addGlobalInterceptor(interceptor);
+    } else {
+      enhanceRoutes(application, { guard, interceptor, isFor: isOurHandler });
+    }
     const imported = [...modules.values()].filter(({ metatype }) => metatype === SseModule);
     if (imported.length > 1) {
       throw new SseError(

@@ -70,7 +70,7 @@ export class KeptHistory {
 
   /** Whether the archive has something of the topic, or of what the matcher selects, and can be asked for it. */
   has(topic: string | TopicMatcher): boolean {
-    if (!(topic instanceof TopicMatcher)) return this.rules.of(topic) !== undefined;
+    if (!(topic instanceof TopicMatcher)) return this.rules.keeps(topic);
     return this.archive.knowsRules && this.#extentOf(topic) !== 'none';
   }
 

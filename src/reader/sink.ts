@@ -54,12 +54,24 @@ export interface Output {
   complete(): void;
 }
 
+/** How a connection speaks to a client that is no EventSource: without ids and `retry`. */
+export interface Dialect {
+  /** Beside those of an event stream. */
+  readonly headers: Readonly<Record<string, string>>;
+  /** Whether everything was said: else the client must not take the end of the response for the end of what it asked for. */
+  readonly isWhole: boolean;
+  /** The data that tells a client of an error. */
+  errorText(message: string): string;
+}
+
 /** A connection as a stream finds it: where it sends, where it goes on from, and its one reader. */
 export interface ConnectionPort extends Sink {
   readonly lastEventId: string | undefined;
   /** Whether the request asks for nothing but headers (HEAD), so that nothing is read for it. */
   readonly isSilent?: boolean;
   reader: Reader | undefined;
+  /** Chooses how it speaks, before anything is sent. */
+  speak?(dialect: Dialect): void;
   /**
    * The connection's own end, if whatever this subscriber is given comes out there as it is, so that there
    * is no need to go through it.

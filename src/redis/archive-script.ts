@@ -238,7 +238,10 @@ local function note(kept, size)
     local length = try('XLEN', topic.stream)
     if type(length) == 'number' then compare(topic, length - 1) end
     topic.count, topic.bytes = topic.count + 1, topic.bytes + size + OVERHEAD
-    topic.last, topic.keep_for, topic.mode = whole(n), each[2], each[6] or 0
+    local keep_for = each[2]
+    -- Each entry of such a topic says for how long: the longest counts, as long as there are any.
+    if topic.mode > 0 and topic.count > 1 then keep_for = math.max(keep_for, topic.keep_for) end
+    topic.last, topic.keep_for, topic.mode = whole(n), keep_for, each[6] or 0
     if topic.mode == 0 then archive_bytes = archive_bytes + size + OVERHEAD end
     noted = noted + 1
     if latest == 1 and key then replace(topic, key) end

@@ -132,7 +132,7 @@ export class PublishQueue {
   #keptOf({ topics, key }: EventRecord): string {
     if (!this.#rules.mayKeep(topics)) return '';
     const kept = topics.flatMap((topic) => {
-      const rule = this.#rules.of(topic);
+      const rule = this.#rules.of(topic, key);
       if (rule === undefined) return [];
       const { keepFor, keepEvents, keepLatestPerKey, isWhole, isExempt } = rule;
       const bounds = [keepFor || 0, keepEvents || 0, keepLatestPerKey ? 1 : 0, key ?? false];

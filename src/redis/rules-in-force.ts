@@ -1,4 +1,4 @@
-import { internalRetention } from '../log/internal-topics.js';
+import { isKeptInternally } from '../log/internal-topics.js';
 import { TopicMatcher } from '../log/matching.js';
 import type { TopicRetention } from '../log/retention.js';
 
@@ -43,7 +43,7 @@ export class RulesInForce {
 
   /** Since when a topic is kept; undefined if it is not. One of this package itself says so in its name. */
   sinceOf(topic: string): Since | undefined {
-    if (internalRetention(topic) !== undefined) return ALWAYS;
+    if (isKeptInternally(topic)) return ALWAYS;
     return this.#since[this.#matchers.findIndex((matcher) => matcher.matches(topic))];
   }
 }

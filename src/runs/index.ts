@@ -1,3 +1,5 @@
+export type { ProfileMessage } from '../profiles/profile.js';
+export type { ProfileOptions } from '../profiles/profile-options.js';
 export type { SseRunsOptions } from './options.js';
 export type { RunEndData, RunEndStatus, RunInfo } from './run.js';
 export type { RunContext, RunFactory, RunSource } from './source.js';

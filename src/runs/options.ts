@@ -1,6 +1,6 @@
 import { GivenOptions } from '../options.js';
 
-/** Options of `SseRunsModule`: times in milliseconds, sizes in bytes. The same on all instances. */
+/** Options of `SseRunsModule`: times in milliseconds, sizes in bytes. */
 export interface SseRunsOptions {
   /**
    * How long a run can be read after its end, unless `start` says less; as long as it is live it is kept anyway.

@@ -1,16 +1,14 @@
 import type { Logger } from '@nestjs/common';
-import { randomBytes } from 'node:crypto';
 import { setTimeout as elapse } from 'node:timers/promises';
 import type { EventBus } from '../bus/event-bus.js';
 import { clientMessageOf } from '../delivery/exception.js';
 import { isA, renderError, SseError, toError } from '../errors.js';
 import { parseCursor, type StreamPosition } from '../log/cursor.js';
-import { toRecord } from '../log/event-record.js';
 import { type Emission, Emissions, isPassing } from './emissions.js';
 import type { RunRegistry } from './registry.js';
 import type { Run, RunEndStatus } from './run.js';
-import { endRecord, type RunEntry } from './run-entry.js';
-import type { RunTopics } from './run-topics.js';
+import { endRecord, registryRecord, type RunEntry } from './run-entry.js';
+import { keptFor, newToken, topicOf } from './run-topics.js';
 import { checkSource, type RunFactory, type RunSource, SourceReader, toEvent } from './source.js';
 
 /** Milliseconds that a source has to finish when its run is stopped. */
@@ -33,7 +31,6 @@ class TooLargeError extends SseError {
 /** What the runs of an instance have in common. */
 export interface OwnRunContext {
   readonly bus: EventBus;
-  readonly topics: RunTopics;
   readonly registry: RunRegistry;
   /** The name of this instance. */
   readonly instance: string;
@@ -66,7 +63,7 @@ export class OwnRun {
     this.run = run;
     this.#token = run.claim.token;
     this.#confirmed = run.claim.begin.offset;
-    this.#topics = Object.freeze([context.topics.of(run.claim.id)]);
+    this.#topics = Object.freeze([topicOf(run.claim.id)]);
     this.#maxBytes = maxBytes;
     this.#emissions = new Emissions(context.bus, this);
     this.#reader = new SourceReader({
@@ -158,7 +155,7 @@ export class OwnRun {
   ): Promise<number> {
     await this.#comeBack(error);
     if (!isUnknown) return 0;
-    const next = randomBytes(12).toString('base64url');
+    const next = newToken(keptFor(this.#token));
     const entry: RunEntry = { kind: 'token', token: this.run.claim.token, next };
     const place = await this.#insist(entry, `$run-token.${next}`);
     const known = this.#entriesBefore(place.offset);
@@ -183,8 +180,8 @@ export class OwnRun {
 
   /** Publishes until it is known to be in the log, or has been tried for as long as a lease. */
   async #insist(entry: RunEntry, idempotencyKey: string): Promise<StreamPosition> {
-    const { bus, topics } = this.#context;
-    const record = toRecord([topics.registry], { data: entry });
+    const { bus } = this.#context;
+    const record = registryRecord(entry);
     for (;;) {
       try {
         const place = parseCursor(await bus.order(record, { idempotencyKey }));
@@ -264,10 +261,10 @@ export class OwnRun {
   /** Says how it ended, until the log has it; somebody else may have said so first. */
   async #finish(status: RunEndStatus, error?: string): Promise<void> {
     this.#isFinishing = true;
-    const { bus, topics, registry, instance } = this.#context;
+    const { bus, registry, instance } = this.#context;
     const { id, token } = this.run.claim;
     const { events, bytes } = this.run;
-    const record = endRecord([topics.of(id), topics.registry], {
+    const record = endRecord(id, {
       ...{ status, error, token, events, bytes },
       by: instance,
     });

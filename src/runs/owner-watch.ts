@@ -5,8 +5,8 @@ import type { SseEvent } from '../log/event.js';
 import { endKey } from './own-run.js';
 import type { RunRegistry } from './registry.js';
 import type { Run } from './run.js';
-import { endRecord, type RunEntry } from './run-entry.js';
-import type { RunTopics } from './run-topics.js';
+import { endRecord, registryRecord, type RunEntry } from './run-entry.js';
+import { keptFor, OWNERS_TOPIC, topicOf } from './run-topics.js';
 
 /** Parts of a lease: between two looks, between two signs of life, and of silence after which a run is lost. */
 const LOOK = 1 / 15;
@@ -17,7 +17,6 @@ const TOLD = 200;
 
 interface WatchOptions {
   readonly bus: EventBus;
-  readonly topics: RunTopics;
   readonly registry: RunRegistry;
   readonly instance: string;
   /** Milliseconds. */
@@ -50,8 +49,8 @@ export class OwnerWatch {
 
   constructor(options: WatchOptions) {
     this.#options = options;
-    const { bus, topics, lease } = options;
-    this.#subscription = bus.follow(topics.owners).subscribe((event) => this.#onSign(event));
+    const { bus, lease } = options;
+    this.#subscription = bus.follow(OWNERS_TOPIC).subscribe((event) => this.#onSign(event));
     this.#timer = setInterval(() => this.#look(), Math.max(lease * LOOK, 5)).unref();
   }
 
@@ -101,7 +100,7 @@ export class OwnerWatch {
   }
 
   #sign(now: number): void {
-    const { bus, topics, lease, instance, own } = this.#options;
+    const { bus, lease, instance, own } = this.#options;
     const runs = own();
     if (runs.length === 0 || now - this.#signedAt < lease * SIGN) return;
     this.#signedAt = now;
@@ -110,7 +109,7 @@ export class OwnerWatch {
       runs: runs.slice(-TOLD).map(({ claim, events, bytes }) => [claim.token, events, bytes]),
     };
     // One that was not published comes again.
-    void bus.order(toRecord([topics.owners], { data: sign })).catch(() => {
+    void bus.order(toRecord([OWNERS_TOPIC], { data: sign })).catch(() => {
       this.#signedAt = -Infinity;
     });
   }
@@ -120,21 +119,21 @@ export class OwnerWatch {
    * the run too, which are kept until so long after the last of them.
    */
   #renew(now: number): void {
-    const { bus, topics, own } = this.#options;
+    const { bus, own } = this.#options;
     for (const run of own()) {
       const { claim, tokens } = run;
       const { epoch, offset } = claim.begin;
       const before = this.#renewed.get(run);
-      if (before === undefined || now - before < topics.keepFor / 2) {
+      if (before === undefined || now - before < keptFor(claim.token) / 2) {
         if (before === undefined) this.#renewed.set(run, now);
         continue;
       }
       this.#renewed.set(run, now);
-      const { id, token, owner, keepFor, at } = claim;
+      const { id, token, owner, keepFor, lease, at } = claim;
       const since = { epoch, offset, at, tokens };
-      const entry: RunEntry = { kind: 'claim', id, token, owner, keepFor, since };
+      const entry: RunEntry = { kind: 'claim', id, token, owner, keepFor, lease, since };
       void bus
-        .order(toRecord([topics.of(id), topics.registry], { data: entry }))
+        .order(registryRecord(entry, topicOf(id)))
         .catch(() => this.#renewed.set(run, -Infinity));
     }
   }
@@ -158,10 +157,10 @@ export class OwnerWatch {
   }
 
   #declareLost({ claim, events, bytes }: Run): void {
-    const { bus, topics, registry, instance } = this.#options;
+    const { bus, registry, instance } = this.#options;
     if (registry.isClosed) return;
     const { id, token } = claim;
-    const record = endRecord([topics.of(id), topics.registry], {
+    const record = endRecord(id, {
       ...{ status: 'lost', token, by: instance, events, bytes },
     });
     // If it fails, it is found silent again.
@@ -170,7 +169,7 @@ export class OwnerWatch {
 
   #isSilent({ claim }: Run): boolean {
     const heard = this.#heard.get(claim.owner);
-    return heard !== undefined && performance.now() - heard > this.#options.lease * SILENCE;
+    return heard !== undefined && performance.now() - heard > claim.lease * SILENCE;
   }
 
   #hearAll(): void {

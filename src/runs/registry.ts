@@ -6,7 +6,7 @@ import type { SseEvent } from '../log/event.js';
 import type { TopicIndex } from '../log/topic-index.js';
 import { Run } from './run.js';
 import { parseEnd, parseRunEntry, type RunEntry } from './run-entry.js';
-import type { RunTopics } from './run-topics.js';
+import { REGISTRY_TOPIC } from './run-topics.js';
 
 /** Told of what the log says, after it was taken in. */
 export interface RunObserver {
@@ -23,7 +23,6 @@ type Claims = Map<string, Run | undefined>;
 /** All runs that the log knows of, as far as this instance has read it. */
 export class RunRegistry {
   readonly #bus: EventBus;
-  readonly #topics: RunTopics;
   readonly #observer: RunObserver;
   /** Of the entries of the tail; it is there as long as somebody reads it. */
   #index: TopicIndex | undefined;
@@ -43,9 +42,8 @@ export class RunRegistry {
   /** Who waits until this instance has read up to an offset. */
   #waiting: { readonly offset: number; readonly resolve: () => void }[] = [];
 
-  constructor(bus: EventBus, topics: RunTopics, observer: RunObserver) {
+  constructor(bus: EventBus, observer: RunObserver) {
     this.#bus = bus;
-    this.#topics = topics;
     this.#observer = observer;
     bus.onRound(() => this.#serve());
     this.#load();
@@ -111,8 +109,13 @@ export class RunRegistry {
     const { head } = this.#bus.log;
     if (this.#taken === undefined || head === this.#seen) return;
     this.#seen = head;
-    const entries = this.#index?.entries;
-    if (entries === undefined) return;
+    if (this.#index === undefined) return;
+    const { entries, lost } = this.#index;
+    // The tail was too short for what came at once: the archive has it.
+    if (lost > this.#taken) {
+      this.#loadAgain();
+      return;
+    }
     for (let position = entries.seek(this.#taken); ; position++) {
       const entry = entries.at(position);
       if (entry === undefined) return;
@@ -133,7 +136,7 @@ export class RunRegistry {
   close(): void {
     this.#isClosed = true;
     this.#subscription?.unsubscribe();
-    this.#bus.log.release(this.#topics.registry);
+    this.#bus.log.release(REGISTRY_TOPIC);
     for (const { resolve } of this.#waiting.splice(0)) resolve();
     for (const resolve of this.#loading.splice(0)) resolve();
   }
@@ -142,9 +145,9 @@ export class RunRegistry {
   #load(): void {
     this.#subscription?.unsubscribe();
     this.#subscription = this.#bus
-      .follow(this.#topics.registry, { from: 'earliest', announce: true })
+      .follow(REGISTRY_TOPIC, { from: 'earliest', announce: true })
       .subscribe((event) => this.#onEvent(event));
-    this.#index = this.#bus.log.indexOf(this.#topics.registry);
+    this.#index = this.#bus.log.indexOf(REGISTRY_TOPIC);
   }
 
   #onEvent(event: SseEvent): void {
@@ -161,7 +164,8 @@ export class RunRegistry {
 
   #onCaughtUp(): void {
     if (this.#taken !== undefined) return;
-    this.#taken = this.#loaded;
+    // What the archive does not have either is nobody's any more.
+    this.#taken = Math.max(this.#loaded, this.#index?.lost ?? 0);
     this.readOn();
     for (const resolve of this.#loading.splice(0)) resolve();
   }
@@ -185,6 +189,10 @@ export class RunRegistry {
       this.#byToken = new Map();
       this.#observer.onLost(gone);
     }
+    this.#loadAgain();
+  }
+
+  #loadAgain(): void {
     this.#taken = undefined;
     this.#seen = -1;
     this.#loaded = 0;
@@ -204,18 +212,19 @@ export class RunRegistry {
   }
 
   #onClaim(claim: Extract<RunEntry, { kind: 'claim' }>, entry: Entry): void {
-    const { id, token, owner, keepFor, over, since } = claim;
+    const { id, token, owner, keepFor, lease, over, since } = claim;
     if (this.#byToken.has(token)) return;
     const { epoch, offset, at } = since ?? { ...placeOf(entry), at: entry.publishedAt };
     const begin = { epoch, offset };
     this.#time = Math.max(this.#time, entry.publishedAt);
     const known = this.#byId.get(id) ?? [];
-    // What is said again has won before.
-    if (since === undefined && known.some((run) => run.holdsAgainst(begin, at, over))) {
+    // Those before the last one have lost the id to it. What is said again has won before.
+    const last = known.findLast((run) => run.isBefore(begin));
+    if (since === undefined && last?.holdsAgainst(begin, at, over) === true) {
       this.#byToken.set(token, undefined);
       return;
     }
-    const run = new Run({ id, token, owner, keepFor, begin, at }, since?.tokens);
+    const run = new Run({ id, token, owner, keepFor, lease, begin, at }, since?.tokens);
     this.#byToken.set(token, run);
     this.#byId.set(id, [...known, run]);
     this.#observer.onStart(run);

@@ -1,5 +1,7 @@
 import type { Entry, EventRecord } from '../log/entry.js';
+import { toRecord } from '../log/event-record.js';
 import type { RunEndData, RunEndStatus } from './run.js';
+import { keptFor, REGISTRY_TOPIC, topicOf } from './run-topics.js';
 
 /**
  * What instances tell each other of runs, in the order of the log, from which each comes to the same verdict: a claim
@@ -13,6 +15,8 @@ export type RunEntry =
       readonly token: string;
       readonly owner: string;
       readonly keepFor: number;
+      /** Its owner's, in milliseconds, which others need not have. */
+      readonly lease: number;
       /** The token of the run that may still be read, and that it takes the place of. */
       readonly over?: string | undefined;
       /** Of one that is said again, before it would leave the log: the first time that it was. */
@@ -47,13 +51,19 @@ export interface EndEntry extends RunEndData {
 
 const STATUSES: readonly RunEndStatus[] = ['done', 'failed', 'stopped', 'lost'];
 
+/** An entry under the registry, and others; it is kept as the run that it speaks of. */
+export function registryRecord(entry: RunEntry, ...topics: readonly string[]): EventRecord {
+  return toRecord([REGISTRY_TOPIC, ...topics], { data: entry, key: `${keptFor(entry.token)}~` });
+}
+
 /** The last event of a run. What is none of its clients' business is in its key, which is not on the wire. */
 export function endRecord(
-  topics: readonly string[],
+  id: string,
   { status, error, token, by, events, bytes }: EndEntry,
 ): EventRecord {
   const text = JSON.stringify({ status, error } satisfies RunEndData);
   const key = [token, by, events, bytes].join('/');
+  const topics = [topicOf(id), REGISTRY_TOPIC];
   return { topics, type: 'run-end', key, text, isJson: true };
 }
 
@@ -69,14 +79,14 @@ export function parseEnd({ key = '', text }: Entry): EndEntry | undefined {
 
 /** Reads an entry; undefined for what another version may have meant by it. */
 export function parseRunEntry({ text }: Entry): RunEntry | undefined {
-  const { kind, id, token, owner, keepFor, over, next, since } = parseObject(text);
+  const { kind, id, token, owner, keepFor, lease, over, next, since } = parseObject(text);
   if (typeof token !== 'string') return undefined;
   if (kind === 'stop') return { kind, token };
   if (kind === 'token') return typeof next === 'string' ? { kind, token, next } : undefined;
   if (kind !== 'claim' || typeof id !== 'string' || typeof owner !== 'string') return undefined;
-  if (typeof keepFor !== 'number') return undefined;
+  if (typeof keepFor !== 'number' || typeof lease !== 'number') return undefined;
   const known = { over: over as string | undefined, since: since as Since | undefined };
-  return { kind, id, token, owner, keepFor, ...known };
+  return { kind, id, token, owner, keepFor, lease, ...known };
 }
 
 function parseObject(text: string): Readonly<Record<string, unknown>> {

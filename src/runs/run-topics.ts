@@ -1,34 +1,32 @@
+import { randomBytes } from 'node:crypto';
 import { received, SseError } from '../errors.js';
 
-/** Claims, stops and ends are kept as long again as runs: whoever can read a run has to know of it. */
-const REGISTRY_FACTOR = 2;
 /** Characters of a run's id: with what goes before it, it is a topic. */
 const MAX_ID_LENGTH = 960;
 
-/** The topics of the log that runs lie under; see `internalRetention` for how their names keep them. */
-export class RunTopics {
-  /** What is known of all runs: who claimed them, and how they ended. */
-  readonly registry: string;
-  /** That their owners are alive. */
-  readonly owners = '$runs-alive';
-  readonly #prefix: string;
+/** What is known of all runs: who claimed them, and how they ended. */
+export const REGISTRY_TOPIC = '$runs.keep';
+/** That their owners are alive. */
+export const OWNERS_TOPIC = '$runs-alive';
 
-  /** @param keepFor milliseconds that a run's events are kept after the last one */
-  constructor(readonly keepFor: number) {
-    this.registry = `$runs.keep-${keepFor * REGISTRY_FACTOR}`;
-    this.#prefix = `$run.whole-${keepFor}.`;
-  }
+/** Where the events of a run are. These names hold for all instances, whatever their options are. */
+export function topicOf(id: string): string {
+  return `$run.whole.${id}`;
+}
 
-  /** Where the events of a run are. */
-  of(id: string): string {
-    return this.#prefix + id;
-  }
+/**
+ * Makes the key of a run's entries. It says how long the log keeps them after the last one, so that this goes with the
+ * run; see `internalRetention`.
+ *
+ * @param keepFor milliseconds
+ */
+export function newToken(keepFor: number): string {
+  return `${Math.ceil(keepFor)}~${randomBytes(12).toString('base64url')}`;
+}
 
-  /** The run whose events are there. */
-  idOf(topics: readonly string[]): string | undefined {
-    const topic = topics.find((each) => each.startsWith(this.#prefix));
-    return topic?.slice(this.#prefix.length);
-  }
+/** How long the log keeps what has that key, in milliseconds. */
+export function keptFor(token: string): number {
+  return Number.parseInt(token, 10);
 }
 
 /** @throws SseError `BAD_TOPIC` */

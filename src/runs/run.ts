@@ -46,6 +46,8 @@ export interface RunClaim {
   readonly owner: string;
   /** Milliseconds after its end. */
   readonly keepFor: number;
+  /** Milliseconds of silence after which its owner is gone. */
+  readonly lease: number;
   readonly begin: StreamPosition;
   /** When, in milliseconds since the Unix epoch. */
   readonly at: number;
@@ -110,17 +112,20 @@ export class Run {
     return this.#tokens.findLast(({ after }) => after < offset)?.token ?? this.claim.token;
   }
 
+  isBefore({ epoch, offset }: StreamPosition): boolean {
+    const { begin } = this.claim;
+    return begin.epoch === epoch && begin.offset < offset;
+  }
+
   /**
-   * Whether it keeps its id from a claim: as long as it is live, and while it can be read unless the claim names it.
+   * Whether it keeps its id from a claim behind it: as long as it is live, and while it can be read unless the claim names it.
    * That is asked of the log's own times, which are the same for all.
    *
    * @param at of the claim, in milliseconds since the Unix epoch
    */
-  holdsAgainst({ epoch, offset }: StreamPosition, at: number, over: string | undefined): boolean {
-    const { begin, token } = this.claim;
-    if (begin.epoch !== epoch || begin.offset >= offset) return false;
+  holdsAgainst({ offset }: StreamPosition, at: number, over: string | undefined): boolean {
     if (this.#end === undefined || this.#end.place.offset > offset) return true;
-    return token !== over && !this.isExpired(at);
+    return this.claim.token !== over && !this.isExpired(at);
   }
 
   /** @param now in milliseconds since the Unix epoch */

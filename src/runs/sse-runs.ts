@@ -1,27 +1,30 @@
-import { randomBytes, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import { Logger, NotFoundException } from '@nestjs/common';
 import { type Observable, Subject } from 'rxjs';
 import type { EventBus } from '../bus/event-bus.js';
-import { SseError } from '../errors.js';
-import { parseCursor } from '../log/cursor.js';
+import { PulledStream } from '../bus/pulled-stream.js';
+import { renderError, SseError } from '../errors.js';
+import { type Cursor, parseCursor } from '../log/cursor.js';
 import { Entry } from '../log/entry.js';
 import type { SseEvent } from '../log/event.js';
-import { toRecord } from '../log/event-record.js';
 import { GivenOptions } from '../options.js';
+import type { ProfileMessage } from '../profiles/profile.js';
+import { type ProfileOptions, profileOf } from '../profiles/profile-options.js';
+import { ProfiledStream } from '../profiles/profiled-stream.js';
 import type { StreamPlan } from '../reader/stream-options.js';
 import { OwnerWatch } from './owner-watch.js';
 import { endKey, OwnRun, type OwnRunContext } from './own-run.js';
 import type { RunsOptions } from './options.js';
 import { RunRegistry } from './registry.js';
 import type { Run, RunInfo } from './run.js';
-import { endRecord, type RunEntry } from './run-entry.js';
-import { checkRunId, RunTopics } from './run-topics.js';
+import { endRecord, registryRecord, type RunEntry } from './run-entry.js';
+import { checkRunId, newToken, topicOf } from './run-topics.js';
 import { checkSource, type RunFactory, type RunSource } from './source.js';
 
 /** Options of a run: times in milliseconds, sizes in bytes. */
 export interface RunOptions {
   /**
-   * How long it can be read after its end; at most `keepFor` of the module.
+   * How long it can be read after its end.
    *
    * @defaultValue `keepFor` of `SseRunsModule`
    */
@@ -66,7 +69,6 @@ export class SseRuns {
   readonly events$: Observable<RunChange>;
   readonly #bus: EventBus;
   readonly #options: RunsOptions;
-  readonly #topics: RunTopics;
   readonly #registry: RunRegistry;
   readonly #watch: OwnerWatch;
   readonly #context: OwnRunContext;
@@ -83,10 +85,8 @@ export class SseRuns {
   constructor(bus: EventBus, options: RunsOptions) {
     this.#bus = bus;
     this.#options = options;
-    // Until its owner is known to be gone, a run that is silent has to be there, however short it is kept later.
-    this.#topics = new RunTopics(Math.max(options.keepFor, options.lease * LEASES_KEPT));
     this.events$ = this.#changes.asObservable();
-    this.#registry = new RunRegistry(bus, this.#topics, {
+    this.#registry = new RunRegistry(bus, {
       onStart: (run) => this.#onStart(run),
       onStop: (run) => queueMicrotask(() => this.#own.get(run.claim.token)?.stop()),
       onEnd: (run) => this.#onEnd(run),
@@ -94,7 +94,6 @@ export class SseRuns {
     });
     const shared = {
       bus,
-      topics: this.#topics,
       registry: this.#registry,
       instance: this.#instance,
     };
@@ -150,9 +149,66 @@ export class SseRuns {
    *
    * @throws SseError `BAD_TOPIC`
    */
-  stream(id: string): Observable<SseEvent> {
+  stream(id: string): Observable<SseEvent>;
+  /**
+   * The same for clients that speak another protocol: what an `@Sse()` handler returns, alone on its connection. These
+   * clients always get all of it, from the start; a connection that breaks off is cut, so that nobody takes that for the end.
+   *
+   * @throws SseError `BAD_TOPIC`, `BAD_OPTION`; BadRequestException for a `startingAfter` that is no number
+   * @example return this.runs.stream(`chat.${id}`, { as: 'ai-sdk' });
+   */
+  stream(id: string, options: ProfileOptions): AsyncIterable<ProfileMessage>;
+  stream(
+    id: string,
+    options?: ProfileOptions,
+  ): Observable<SseEvent> | AsyncIterable<ProfileMessage> {
     checkRunId(id);
-    return this.#bus.streamSpan(this.#topics.of(id), (onClose) => this.#plan(id, onClose));
+    if (options === undefined) {
+      return this.#bus.streamSpan(topicOf(id), (onClose) => this.#plan(id, onClose));
+    }
+    return new ProfiledStream({
+      events: this.read(id),
+      profile: profileOf(options),
+      key: () => this.#keyOf(id),
+      connection: this.#bus.connection,
+      report: (error) =>
+        this.#logger.error(`The run '${id}' is not what ${options.as} streams`, renderError(error)),
+    });
+  }
+
+  /**
+   * @internal What {@link stream} gives, to be asked for one after the other.
+   *
+   * @param after the cursor of an event of the run; without it from the start
+   * @param announce whether it is told when everything is read that there was, by an event of type `caught-up`
+   */
+  read(
+    id: string,
+    { after, announce = false }: { after?: Cursor | undefined; announce?: boolean } = {},
+  ): AsyncIterableIterator<SseEvent, undefined> {
+    const topic = topicOf(checkRunId(id));
+    return new PulledStream({
+      ...this.#bus.reading,
+      select: (onClose) => ({
+        topics: [topic],
+        plan: { ...this.#plan(id, onClose), announce },
+      }),
+      after,
+    });
+  }
+
+  /** @internal A run as the log has it now, also if this instance has yet to read of it. */
+  async find(id: string): Promise<RunInfo | undefined> {
+    checkRunId(id);
+    await this.#registry.whenLoaded();
+    await this.#bus.catchUp();
+    return this.#registry.get(id)?.info;
+  }
+
+  /** What no other run has, and all who read this one know. */
+  #keyOf(id: string): string {
+    const { epoch, offset } = this.#registry.get(id)?.claim.begin ?? { epoch: '', offset: 0 };
+    return `${epoch}-${offset}`;
   }
 
   /**
@@ -212,7 +268,7 @@ export class SseRuns {
   }
 
   async #publish(entry: RunEntry, idempotencyKey: string): Promise<number> {
-    const record = toRecord([this.#topics.registry], { data: entry });
+    const record = registryRecord(entry);
     const place = parseCursor(await this.#bus.order(record, { idempotencyKey }));
     await this.#registry.reached(place?.offset ?? 0);
     return place?.offset ?? 0;
@@ -223,10 +279,13 @@ export class SseRuns {
     if (this.#isClosing) throw closingError(id);
     if (this.#registry.hasAtLeast(this.#options.maxRuns))
       throw fullError(id, this.#options.maxRuns);
-    const token = randomBytes(12).toString('base64url');
+    // Until its owner is known to be gone, a run that is silent has to be there, however short it is kept later.
+    const token = newToken(Math.max(keepFor, this.#options.lease * LEASES_KEPT));
     this.#claimed.add(token);
     try {
-      const claim: RunEntry = { kind: 'claim', id, token, owner: this.#instance, keepFor, over };
+      const { lease } = this.#options;
+      const owner = this.#instance;
+      const claim: RunEntry = { kind: 'claim', id, token, owner, keepFor, lease, over };
       await this.#publish(claim, `$run-claim.${token}`);
       await this.#registry.whenLoaded();
       return this.#registry.ofToken(token);
@@ -252,7 +311,7 @@ export class SseRuns {
   async #replace(run: Run): Promise<void> {
     const { claim, events, bytes } = run;
     const { id, token } = claim;
-    const record = endRecord([this.#topics.of(id), this.#topics.registry], {
+    const record = endRecord(id, {
       ...{ status: 'stopped', token, by: this.#instance, events, bytes },
     });
     const place = parseCursor(await this.#bus.order(record, { idempotencyKey: endKey(token) }));
@@ -295,11 +354,11 @@ export class SseRuns {
   /** Claims a run of a log that has gone in the new one, and ends it there, unless somebody has claimed its id. */
   #conclude(run: Run): void {
     if (this.#registry.isClosed || this.#registry.get(run.claim.id) !== undefined) return;
-    const { id, keepFor } = run.claim;
-    const token = `again-${run.claim.token}`;
+    const { id, keepFor, lease } = run.claim;
+    const token = `${run.claim.token}-again`;
     const { status = 'lost', error } = run.end ?? {};
-    const claim: RunEntry = { kind: 'claim', id, token, owner: this.#instance, keepFor };
-    const end = endRecord([this.#topics.of(id), this.#topics.registry], {
+    const claim: RunEntry = { kind: 'claim', id, token, owner: this.#instance, keepFor, lease };
+    const end = endRecord(id, {
       ...{ status, error, token, by: this.#instance, events: 0, bytes: 0 },
     });
     this.#claimed.add(token);
@@ -376,8 +435,7 @@ export class SseRuns {
       throw given.bad('onExisting', "'join', 'reject' or 'replace'");
     }
     return {
-      // More than the module's is not kept: raise that.
-      keepFor: given.number('keepFor', keepFor, { least: 1 }, keepFor),
+      keepFor: given.number('keepFor', keepFor, { least: 1 }),
       maxBytes: given.number('maxBytes', maxBytes, { least: 1 }),
       onExisting,
     };

@@ -85,7 +85,7 @@ export class KeptRows {
       if (this.#rules.isEmpty && !hasInternal(values, start)) continue;
       const { topics, key, text } = recordAt(values, start);
       for (const name of topics) {
-        const retention = this.#rules.of(name);
+        const retention = this.#rules.of(name, key);
         if (retention === undefined) continue;
         const bytes = retention.isExempt ? 0 : Buffer.byteLength(text) + OVERHEAD;
         const row = { offset, at, bytes };
@@ -135,13 +135,14 @@ export class KeptRows {
 
   #add(
     topic: KeptTopicRow,
-    { keepFor, keepEvents, keepLatestPerKey, isWhole }: Retention,
+    { keepFor, keepEvents, keepLatestPerKey, isWhole, isExempt }: Retention,
     { offset, at, bytes }: Omit<KeptRow, 'topic'>,
     key: string | undefined,
     first: number,
   ): number {
     const gone: Progress = { events: 0, bytes: 0 };
-    topic.keep_for = (keepFor === false ? 0 : keepFor) * (isWhole ? -1 : 1);
+    const known = isExempt && topic.count > 0 ? Math.abs(topic.keep_for) : 0;
+    topic.keep_for = Math.max(keepFor === false ? 0 : keepFor, known) * (isWhole ? -1 : 1);
     topic.last_at = at;
     const name = keepLatestPerKey && key !== undefined ? JSON.stringify(key) : null;
     if (name !== null) {

@@ -90,7 +90,9 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   redis: ['backplane', 'log', 'wire', 'options.ts', 'errors.ts'],
   sqlite: ['backplane', 'log', 'wire', 'options.ts', 'errors.ts'],
   publisher: ['bus', 'backplane', 'log', 'options.ts', 'errors.ts'],
-  runs: ['bus', 'delivery', 'reader', 'log', 'options.ts', 'errors.ts'],
+  profiles: ['reader', 'log', 'options.ts'],
+  runs: ['profiles', 'bus', 'delivery', 'reader', 'log', 'options.ts', 'errors.ts'],
+  ai: ['runs', 'log', 'errors.ts'],
   swagger: [],
   terminus: ['nest', 'options.ts', 'errors.ts'],
   metrics: ['nest', 'delivery', 'bus', 'backplane', 'log', 'errors.ts'],
@@ -113,13 +115,15 @@ const PACKAGES: Readonly<Record<string, RegExp>> = {
   control: /^(rxjs|@nestjs\/common)$/,
   registry: /^$/,
   'nest/internals':
-    /^(rxjs|node:util|@nestjs\/common|@nestjs\/core\/(interceptors|router)\/.*|class-transformer\/.*)$/,
+    /^(rxjs|node:util|@nestjs\/common|@nestjs\/core(\/(guards|interceptors|router)\/.*)?|class-transformer\/.*)$/,
   nest: /^(rxjs|node:(http|https|tls|net)|@nestjs\/(common|core)|@nestjs\/common\/constants\.js)$/,
   'index.ts': /^$/,
   redis: /^(ioredis|rxjs|node:.*)$/,
   sqlite: /^(node:.*|@nestjs\/common)$/,
   publisher: /^$/,
+  profiles: /^@nestjs\/common$/,
   runs: /^(rxjs|node:(crypto|timers\/promises)|@nestjs\/common)$/,
+  ai: /^(rxjs|node:(crypto|timers\/promises)|@nestjs\/common)$/,
   swagger: /^$/,
   terminus: /^@nestjs\/(common|terminus)$/,
   metrics:
@@ -278,8 +282,10 @@ describe('the sources', () => {
       'nest/internals/nest-chain.ts',
       'nest/internals/nest-internals.ts',
       'nest/internals/nest-stream.ts',
+      'nest/internals/route-enhancers.ts',
       'nest/internals/rxjs-chain.ts',
       'nest/internals/socket-handle.ts',
+      'nest/internals/trial-route.ts',
     ]);
   });
 
@@ -297,7 +303,7 @@ describe('the sources', () => {
       if (/@ts-|eslint-disable|\bTODO\b|\bFIXME\b/.test(text)) wrong.push(`${path}: suppressed`);
       if (
         path.endsWith('/index.ts') &&
-        !/^(testing|redis|sqlite|runs|publisher|swagger|terminus|inspector|presence|metrics(\/\w+)?|client(\/\w+)?)\/index/.test(
+        !/^(testing|redis|sqlite|runs|ai|publisher|swagger|terminus|inspector|presence|metrics(\/\w+)?|client(\/\w+)?)\/index/.test(
           path,
         )
       ) {

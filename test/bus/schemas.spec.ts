@@ -1,6 +1,8 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import type { INestApplication } from '@nestjs/common';
 import { Test } from '@nestjs/testing';
+import { type } from 'arktype';
+import * as v from 'valibot';
 import { z } from 'zod';
 import { EventBus, type EventSchemas, type SseEvent, SseModule } from 'nestjs-event-stream';
 import { createPublisher } from 'nestjs-event-stream/publisher';
@@ -34,16 +36,23 @@ describe('schemas of events', () => {
     return app.get(EventBus);
   }
 
-  it('refuse data, naming the path and what is wrong', async () => {
-    const bus = await busWith({
-      price: z.object({ items: z.array(z.object({ cents: z.number() })) }),
-      message: positive,
-    });
+  it.each<[string, EventSchemas[string]]>([
+    ['zod', z.object({ items: z.array(z.object({ cents: z.number() })) })],
+    ['valibot', v.object({ items: v.array(v.object({ cents: v.number() })) })],
+    ['arktype', type({ items: type({ cents: 'number' }).array() })],
+  ])('of %s refuse data, naming the path and what is wrong', async (_, price) => {
+    const bus = await busWith({ price });
     const data = { items: [{ cents: 1 }, { cents: 'many' }] };
     await expect(bus.publish('a', { type: 'price', data })).rejects.toMatchObject({
       code: 'BAD_EVENT',
       message: expect.stringMatching(/'price'.*data\.items\.1\.cents: .*number/) as unknown,
     });
+    data.items.pop();
+    await expect(bus.publish('a', { type: 'price', data })).resolves.toMatch(/\.1$/);
+  });
+
+  it('are of any library, of events with and without a type', async () => {
+    const bus = await busWith({ message: positive });
     for (const type of [undefined, '']) {
       await expect(bus.publish('a', { type, data: -1 })).rejects.toMatchObject({
         code: 'BAD_EVENT',

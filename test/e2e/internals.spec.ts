@@ -3,6 +3,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { describe, expect, it, jest } from '@jest/globals';
 import { Logger } from '@nestjs/common';
+import { GuardsConsumer } from '@nestjs/core/guards/guards-consumer.js';
 import {
   asapScheduler,
   bufferTime,
@@ -42,6 +43,7 @@ import {
   type Observer,
 } from 'rxjs';
 import { askNestChain } from '../../src/nest/internals/nest-chain.js';
+import { askForEnhanceRoutes } from '../../src/nest/internals/route-enhancers.js';
 import { NestInternals } from '../../src/nest/internals/nest-internals.js';
 import {
   ABORT_CONTROLLER,
@@ -148,11 +150,29 @@ describe('Of the inside of Nest and RxJS that is leaned on,', () => {
     expect(bench.logs.find('warn', '')).toEqual([]);
   });
 
+  it('a Nest that asks for the enhancers of a route and does not run them is not one that is known', async () => {
+    expect(await askForEnhanceRoutes()).toBeDefined();
+    const consumer = jest.spyOn(GuardsConsumer.prototype, 'tryActivate').mockResolvedValue(true);
+    expect(await askForEnhanceRoutes()).toBeUndefined();
+    consumer.mockRestore();
+    expect(await askForEnhanceRoutes()).toBeDefined();
+  });
+
   it('what is not known is said once, with what follows from it', () => {
     const warn = jest.spyOn(Logger.prototype, 'warn').mockImplementation(() => {});
-    NestInternals.of(undefined, false, ['writeMessage']);
+    new NestInternals({
+      chain: undefined,
+      isFollowed: false,
+      missingInStream: ['writeMessage'],
+      enhanceRoutes: undefined,
+      isAwaited: () => false,
+    });
     expect(warn.mock.calls).toEqual([
-      [expect.stringMatching(/lacks writeMessage.*chained differently.*async context/)],
+      [
+        expect.stringMatching(
+          /lacks writeMessage.*chained differently.*async context.*made differently/,
+        ),
+      ],
     ]);
     warn.mockRestore();
   });

@@ -8,11 +8,13 @@ it('says at start, once, that Nest before 11.1.20 cannot hold headers back', () 
   Logger.overrideLogger(logs);
   try {
     const missing = ['commitHeaders', 'headersCommitted'];
-    const internals = NestInternals.of(
-      { handsOnUnchanged: () => false, returned: () => false },
-      true,
-      missing,
-    );
+    const internals = new NestInternals({
+      chain: { handsOnUnchanged: () => false },
+      isFollowed: true,
+      missingInStream: missing,
+      enhanceRoutes: () => {},
+      isAwaited: () => false,
+    });
     expect(internals.holdsResponses).toBe(false);
     expect(logs.lines).toHaveLength(1);
     expect(logs.find('warn', 'Update @nestjs/core to 11.1.20')).toHaveLength(1);

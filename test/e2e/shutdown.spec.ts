@@ -338,9 +338,10 @@ eachAdapter((bench) => {
     for (let n = 0; n < 64; n++) {
       await app.get(EventBus).publish('news', { data: 'x'.repeat(262_144) });
     }
+    const url = urlOf(app);
     const closing = app.close();
     await turns();
-    const late = new RawClient(app, 'GET /news HTTP/1.1\r\nHost: localhost\r\n\r\n');
+    const late = new RawClient(url, 'GET /news HTTP/1.1\r\nHost: localhost\r\n\r\n');
     await until('it is refused', () => late.isClosed);
     expect(late.responses[0]?.isComplete ?? true).toBe(true);
     await closing;

@@ -12,6 +12,7 @@ import { ApplicationConfig } from '@nestjs/core';
 import { defer, endWith, finalize, map, merge, NEVER, Observable } from 'rxjs';
 import { EventBus, SseConnections } from 'nestjs-event-stream';
 import { eachAdapter } from '../support/each-adapter.js';
+import { onEveryRoute } from '../support/on-every-route.js';
 import { turns, until } from '../support/until.js';
 
 const signals: AbortSignal[] = [];
@@ -91,10 +92,14 @@ class Routes {
 eachAdapter((bench) => {
   let responses: ServerResponse[] = [];
 
-  async function start(configure?: (app: INestApplication) => void) {
+  async function start(
+    configure?: (app: INestApplication) => void,
+    override?: typeof onEveryRoute,
+  ) {
     responses = [];
     const app = await bench.start({
       controllers: [Routes],
+      ...(override && { override }),
       configure: (app) => {
         app.use((_: unknown, response: ServerResponse, next: () => void) => {
           responses.push(response);
@@ -196,7 +201,7 @@ eachAdapter((bench) => {
       const bye = (_: unknown, next: CallHandler) =>
         next.handle().pipe(endWith({ type: 'bye', data: 'bye' }));
       app.get(ApplicationConfig).getGlobalInterceptors().unshift({ intercept: bye });
-    });
+    }, onEveryRoute);
     const client = await bench.connect(app, '/plain');
     await until('it reads', () => client.lastEventId !== '');
     await bus.publish('news', { data: 'one' });

@@ -54,7 +54,14 @@ function start(bench: Bench, sse: SseModuleOptions = {}) {
     sse,
     override: (builder) =>
       builder.overrideProvider(NestInternals).useFactory({
-        factory: () => NestInternals.of(undefined, false, ['commitHeaders']),
+        factory: () =>
+          new NestInternals({
+            chain: undefined,
+            isFollowed: false,
+            missingInStream: ['commitHeaders'],
+            enhanceRoutes: undefined,
+            isAwaited: () => false,
+          }),
       }),
   });
 }

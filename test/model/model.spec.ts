@@ -4,7 +4,7 @@ import { checkReader, checkSockets } from './check.js';
 import { type Core, loadCore } from './core.js';
 
 /** Runs of the reader, and over sockets. `npm run check:model` has more. */
-const RUNS = Number(process.env['MODEL_RUNS'] ?? 300);
+const RUNS = Number(process.env['MODEL_RUNS'] ?? 150);
 const SOCKET_RUNS = Math.min(RUNS / 8, 250);
 const SEED = process.env['MODEL_SEED'];
 

@@ -3,7 +3,7 @@ import type { LogSink } from 'nestjs-event-stream';
 import { Broker } from '../backplane/broker.js';
 import { Random } from '../model/random.js';
 import { elapse, until } from '../support/until.js';
-import { Instance, SlowBackplane } from './instance.js';
+import { Instance, type Line, SlowBackplane } from './instance.js';
 import { RoomModel } from './rooms.js';
 
 const TOPIC = 'room.7';
@@ -20,16 +20,18 @@ afterEach(async () => {
 class Run {
   readonly #random: Random;
   readonly #broker = new Broker();
-  readonly #lines = new Map<LogSink, Promise<void>>();
+  readonly #lines = new Map<LogSink, Line>();
   readonly #models: RoomModel[] = [];
   readonly #faults: unknown[] = [];
   #count = 0;
   #told = 0;
+  #gaps = 0;
 
   constructor(
     seed: number,
     private readonly options: object,
     private readonly maxEvents: number,
+    private readonly mayLose = false,
   ) {
     this.#random = new Random(seed);
   }
@@ -47,10 +49,14 @@ class Run {
     await until('all show who is there', isSo).catch((error: unknown) => this.#faults.push(error));
     expect(this.#faults).toEqual([]);
     expect(this.#told).toBeGreaterThan(20);
+    if (this.mayLose) expect(this.#gaps).toBeGreaterThan(0);
   }
 
   async #step(draw: number, instance: Instance): Promise<void> {
-    if (draw < 0.38) instance.enter(this.#random.pick(OWNERS), TOPIC);
+    if (this.mayLose && this.#random.chance(0.01)) await this.#broker.forget();
+    else if (this.mayLose && this.#random.chance(0.02)) {
+      (instance.backplane as SlowBackplane).miss(this.#random.int(1, 10));
+    } else if (draw < 0.38) instance.enter(this.#random.pick(OWNERS), TOPIC);
     else if (draw < 0.96) instance.exit(this.#random.int(0, 2));
     else if (draw < 0.97) await this.#replace(instance);
     else if (draw < 0.98) await this.#kill(instance);
@@ -69,6 +75,7 @@ class Run {
       try {
         model.take(type, data);
         this.#told++;
+        if (type === 'gap') this.#gaps++;
       } catch (error) {
         this.#faults.push(error);
       }
@@ -101,3 +108,10 @@ it.each([1, 2, 3, 4, 5, 6])('tells of each owner in turn: %i', async (seed) => {
 it.each([1, 2, 3])('tells of each owner in turn, with a log that is short: %i', async (seed) => {
   await new Run(seed, { grace: 10, lease: 500 }, 60).play();
 });
+
+it.each([1, 2, 3])(
+  'tells all anew when a part of the log is lost, or all of it: %i',
+  async (seed) => {
+    await new Run(seed, { grace: 10, lease: 500 }, 1_000, true).play();
+  },
+);

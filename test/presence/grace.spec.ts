@@ -3,7 +3,7 @@ import type { LogSink } from 'nestjs-event-stream';
 import { Broker } from '../backplane/broker.js';
 import { Random } from '../model/random.js';
 import { elapse, until } from '../support/until.js';
-import { Instance, SlowBackplane } from './instance.js';
+import { Instance, type Line, SlowBackplane } from './instance.js';
 import { RoomModel } from './rooms.js';
 
 const instances: Instance[] = [];
@@ -14,7 +14,7 @@ afterEach(async () => {
 
 it('begins when the last instance has somebody no more, not when one is found to be dead', async () => {
   const broker = new Broker();
-  const lines = new Map<LogSink, Promise<void>>();
+  const lines = new Map<LogSink, Line>();
   const dying = new SlowBackplane(broker, new Random(1), lines);
   const living = new SlowBackplane(broker, new Random(2), lines);
   const options = { grace: 900, lease: 1_000 };

@@ -11,6 +11,13 @@ import { type EventRecord, type LogSink, SseError } from 'nestjs-event-stream';
 import { type Broker, BrokerBackplane } from '../backplane/broker.js';
 import type { Random } from '../model/random.js';
 
+/** How what is ordered comes to one instance. */
+export interface Line {
+  last: Promise<void>;
+  /** Up to which offset nothing comes. */
+  missesUpTo: number;
+}
+
 /** Tells each instance what is ordered in its own time, until it dies. */
 export class SlowBackplane extends BrokerBackplane {
   #isDead = false;
@@ -18,9 +25,15 @@ export class SlowBackplane extends BrokerBackplane {
   constructor(
     broker: Broker,
     private readonly random: Random,
-    private readonly lines: Map<LogSink, Promise<void>>,
+    private readonly lines: Map<LogSink, Line>,
   ) {
     super(broker);
+  }
+
+  /** It hears nothing of what is ordered next, and of the rest again. */
+  miss(count: number): void {
+    const line = this.sink && this.lines.get(this.sink);
+    if (line !== undefined) line.missesUpTo = this.broker.records.length + count;
   }
 
   /** From now on it hears nothing, and nobody hears of it. */
@@ -35,13 +48,19 @@ export class SlowBackplane extends BrokerBackplane {
   }
 
   protected override deliver(offset: number, record: EventRecord): void {
+    const { name } = this.broker;
     for (const sink of this.broker.sinks) {
       const wait = this.random.int(0, 3);
-      const line = (this.lines.get(sink) ?? Promise.resolve()).then(async () => {
-        if (wait > 0) await new Promise((resolve) => setTimeout(resolve, wait));
-        if (this.broker.sinks.has(sink)) sink.append(offset, record);
-      });
+      const line = this.lines.get(sink) ?? { last: Promise.resolve(), missesUpTo: 0 };
       this.lines.set(sink, line);
+      line.last = line.last.then(async () => {
+        if (wait > 0) await new Promise((resolve) => setTimeout(resolve, wait));
+        const isFor = this.broker.sinks.has(sink) && this.broker.name === name;
+        if (!isFor || offset <= line.missesUpTo) return;
+        line.missesUpTo = 0;
+        sink.lose(offset - 1);
+        sink.append(offset, record);
+      });
     }
   }
 }

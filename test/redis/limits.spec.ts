@@ -98,6 +98,16 @@ describeWith(REDIS_SERVER, 'limits of instances that share a Redis', (path) => {
     expect(two.get(SseConnections).count).toBe(3);
   });
 
+  it('ends the oldest of an address on another instance, whoever it is', async () => {
+    const limits = { perAddress: 1, then: 'closeOldest' } as const;
+    const [one, two] = [await start(limits), await start(limits)];
+    const first = await connectFirst(one);
+    await connect(two, 'grace');
+    expect((await first.next('closed')).json()).toEqual({ reason: 'replaced' });
+    await first.closed;
+    expect(two.get(SseConnections).count).toBe(1);
+  });
+
   it('allows so many and no more to an owner who comes to both at once', async () => {
     const [one, two] = [await start({ perOwner: 3 }), await start({ perOwner: 3 })];
     const all = await Promise.all(

@@ -1,6 +1,6 @@
 import { expect, it } from '@jest/globals';
 import { ConflictException } from '@nestjs/common';
-import { interval, lastValueFrom, map, of, take, toArray } from 'rxjs';
+import { from, interval, lastValueFrom, map, of, take, toArray } from 'rxjs';
 import type { RunChange } from 'nestjs-event-stream/runs';
 import { until } from '../support/until.js';
 import { all, deferred, eachBackplane, texts, told, waitForAbort } from './instances.js';
@@ -79,6 +79,32 @@ eachBackplane((bench) => {
     expect(told(await client.take(1))).toEqual(['a']);
     go.resolve();
     expect(await all(client)).toEqual([DONE]);
+  });
+
+  it('is kept as it was started, whatever the options are of those that are there meanwhile', async () => {
+    const sse = { history: { maxEvents: 5 } };
+    const one = await bench.start({ runs: { keepFor: 60_000 }, sse });
+    const two = bench.isShared ? await bench.start({ runs: { keepFor: 1, lease: 100 }, sse }) : one;
+    const started = await one.runs.start('chat.1', texts('a'));
+    expect(await two.runs.start('chat.1', texts('b'))).toMatchObject({
+      ...{ isNew: false, owner: started.owner },
+    });
+    const go = deferred();
+    await one.runs.start('live', () => from(go.promise));
+    await two.runs.start('chat.2', texts('b'), { keepFor: 60_000 });
+    await two.runs.start('chat.3', texts('c'), { keepFor: 1 });
+    await until('the time of the shortest is over', async () => {
+      for (const { bus } of [one, two]) await bus.publish('noise', { data: 0 });
+      return Date.now() - started.startedAt.getTime() > 1_200;
+    });
+    expect(two.runs.get('live')).toMatchObject({ status: 'live' });
+    go.resolve();
+    const three = bench.isShared ? await bench.start({ sse }) : one;
+    for (const at of [one, two, three]) {
+      expect(await all(await bench.connect(at, '/runs/chat.1'))).toEqual(['a', DONE]);
+      expect(await all(await bench.connect(at, '/runs/chat.2'))).toEqual(['b', DONE]);
+      expect((await bench.connect(at, '/runs/chat.3')).status).toBe(204);
+    }
   });
 
   it.each([
@@ -246,6 +272,16 @@ eachBackplane((bench) => {
     expect(await refused.promise).toMatchObject({ code: 'RUN_ENDED' });
   });
 
+  it('is replaced again and again, while those before it can still be read', async () => {
+    const [one, two] = await bench.startTwo();
+    for (const [turn, { runs }] of [one, two, one, two].entries()) {
+      const run = await runs.start('chat.1', texts(`${turn}`), { onExisting: 'replace' });
+      expect(run).toMatchObject({ isNew: true });
+      const client = await bench.connect(two, '/runs/chat.1');
+      expect(await all(client)).toEqual([`${turn}`, DONE]);
+    }
+  });
+
   it('goes together with other runs and topics on one connection', async () => {
     const [one, two] = await bench.startTwo();
     const go = deferred();
@@ -348,7 +384,7 @@ eachBackplane((bench) => {
     await expect(runs.start('', source)).rejects.toMatchObject({ code: 'BAD_TOPIC' });
     expect(() => runs.stream('x'.repeat(1_000))).toThrow(/at most 960 characters/);
     await expect(runs.start('a', 7 as never)).rejects.toThrow(/AsyncIterable/);
-    await expect(runs.start('a', source, { keepFor: 2_000 })).rejects.toThrow(/from 1 to 1000/);
+    await expect(runs.start('a', source, { keepFor: 0 })).rejects.toThrow(/from 1 to/);
     await expect(runs.start('a', source, { onExisting: 'take' as never })).rejects.toThrow(
       /'join'/,
     );

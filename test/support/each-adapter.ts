@@ -1,7 +1,13 @@
 import { afterEach, describe } from '@jest/globals';
 import type { IncomingHttpHeaders } from 'node:http';
 import type { AddressInfo, Server } from 'node:net';
-import type { DynamicModule, INestApplication, ModuleMetadata, Type } from '@nestjs/common';
+import type {
+  DynamicModule,
+  INestApplication,
+  ModuleMetadata,
+  NestApplicationOptions,
+  Type,
+} from '@nestjs/common';
 import type { AbstractHttpAdapter } from '@nestjs/core';
 import { ExpressAdapter } from '@nestjs/platform-express';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
@@ -35,6 +41,7 @@ interface Setup extends ModuleMetadata {
   readonly sse?: SseModuleOptions | DynamicModule | false;
   /** Before the module is compiled. */
   readonly override?: (builder: TestingModuleBuilder) => TestingModuleBuilder;
+  readonly options?: NestApplicationOptions;
   /** Before the application listens. */
   readonly configure?: (app: INestApplication) => void;
 }
@@ -53,12 +60,12 @@ export class Bench {
 
   async start(setup: Setup | Type): Promise<INestApplication> {
     const given: Setup = typeof setup === 'function' ? { controllers: [setup] } : setup;
-    const { sse = {}, override = (same) => same, configure, ...metadata } = given;
+    const { sse = {}, override = (same) => same, options, configure, ...metadata } = given;
     const own = sse === false ? [] : [isModule(sse) ? sse : SseModule.forRoot(sse)];
     const imports = [...own, ...(metadata.imports ?? [])];
     const builder = override(Test.createTestingModule({ ...metadata, imports }));
     const module = await builder.setLogger(this.logs).compile();
-    const app = module.createNestApplication(this.adapter());
+    const app = module.createNestApplication(this.adapter(), options);
     this.#running.push(app);
     configure?.(app);
     await app.listen(0, '127.0.0.1');

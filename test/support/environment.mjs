@@ -3,7 +3,7 @@ import { setTimeout as elapse } from 'node:timers/promises';
 import { TestEnvironment } from 'jest-environment-node';
 
 /** Milliseconds for what was closed to be gone. */
-const PATIENCE = 2_000;
+const PATIENCE = 10_000;
 
 const enabled = new Set();
 const { _enable: enable } = AsyncLocalStorage.prototype;

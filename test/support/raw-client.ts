@@ -17,8 +17,10 @@ export class RawClient {
   #bytes = Buffer.alloc(0);
   isClosed = false;
 
-  constructor(app: INestApplication, request: string) {
-    this.#socket = connect(Number(new URL(urlOf(app)).port), '127.0.0.1');
+  /** @param app or its URL, for one that may have stopped to listen */
+  constructor(app: INestApplication | string, request: string) {
+    const url = typeof app === 'string' ? app : urlOf(app);
+    this.#socket = connect(Number(new URL(url).port), '127.0.0.1');
     this.#socket.on('data', (bytes) => (this.#bytes = Buffer.concat([this.#bytes, bytes])));
     this.#socket.on('error', () => {});
     this.#socket.on('close', () => (this.isClosed = true));

@@ -35,11 +35,6 @@ export class NestChain implements HandlerChain {
     this.#patterns = links.map(patternOf);
   }
 
-  /** Of an ordinary route's Observable Nest takes notice itself, with a tap(). */
-  returned(subscriber: object, receiver: object): boolean {
-    return layersBetween(subscriber, receiver) === this.#patterns.length + 1;
-  }
-
   handsOnUnchanged(subscriber: object, receiver: object): boolean {
     if (layersBetween(subscriber, receiver) !== this.#patterns.length) return false;
     const links = chainOf(subscriber);
