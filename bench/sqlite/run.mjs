@@ -161,6 +161,10 @@ const MEASUREMENTS = {
   'idle (% of a core)': idle,
 };
 
+/** `ONLY=idle node bench/sqlite/run.mjs`: those whose name matches. */
+const ONLY = new RegExp(process.env.ONLY ?? '');
+for (const name of Object.keys(MEASUREMENTS)) if (!ONLY.test(name)) delete MEASUREMENTS[name];
+
 try {
   const results = Object.fromEntries(Object.keys(MEASUREMENTS).map((name) => [name, []]));
   for (let round = 0; round < ROUNDS; round++) {

@@ -14,6 +14,7 @@ export interface Frame {
  */
 export function frameReader(onRetry: (retry: number) => void): (bytes: Uint8Array) => Frame[] {
   const decoder = new TextDecoder();
+  /** Of a line; grows without being looked at again. */
   let rest = '';
   let id: string | undefined;
   let type = '';
@@ -21,8 +22,10 @@ export function frameReader(onRetry: (retry: number) => void): (bytes: Uint8Arra
 
   return (bytes) => {
     const frames: Frame[] = [];
+    const text = decoder.decode(bytes, { stream: true });
+    rest += text;
     // A carriage return at the end may be half of a line break.
-    const lines = (rest + decoder.decode(bytes, { stream: true })).split(/\r\n|\n|\r(?!$)/);
+    const lines = /\r?\n|\r/.test(text) ? rest.split(/\r?\n|\r(?!$)/) : [rest];
     rest = lines.pop() ?? '';
     for (const line of lines) {
       const [, field, value = ''] = /^([^:]*):? ?(.*)/s.exec(line) ?? [];
@@ -33,7 +36,7 @@ export function frameReader(onRetry: (retry: number) => void): (bytes: Uint8Arra
       }
       if (field === 'data') data = data === undefined ? value : `${data}\n${value}`;
       if (field === 'event') type = value;
-      if (field === 'id' && !value.includes('\0')) id = value;
+      if (field === 'id' && /^[^\0]*$/.test(value)) id = value;
       if (field === 'retry' && /^\d+$/.test(value)) onRetry(+value);
     }
     return frames;

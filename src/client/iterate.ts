@@ -14,7 +14,7 @@ export function iterate(feed: Feed): AsyncGenerator<AnyEvent, void> {
     const stop = feed.observe({
       next(event) {
         if (waiting.push(event) < MOST_WAITING) return;
-        failure = new Error('Too many events');
+        failure = Error('Too many events');
         stop();
       },
     });

@@ -74,9 +74,8 @@ export function openLink(url: URL, options: EventsOptions, sink: Sink): Link {
     sent.set('accept', 'text/event-stream');
     if (sink.cursor) sent.set('last-event-id', sink.cursor);
     const all = { cache: 'no-store', ...init, headers: sent, signal: request };
-    const answer = await send(url, all);
-    const { status, body } = answer;
-    const told = (name: string) => answer.headers.get(name) ?? '';
+    const { status, body, headers: given } = await send(url, all);
+    const told = (name: string) => given.get(name) ?? '';
     const type = told('content-type');
     if (isCut()) return AGAIN;
     if (status === 200 && body && /^text\/event-stream/i.test(type)) {

@@ -1,16 +1,12 @@
 import { setTimeout as elapse } from 'node:timers/promises';
 import { parentPort, workerData } from 'node:worker_threads';
+import { ChangeWatch } from './change-watch.js';
 import { resultOf } from './driver.js';
 import { closedError, failureOf } from './failures.js';
 import type { KeptQueries } from './kept-queries.js';
 import { LogFile } from './log-file.js';
 import type { Answer, LogPlace, Message, Request, ThreadOptions } from './protocol.js';
 
-/**
- * Milliseconds between two looks at whether others have written. A look costs some 30 µs, waking up for it
- * twice as much: about one per cent of a core.
- */
-const POLL = 15;
 /** Milliseconds between two steps of upkeep. */
 const MAINTENANCE = 500;
 /** Longest wait, in milliseconds, between two attempts to get a lock. */
@@ -20,7 +16,8 @@ const LONGEST_WAIT = 16;
 class FileOwner {
   readonly #options: ThreadOptions;
   readonly #post: (message: Message) => void;
-  readonly #timers: NodeJS.Timeout[] = [];
+  #upkeep: NodeJS.Timeout | undefined;
+  #changes: ChangeWatch | undefined;
   #file: LogFile | undefined;
   /** How far the log has been seen by this instance: it must never go back. */
   #known: LogPlace | undefined;
@@ -77,7 +74,7 @@ class FileOwner {
   #current(): LogFile {
     if (this.#file?.isReplaced === true) this.#forgetFile();
     this.#file ??= new LogFile(this.#options, this.#known);
-    this.#watch();
+    this.#watch(this.#file);
     return this.#file;
   }
 
@@ -97,23 +94,17 @@ class FileOwner {
     }
   }
 
-  #watch(): void {
-    if (this.#timers.length > 0) return;
-    this.#timers.push(setInterval(() => this.#poll(), POLL));
-    this.#timers.push(setInterval(() => this.#maintain(), MAINTENANCE));
-  }
-
-  #poll(): void {
-    if (this.#hasTold || this.#file === undefined) return;
-    try {
-      if (this.#file.hasChanged()) this.#tell();
-    } catch {
-      // Whoever reads next is told what is wrong.
-      this.#tell();
-    }
+  #watch(file: LogFile): void {
+    this.#upkeep ??= setInterval(() => this.#maintain(), MAINTENANCE);
+    this.#changes ??= new ChangeWatch({
+      path: `${this.#options.path}-wal`,
+      hasChanged: () => !this.#hasTold && file.hasChanged(),
+      onChanged: () => this.#tell(),
+    });
   }
 
   #tell(): void {
+    if (this.#hasTold) return;
     this.#hasTold = true;
     this.#post({ kind: 'changed' });
   }
@@ -138,13 +129,15 @@ class FileOwner {
   }
 
   #forgetFile(): void {
+    this.#changes?.close();
+    this.#changes = undefined;
     this.#file?.close();
     this.#file = undefined;
   }
 
   #close(): void {
     this.#isClosed = true;
-    for (const timer of this.#timers) clearInterval(timer);
+    clearInterval(this.#upkeep);
     try {
       this.#forgetFile();
     } finally {

@@ -51,6 +51,20 @@ describe('the reader of frames', () => {
     }
   });
 
+  it('looks once at each piece of a long line: 16 MB in pieces of 64 bytes', async () => {
+    const read = frameReader(() => {});
+    const piece = new TextEncoder().encode('x'.repeat(64));
+    const count = 16 * 2 ** 14;
+    read(new TextEncoder().encode('data:'));
+    for (let sent = 0; sent < count; sent++) {
+      read(piece);
+      // A reader that begins anew with each piece would hold up the bound of this test too.
+      if (sent % 64 === 0) await new Promise((turn) => setImmediate(turn));
+    }
+    const [frame] = read(new TextEncoder().encode('\n\n'));
+    expect(frame?.data).toHaveLength(64 * count);
+  });
+
   it('reads retry', () => {
     const told: number[] = [];
     frameReader((retry) => told.push(retry))(

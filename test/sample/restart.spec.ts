@@ -5,6 +5,7 @@ import { CHROMIUM, describeWith } from '../support/programs.js';
 import { launch, visit } from './browser.js';
 import { ClockPage } from './clock-page.js';
 import { freshCopy, Running, transpile } from './fresh-copy.js';
+import { until } from '../support/until.js';
 
 interface Events {
   welcome: { resumedAfter?: string };
@@ -70,7 +71,7 @@ describe('the sample with SSE_FILE', () => {
         await clock.receives(4);
         await clock.shows('Connected');
         await clock.expectNoHole();
-        expect(await clock.figure('replayed')).toBeGreaterThan(0);
+        await until('something is replayed', async () => (await clock.figure('replayed')) > 0);
         const notes = await page.locator('#events').innerText();
         expect(notes).toContain('Last-Event-ID: ');
         expect(notes).not.toContain('Gap');

@@ -40,6 +40,10 @@ export default class Environment extends TestEnvironment {
   }
 }
 
+// Node opens them when they are first written to, which is no fault of the test file that does.
+void process.stdout;
+void process.stderr;
+
 /** How many there are of what keeps the process alive, by type. */
 function activeResources() {
   const counts = new Map();

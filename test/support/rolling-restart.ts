@@ -2,20 +2,33 @@ import { expect } from '@jest/globals';
 import type { INestApplication } from '@nestjs/common';
 import { EventBus, SseConnections } from 'nestjs-event-stream';
 import { connectSse, type ReceivedEvent, type SseTestClient } from 'nestjs-event-stream/testing';
+import { urlOf } from './each-adapter.js';
 import { elapse, until } from './until.js';
 
 const CLIENTS = 12;
 const LAST = 'the last event';
 
-/** The instances that a proxy knows: those that have begun to close are among them until they are closed. */
+/** The instances that a proxy knows, by URL: those that have begun to close are among them until they are closed. */
 class Instances {
   readonly running: INestApplication[] = [];
+  readonly #urls = new Map<INestApplication, string>();
   #turn = 0;
 
-  next(): INestApplication {
-    const app = this.running[this.#turn++ % this.running.length];
-    if (app === undefined) throw new Error('No instance');
-    return app;
+  add(app: INestApplication): void {
+    this.running.push(app);
+    this.#urls.set(app, urlOf(app));
+  }
+
+  remove(app: INestApplication): void {
+    this.running.splice(this.running.indexOf(app), 1);
+    this.#urls.delete(app);
+  }
+
+  next(): string {
+    const urls = [...this.#urls.values()];
+    const url = urls[this.#turn++ % urls.length];
+    if (url === undefined) throw new Error('No instance');
+    return url;
   }
 }
 
@@ -72,7 +85,7 @@ class Returning {
 export async function restartInTurn(start: () => Promise<INestApplication>): Promise<void> {
   const instances = new Instances();
   const publisher = await start();
-  instances.running.push(await start(), await start());
+  for (const app of [await start(), await start()]) instances.add(app);
   const clients = Array.from({ length: CLIENTS }, () => new Returning(instances));
   await until('all have begun', () => clients.every(({ hasBegun }) => hasBegun));
   let published = 0;
@@ -86,9 +99,9 @@ export async function restartInTurn(start: () => Promise<INestApplication>): Pro
   })();
   let drained = 0;
   for (const old of [...instances.running]) {
-    instances.running.push(await start());
+    instances.add(await start());
     await old.close();
-    instances.running.splice(instances.running.indexOf(old), 1);
+    instances.remove(old);
     drained += old.get(SseConnections).ended.drain;
   }
   restarted.abort();
