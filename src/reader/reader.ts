@@ -142,7 +142,7 @@ export class Reader {
     if (!this.streams.all.some(({ plan }) => plan.announce)) return;
     const offset = this.#offset;
     const isLost =
-      this.#log.holeAfter(offset) !== undefined ||
+      (this.#log.holeAfter(offset) !== undefined && !this.streams.areKept) ||
       this.streams.lookBack(offset, this.#sink).kind === 'lost';
     const isResumed = isAtItsPlace && !isLost;
     const cursor = this.streams.areOwed ? {} : { cursor: this.#log.cursorAt(this.#offset) };
