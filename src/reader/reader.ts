@@ -133,9 +133,13 @@ export class Reader {
   read(): void {
     if (this.#scope === undefined) this.#readOn();
     else this.#scope.runInAsyncScope(this.#readOn, this);
-    const hasReadAll = this.#hasBegun && this.#sink.room > 0;
-    this.#unmodified?.readAlone(hasReadAll ? this.#sink.outlet : undefined);
+    this.#unmodified?.readAlone(this.#hasReadAll ? this.#sink.outlet : undefined);
     if (this.#announcements?.isPending === true) this.#announceCaughtUp();
+  }
+
+  /** Whether there was nothing more to read for it: of a hole, the archive may not have answered yet. */
+  get #hasReadAll(): boolean {
+    return this.#hasBegun && this.#sink.room > 0 && this.#log.holeAfter(this.#offset) === undefined;
   }
 
   #announceReady(isAtItsPlace: boolean): void {

@@ -25,6 +25,8 @@ class Answering implements Archive {
   /** Of questions for a topic's last event: whether it has ended. */
   failureOfLatest: Error | undefined;
   change = (page: ArchivePage): ArchivePage => page;
+  /** Pages come when this has come. */
+  gate: Promise<void> | undefined;
   /** Events of a page at most. */
   pageSize = Infinity;
 
@@ -32,6 +34,7 @@ class Answering implements Archive {
 
   async read(query: ArchiveQuery): Promise<ArchivePage> {
     this.#ask();
+    await this.gate;
     const maxEvents = Math.min(query.maxEvents, this.pageSize);
     return this.change(await this.archive.read({ ...query, maxEvents }));
   }
@@ -316,6 +319,25 @@ describe('Where the archive and the tail meet', () => {
       const connection = instance.connect((bus) => bus.stream('kept', { from: { last } }));
       await turns();
       expect(connection.data).toEqual(expected);
+    });
+
+    it('is waited for by a stream that goes out as it is, whatever comes meanwhile', async () => {
+      await open([{ match: 'kept' }], 100);
+      const [backplane] = backplanes;
+      const connection = instance.connect((bus) => bus.stream('kept'), undefined, true);
+      await turns();
+      await publish('kept');
+      let answer = () => {};
+      archive.gate = new Promise((resolve) => (answer = resolve));
+      if (backplane !== undefined) backplane.isCutOff = true;
+      await publish('kept', 'kept');
+      if (backplane !== undefined) backplane.isCutOff = false;
+      await publish('kept');
+      await publish('kept');
+      expect(connection.data).toEqual(['kept 1']);
+      answer();
+      await turns();
+      expect(connection.data).toEqual(['kept 1', 'kept 2', 'kept 3', 'kept 4', 'kept 5']);
     });
 
     it('is older than a time, if it was published before that', async () => {
