@@ -13,7 +13,10 @@ import secrets
 import socket
 
 HERE = pathlib.Path(__file__).parent
-RESERVED_TYPES = {"gap", "exception", "ready", "caught-up", "run-end", "closed", "error", "open"}
+RESERVED_TYPES = {
+    *("gap", "exception", "ready", "caught-up", "run-end", "closed", "error", "open"),
+    "$complete",
+}
 MAX_NAME_LENGTH = 1024
 MAX_EVENT_BYTES = 1_048_576
 MISSING = object()
@@ -44,6 +47,8 @@ def check_topics(topics):
             raise EventError("BAD_TOPIC", f"A topic is a non-empty, well-formed string: {topic!r}")
         if is_too_long(topic):
             raise EventError("BAD_TOPIC", f"A topic has at most {MAX_NAME_LENGTH} characters")
+        if topic.startswith("$"):
+            raise EventError("BAD_TOPIC", f"Topics that begin with $ are the package's own: {topic!r}")
     if not topics:
         raise EventError("BAD_TOPIC", "At least one topic is needed")
     return list(dict.fromkeys(topics))
