@@ -366,19 +366,22 @@ export class Reader {
 
   /** What comes next, if it is known to be that, was there before, and is for nobody but one stream. */
   #neighbourAfter(offset: number, taker: ReaderStream): Entry | undefined {
-    let next: Entry | undefined;
-    if (this.streams.haveLost(offset)) {
-      const found = this.streams.lookBack(offset, this.#sink);
-      if (found.kind === 'entry') next = found.entry;
-    } else {
-      next = this.streams.nextAfter(offset);
-      const hole = this.#log.holeAfter(offset);
-      if (hole !== undefined && (next === undefined || next.offset > hole.after)) return undefined;
-    }
+    const next = this.#wholeAfter(offset);
     if (next === undefined || next.offset > this.#catchUpTo || !next.isForAll) return undefined;
     if (this.streams.endingWith(next).length > 0) return undefined;
     const takers = this.streams.takersOf(next, offset, this.#catchUpTo);
     return takers.length === 1 && takers[0] === taker ? next : undefined;
+  }
+
+  /** What comes next, from the tail or the archive; undefined if something before it may be missing. */
+  #wholeAfter(offset: number): Entry | undefined {
+    const next = this.streams.nextAfter(offset);
+    const hole = this.#log.holeAfter(offset);
+    const isInHole = hole !== undefined && (next === undefined || next.offset > hole.after);
+    if (!isInHole && !this.streams.haveLost(offset)) return next;
+    if (isInHole && !this.streams.areKept) return undefined;
+    const found = this.streams.lookBack(offset, this.#sink, isInHole ? hole.upTo : 0);
+    return found.kind === 'entry' ? found.entry : undefined;
   }
 
   /** A client whose streams end is told the cursor of that, so that it has nothing left to come back for. */

@@ -34,7 +34,7 @@ export function joinTexts(a: ReplayedEvent, b: ReplayedEvent): ReplayedEvent | u
   if (b.data === 'throws') throw new Error('merge threw');
   if (b.data === 'odd') return 7 as never;
   if (b.data === 'promise') return Promise.reject(new Error('late')) as never;
-  if (b.data === 'unwritten') return { data: 1n };
+  if (typeof a.data === 'bigint' || b.data === 'unwritten') return { data: 1n };
   return { data: `${String(a.data)}${String(b.data)}` };
 }
 
