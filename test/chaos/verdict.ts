@@ -22,7 +22,7 @@ interface Place {
 /** A stretch of the log that a client has walked without a gap: after `from`, up to `to`. */
 interface Stretch {
   readonly epoch: string;
-  readonly from: number;
+  from: number;
   to: number;
 }
 
@@ -53,7 +53,7 @@ export function judge(
   let gaps = 0;
   for (const [number, record] of records.entries()) {
     const fault = (what: string) => faults.push(`client ${number} (${record.topic}): ${what}`);
-    const { stretches, received } = walk(record, textAt, fault);
+    const { stretches, received } = walk(record, textAt, fault, areKept ? last : undefined);
     gaps += stretches.length - 1;
     const trimmed = areKept ? record.items.filter((item) => isTrimmedIn(last, item)) : [];
     for (const { data } of trimmed) fault(`a gap in what is kept, ${data}`);
@@ -66,12 +66,23 @@ export function judge(
   return { faults, gaps };
 }
 
-/** Follows a client through its log; finds what is out of order, repeated, or not as others had it. */
-function walk(record: Record, textAt: Map<string, string>, fault: (what: string) => void) {
+/**
+ * Follows a client through its log; finds what is out of order, repeated, or not as others had it.
+ *
+ * @param lasting the epoch of the log that is there at the end, if what has left the tail is kept: of one that has
+ *   gone, what a client was let begin with may have gone before it came
+ */
+function walk(
+  record: Record,
+  textAt: Map<string, string>,
+  fault: (what: string) => void,
+  lasting: string | undefined,
+) {
   const start = placeOf(record.start);
   let stretch: Stretch = { epoch: start.epoch, from: start.offset, to: start.offset };
   const stretches = [stretch];
   const received = new Set<string>();
+  let mayBeGone = false;
   for (const { type, data, id } of record.items) {
     const place = placeOf(id);
     if (type === 'gap') {
@@ -82,6 +93,8 @@ function walk(record: Record, textAt: Map<string, string>, fault: (what: string)
         fault(`at ${stretch.epoch}.${stretch.to} a gap from elsewhere, ${data}`);
       }
       stretch.to = Math.max(stretch.to, requested.offset);
+      if (mayBeGone) stretch.from = stretch.to;
+      mayBeGone = lasting !== undefined && gap.reason === 'epoch' && place.epoch !== lasting;
       if (!isBefore(requested, place)) fault(`a gap that leads back, ${data}`);
       stretch = { epoch: place.epoch, from: place.offset, to: place.offset };
       stretches.push(stretch);
@@ -93,6 +106,8 @@ function walk(record: Record, textAt: Map<string, string>, fault: (what: string)
     const known = textAt.get(id);
     if (known !== undefined && known !== data) fault(`${id} is ${data}, elsewhere ${known}`);
     textAt.set(id, data);
+    if (mayBeGone) stretch.from = place.offset - 1;
+    mayBeGone = false;
     received.add(data);
     stretch.to = place.offset;
   }
