@@ -6,7 +6,7 @@ import { chaos, type Fault } from './chaos.js';
 import { buildInstance } from './fleet.js';
 
 /** For all scenarios together. `npm run chaos` sets more. */
-const SECONDS = Number(process.env['CHAOS_SECONDS'] ?? 6);
+const SECONDS = Number(process.env['CHAOS_SECONDS'] ?? 4);
 const SEED = Number(process.env['CHAOS_SEED'] ?? Math.floor(Math.random() * 2 ** 32));
 
 /** Faults that cost Redis nothing that it had. */
@@ -38,9 +38,8 @@ const EVERY = [2, 5].flatMap((instances) => [
   { instances, faults: HARMFUL, ...KEPT, mayLose: true },
 ]);
 
-/** The short run takes one of each kind. */
-const SCENARIOS =
-  SECONDS < 10 ? [EVERY[0], EVERY[5], EVERY[2], EVERY[7]].flatMap((one) => one ?? []) : EVERY;
+/** The short run takes one of each kind, and of those with kept topics the one that excuses nothing. */
+const SCENARIOS = SECONDS < 10 ? [EVERY[0], EVERY[5], EVERY[2]].flatMap((one) => one ?? []) : EVERY;
 
 describeWith(REDIS_SERVER, `chaos, with CHAOS_SEED=${SEED}`, (redisPath) => {
   let built: Awaited<ReturnType<typeof buildInstance>>;
