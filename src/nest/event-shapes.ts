@@ -35,14 +35,14 @@ const BUILT_IN = new Map<unknown, Schema>([
 const ZOD_OPTIONS = {
   unrepresentable: 'any',
   override: ({ zodSchema, jsonSchema }: ZodStep) => {
-    if (zodSchema._zod.def.type === 'date') Object.assign(jsonSchema, BUILT_IN.get(Date));
+    if (zodSchema.def.type === 'date') Object.assign(jsonSchema, BUILT_IN.get(Date));
   },
 };
 
 const UNDEFINED = 'undefined, which a class is that is imported in a circle';
 
 interface ZodStep {
-  readonly zodSchema: { readonly _zod: { readonly def: { readonly type: string } } };
+  readonly zodSchema: { readonly def: { readonly type: string } };
   readonly jsonSchema: object;
 }
 

@@ -143,7 +143,8 @@ export class RedisBackplane extends Backplane {
     // A publisher outside may not be connected yet, and its process has nothing else to do.
     const isOutside = parts.tail === undefined;
     if (isOutside || parts.availability.isConnected) {
-      const bound = isOutside ? this.#options.publishTimeout : LAST_PUBLISHES;
+      // Longer than each of them waits, so that it is told why it failed.
+      const bound = LAST_PUBLISHES + (isOutside ? this.#options.publishTimeout : 0);
       await within(parts.publisher.idle(), bound, '').catch(() => {});
     }
     parts.publisher.close();
