@@ -71,9 +71,10 @@ function compile(folder, place, type, resolution) {
 }
 
 /** @throws with what the program printed */
-export function run(program, parameters, cwd) {
+export function run(program, parameters, cwd, environment = {}) {
   return execFileSync(program, parameters, {
     cwd,
+    env: { ...process.env, ...environment },
     encoding: 'utf8',
     stdio: 'pipe',
     timeout: 300_000,

@@ -48,7 +48,7 @@ export interface PublisherOptions {
   readonly events?: EventSchemas | undefined;
   /**
    * `topics`: which topics are kept beyond the log, as `history.topics` of `SseModule.forRoot()`, for a log that no
-   * instance has written to yet. Otherwise the rules of the instances hold.
+   * instance has written to yet, in Redis. Otherwise the rules of the instances hold.
    *
    * @defaultValue `{ topics: [] }`
    */
@@ -71,9 +71,10 @@ export interface PublisherOptions {
 /**
  * A publisher for workers, scripts and functions: without Nest, and without reading anything. `Events` maps
  * event types to their data. How large log and archive may be, and which topics the archive keeps, is for the
- * instances to say; `history.topics` says it for a log that none of them has written to yet.
+ * instances to say; `history.topics` says it for a log in Redis that none of them has written to yet. A SQLite file has
+ * to be there: a publish waits for it, and rejects.
  *
- * @param backplane one of its own, with the `key` that the instances have
+ * @param backplane one of its own, with the `key` or `path` that the instances have
  * @throws SseError `BAD_OPTION` for a backplane that reaches no other process; `BAD_TOPIC` for a pattern in
  *   `history.topics` that is none; `BACKPLANE_BROKEN` for a backplane in use
  * @example const publisher = createPublisher<Events>(redisBackplane({ url }));

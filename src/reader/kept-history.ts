@@ -8,11 +8,11 @@ import type { ArchivePages, PageReader } from './archive-pages.js';
 /** Topics whose end, and matchers whose extent, is remembered: of more it is found out again. */
 const REMEMBERED = 10_000;
 
-/** The end of a topic that the tail has nothing of, as the archive has it. */
+/** The end of a topic of whose last events the tail has nothing, as the archive has it. */
 interface ArchivedEnd {
-  /** What the tail had lost of the topic when the archive was asked, and in which log. */
+  /** Up to where the tail may have missed something of the topic when the archive was asked, and in which log. */
   readonly epoch: string;
-  readonly lost: number;
+  readonly missingUpTo: number;
   /** Undefined if its last event is none. */
   readonly end: number | undefined;
 }
@@ -30,25 +30,25 @@ export class KeptHistory {
   ) {}
 
   /**
-   * Where a topic has ended that the tail has nothing of, asked once for all readers that come meanwhile.
+   * Where a topic has ended of whose last events the tail has nothing, asked once for all readers that come meanwhile.
    *
    * @param reader told when the answer is there
    */
   endOf(
     topic: string,
     epoch: string,
-    lost: number,
+    missingUpTo: number,
     reader: PageReader,
   ): number | undefined | 'asked' {
     const known = this.#ends.get(topic);
-    if (known?.epoch === epoch && known.lost === lost) return known.end;
+    if (known?.epoch === epoch && known.missingUpTo === missingUpTo) return known.end;
     this.ask(
       reader,
       (archive) => archive.latest({ topics: [topic], epoch }, Number.MAX_SAFE_INTEGER),
       (found) => {
         const end = found?.record.type === TOPIC_END ? found.offset : undefined;
         if (this.#ends.size >= REMEMBERED) this.#ends.clear();
-        this.#ends.set(topic, { epoch, lost, end });
+        this.#ends.set(topic, { epoch, missingUpTo, end });
       },
     );
     return 'asked';

@@ -133,16 +133,20 @@ export class Reader {
   read(): void {
     if (this.#scope === undefined) this.#readOn();
     else this.#scope.runInAsyncScope(this.#readOn, this);
-    const hasReadAll = this.#hasBegun && this.#sink.room > 0;
-    this.#unmodified?.readAlone(hasReadAll ? this.#sink.outlet : undefined);
+    this.#unmodified?.readAlone(this.#hasReadAll ? this.#sink.outlet : undefined);
     if (this.#announcements?.isPending === true) this.#announceCaughtUp();
+  }
+
+  /** Whether there was nothing more to read for it: of a hole, the archive may not have answered yet. */
+  get #hasReadAll(): boolean {
+    return this.#hasBegun && this.#sink.room > 0 && this.#log.holeAfter(this.#offset) === undefined;
   }
 
   #announceReady(isAtItsPlace: boolean): void {
     if (!this.streams.all.some(({ plan }) => plan.announce)) return;
     const offset = this.#offset;
     const isLost =
-      this.#log.holeAfter(offset) !== undefined ||
+      (this.#log.holeAfter(offset) !== undefined && !this.streams.areKept) ||
       this.streams.lookBack(offset, this.#sink).kind === 'lost';
     const isResumed = isAtItsPlace && !isLost;
     const cursor = this.streams.areOwed ? {} : { cursor: this.#log.cursorAt(this.#offset) };

@@ -1,8 +1,8 @@
 import { setTimeout as elapse } from 'node:timers/promises';
-import { messageOf, SseError } from '../errors.js';
 import type { LogSink } from '../log/log-sink.js';
 import { formatCursor } from '../log/cursor.js';
 import type { Availability } from './availability.js';
+import { asSseError } from './failures.js';
 import type { FileThread } from './file-thread.js';
 import type { NewEpochReason, Page, Published } from './protocol.js';
 import { eventsOf } from './record-values.js';
@@ -153,8 +153,11 @@ export class Follower {
       for (const resolve of waiting) resolve();
     } catch (error) {
       this.#isStale = true;
-      if (this.#isClosed) for (const resolve of waiting) resolve();
-      else this.#catchUps.push(...waiting);
+      if (this.#isClosed) {
+        for (const resolve of waiting) resolve();
+        return;
+      }
+      this.#catchUps.push(...waiting);
       this.#availability.onDown(asSseError(error));
       await elapse(RETRY);
     }
@@ -190,9 +193,4 @@ export class Follower {
     }
     if (values.length === 0) sink.lose(head);
   }
-}
-
-function asSseError(error: unknown): SseError {
-  if (error instanceof SseError) return error;
-  return new SseError('BACKPLANE_BROKEN', messageOf(error), { cause: error });
 }

@@ -167,7 +167,10 @@ export async function connectSse<Events extends object = Record<string, unknown>
     accept: 'text/event-stream',
     ...(typeof payload === 'string' &&
       typeof body !== 'string' && { 'content-type': 'application/json' }),
-    ...(lastEventId !== undefined && { 'last-event-id': lastEventId }),
+    ...(lastEventId !== undefined && {
+      // In UTF-8, as an EventSource does: Node writes a byte for each character.
+      'last-event-id': Buffer.from(lastEventId).toString('latin1'),
+    }),
     ...options.headers,
   };
   const method = options.method ?? (payload === undefined ? 'GET' : 'POST');

@@ -25,6 +25,8 @@ class Answering implements Archive {
   /** Of questions for a topic's last event: whether it has ended. */
   failureOfLatest: Error | undefined;
   change = (page: ArchivePage): ArchivePage => page;
+  /** Pages come when this has come. */
+  gate: Promise<void> | undefined;
   /** Events of a page at most. */
   pageSize = Infinity;
 
@@ -32,6 +34,7 @@ class Answering implements Archive {
 
   async read(query: ArchiveQuery): Promise<ArchivePage> {
     this.#ask();
+    await this.gate;
     const maxEvents = Math.min(query.maxEvents, this.pageSize);
     return this.change(await this.archive.read({ ...query, maxEvents }));
   }
@@ -274,6 +277,123 @@ describe('Where the archive and the tail meet', () => {
     expect(mixed.data).toEqual(['kept 1', expect.stringContaining('trimmed'), 'kept 7']);
     expect(few.data).toEqual([expect.stringContaining('trimmed'), 'few 6']);
   });
+
+  describe('what is missing in the middle of the tail, and kept', () => {
+    let first = '';
+
+    /** The instance has `kept` 1, 2 and 7, and not what was published while it was cut off. */
+    async function openWithHole(
+      missing: readonly string[] = ['noise', 'kept', 'kept', 'noise'],
+      last = 'kept',
+    ): Promise<void> {
+      await open([{ match: 'kept' }, { match: 'other' }], 100);
+      const [backplane] = backplanes;
+      [first = ''] = await publish('kept', 'kept');
+      if (backplane !== undefined) backplane.isCutOff = true;
+      await publish(...missing);
+      await new Promise((resolve) => setTimeout(resolve, 3));
+      if (backplane !== undefined) backplane.isCutOff = false;
+      if (last === 'end') await instance.bus.complete('kept');
+      else await publish(last);
+    }
+
+    it('is no reason to say that a client has not resumed', async () => {
+      await openWithHole();
+      const announced = (topics: string | string[]) =>
+        instance.connect((bus) => bus.stream(topics, { announce: true }), first);
+      const kept = announced('kept');
+      const mixed = announced(['kept', 'noise']);
+      await turns();
+      expect(kept.data[0]).toContain('"resumed":true');
+      expect(kept.data.slice(1, -1)).toEqual(['kept 2', 'kept 4', 'kept 5', 'kept 7']);
+      expect(mixed.data[0]).toContain('"resumed":false');
+    });
+
+    it.each([
+      [1, ['kept 7']],
+      [2, ['kept 5', 'kept 7']],
+      [4, ['kept 2', 'kept 4', 'kept 5', 'kept 7']],
+      [9, ['kept 1', 'kept 2', 'kept 4', 'kept 5', 'kept 7']],
+    ])('counts among the last n: %d', async (last, expected) => {
+      await openWithHole();
+      const connection = instance.connect((bus) => bus.stream('kept', { from: { last } }));
+      await turns();
+      expect(connection.data).toEqual(expected);
+    });
+
+    it('is waited for by a stream that goes out as it is, whatever comes meanwhile', async () => {
+      await open([{ match: 'kept' }], 100);
+      const [backplane] = backplanes;
+      const connection = instance.connect((bus) => bus.stream('kept'), undefined, true);
+      await turns();
+      await publish('kept');
+      let answer = () => {};
+      archive.gate = new Promise((resolve) => (answer = resolve));
+      if (backplane !== undefined) backplane.isCutOff = true;
+      await publish('kept', 'kept');
+      if (backplane !== undefined) backplane.isCutOff = false;
+      await publish('kept');
+      await publish('kept');
+      expect(connection.data).toEqual(['kept 1']);
+      answer();
+      await turns();
+      expect(connection.data).toEqual(['kept 1', 'kept 2', 'kept 3', 'kept 4', 'kept 5']);
+    });
+
+    it('is older than a time, if it was published before that', async () => {
+      await openWithHole();
+      const { at } = inTail('kept', 7).event;
+      const since = new Date(at ?? 0);
+      const connection = instance.connect((bus) => bus.stream('kept', { from: since }));
+      await turns();
+      expect(connection.data).toEqual(['kept 7']);
+    });
+
+    it('is given to a client that comes back to a place before the end of its topic', async () => {
+      await openWithHole(['kept', 'kept'], 'end');
+      const connection = instance.connect((bus) => bus.stream('kept'), instance.log.cursorAt(2));
+      await turns();
+      expect(connection.isEndedForGood).toBe(false);
+      expect(connection.data).toEqual(['kept 3', 'kept 4']);
+    });
+
+    it('may be what opened one of two topics again', async () => {
+      await open([{ match: 'kept' }, { match: 'other' }], 100);
+      const connection = instance.connect((bus) => bus.stream(['kept', 'other']));
+      await turns();
+      await instance.bus.complete('other');
+      const [backplane] = backplanes;
+      if (backplane !== undefined) backplane.isCutOff = true;
+      await publish('other');
+      if (backplane !== undefined) backplane.isCutOff = false;
+      await instance.bus.complete('kept');
+      await turns();
+      await publish('other');
+      expect(connection.data).toEqual(['other 2', 'other 4']);
+    });
+
+    it('may be the end of its topic, for a client that has it', async () => {
+      await open([{ match: 'kept' }], 100);
+      const [backplane] = backplanes;
+      await publish('kept');
+      if (backplane !== undefined) backplane.isCutOff = true;
+      await instance.bus.complete('kept');
+      if (backplane !== undefined) backplane.isCutOff = false;
+      await publish('noise');
+      const end = instance.log.cursorAt(2);
+      const connection = instance.connect((bus) => bus.stream('kept'), end);
+      await turns();
+      expect(connection.isEndedForGood).toBe(true);
+    });
+  });
+
+  /** The entry that a topic has in the tail at an offset. */
+  function inTail(topic: string, offset: number) {
+    const { entries } = instance.log.indexOf(topic);
+    const entry = entries.at(entries.seek(offset - 1));
+    if (entry?.offset !== offset) throw new Error(`The tail has no ${topic} at ${offset}`);
+    return entry;
+  }
 
   it('an id overtakes nothing that is on its way from the archive', async () => {
     await open([{ match: 'kept' }]);

@@ -173,6 +173,16 @@ const AT_THE_SEAM: Record<string, Mutation> = {
     from: "this.#onResumed('archive');\n        this.#handOut(found.entry);",
     to: "this.#onResumed('archive');\n        this.#handOut(found.entry);\n        if (found.entry.offset % 3 === 0) this.#offset = found.entry.offset - 1;",
   },
+  'an unmodified stream that goes on past a hole, of which the archive has yet to answer': {
+    file: 'reader/reader.ts',
+    from: ' && this.#log.holeAfter(this.#offset) === undefined',
+    to: '',
+  },
+  'a hole of which the archive is not asked': {
+    file: 'reader/reader.ts',
+    from: 'if (this.streams.areKept) return this.#lookBack(hole.upTo);',
+    to: 'if (this.streams.areKept) {\n        this.#offset = hole.upTo;\n        return true;\n      }',
+  },
   'an archive that forgets what it lost': {
     file: 'backplane/kept-topic.ts',
     from: 'if (offset > this.lost) this.#lost = { lost: offset, lostAt: record.at ?? 0 };',
