@@ -349,8 +349,7 @@ export class Connection implements ConnectionPort, Task {
 
   #turnAway(reason: EndReason): void {
     const wait = this.#connections.drawRetry(this.options, reason);
-    if (wait !== undefined)
-      tell(this.response, { 'Retry-After': String(Math.ceil(wait / 1_000)) });
+    if (wait !== undefined) tell(this.response, { 'Retry-After': String(Math.ceil(wait / 1_000)) });
     this.#finish(reason);
     this.#request.gate.abort();
     this.#nest?.error(refusal(reason === 'replaced' || (reason === 'refused' && this.#isAdmitted)));
