@@ -125,6 +125,18 @@ export class IndexCursor {
   }
 }
 
+/** The first entry after an offset: readers are anywhere in a page, and ask for each event. */
+function firstAfter(offset: number, entries: readonly Entry[]): Entry | undefined {
+  let low = 0;
+  let high = entries.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((entries[middle]?.offset ?? Infinity) > offset) high = middle;
+    else low = middle + 1;
+  }
+  return entries[low];
+}
+
 /** What the archive may be asked for. */
 export interface Kept {
   readonly topics: readonly [string] | TopicRule;
@@ -139,15 +151,4 @@ export interface LookBack {
   readonly settledUpTo: number;
   /** The end of a hole in the tail, if there is one to be crossed; else 0. */
   readonly upTo: number;
-}
-
-function firstAfter(offset: number, entries: readonly Entry[]): Entry | undefined {
-  let low = 0;
-  let high = entries.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if ((entries[middle]?.offset ?? 0) > offset) high = middle;
-    else low = middle + 1;
-  }
-  return entries[low];
 }
