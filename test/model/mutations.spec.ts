@@ -224,8 +224,8 @@ const AT_THE_ENDS: Record<string, Mutation> = {
   },
   'a time in the archive, one event too late': {
     file: 'backplane/kept-topic.ts',
-    from: '({ event }) => (event.record.at ?? 0) < time',
-    to: '({ event }) => (event.record.at ?? 0) <= time',
+    from: 'if ((record.at ?? 0) >= time) continue;',
+    to: 'if ((record.at ?? 0) > time) continue;',
   },
   'a time before which something may be lost, for which nobody asks the archive': {
     file: 'log/log.ts',
