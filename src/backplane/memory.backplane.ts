@@ -42,7 +42,7 @@ export class MemoryBackplane extends Backplane {
     if (sink === undefined) {
       throw new SseError(
         'BACKPLANE_CLOSED',
-        'The application has shut down: nothing can be published',
+        'Nothing can be published: the application has shut down, or close() was called',
       );
     }
     const { idempotencyKey } = options;

@@ -17,9 +17,17 @@ interface ArchivedEnd {
   readonly end: number | undefined;
 }
 
+/** Who waits for an answer. */
+interface Asker {
+  readonly reader: PageReader;
+  readonly onAnswer: (answer: unknown) => void;
+}
+
 /** What readers find of topics that are kept beyond the tail. */
 export class KeptHistory {
   readonly #ends = new Map<string, ArchivedEnd>();
+  /** By the question. */
+  readonly #asked = new Map<string, Asker[]>();
   /** By the pattern of a matcher. */
   readonly #extents = new Map<string, PatternExtent>();
 
@@ -44,6 +52,7 @@ export class KeptHistory {
     if (known?.epoch === epoch && known.missingUpTo === missingUpTo) return known.end;
     this.ask(
       reader,
+      `end ${epoch} ${missingUpTo} ${topic}`,
       (archive) => archive.latest({ topics: [topic], epoch }, Number.MAX_SAFE_INTEGER),
       (found) => {
         const end = found?.record.type === TOPIC_END ? found.offset : undefined;
@@ -54,18 +63,35 @@ export class KeptHistory {
     return 'asked';
   }
 
-  /** Asks the archive for a reader, again and again until it answers, and has the reader read on then. */
+  /**
+   * Asks the archive for a reader, again and again until it answers, and has the reader read on then.
+   *
+   * @param name of the question: whoever asks the same meanwhile gets the same answer
+   */
   ask<T>(
     reader: PageReader,
+    name: string,
     question: (archive: Archive) => Promise<T>,
     onAnswer: (answer: T) => void,
   ): void {
-    void this.pages
-      .ask(question, () => !reader.isEnded)
-      .then((found) => {
-        if (found !== undefined) onAnswer(found.answer);
-        reader.schedule();
-      });
+    const asker: Asker = { reader, onAnswer: (answer) => onAnswer(answer as T) };
+    const others = this.#asked.get(name);
+    if (others !== undefined) {
+      others.push(asker);
+      return;
+    }
+    const askers = [asker];
+    this.#asked.set(name, askers);
+    const isWanted = () => askers.some((each) => !each.reader.isEnded);
+    void this.pages.ask(question, isWanted).then((found) => {
+      this.#asked.delete(name);
+      for (const each of askers) {
+        if (found !== undefined) each.onAnswer(found.answer);
+        // It came when all others had gone.
+        else if (!each.reader.isEnded) this.ask(each.reader, name, question, each.onAnswer);
+        each.reader.schedule();
+      }
+    });
   }
 
   /** Whether the archive has something of the topic, or of what the matcher selects, and can be asked for it. */

@@ -186,6 +186,7 @@ export class ReaderStream {
     const { epoch } = context.log;
     context.history.ask(
       reader,
+      `start ${epoch} ${JSON.stringify(start)} ${this.topics.selection}`,
       (archive) => archive.seek({ topics: kept, epoch }, start),
       (found) => {
         this.#start = 'found';
@@ -270,6 +271,7 @@ export class ReaderStream {
     this.#isOver = 'asked';
     history.ask(
       reader,
+      `latest ${log.epoch} ${offset} ${this.topics.selection}`,
       (archive) => archive.latest({ topics: kept, epoch: log.epoch }, offset),
       (found) => {
         this.#isOver =

@@ -82,6 +82,13 @@ export class TopicCursor extends IndexCursor implements Work, ReadPosition {
     return this.#topics instanceof TopicMatcher ? [] : this.#topics;
   }
 
+  /** All that it selects, as one text: that of a pattern is not that of a topic which is called so. */
+  get selection(): string {
+    return this.#topics instanceof TopicMatcher
+      ? `matching ${this.#topics.pattern}`
+      : JSON.stringify(this.#topics);
+  }
+
   selectsAnyOf(topics: readonly string[]): boolean {
     return topics.some((topic) => this.#selects(topic));
   }

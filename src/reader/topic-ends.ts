@@ -24,7 +24,8 @@ export class TopicEnds {
     let isKnown = true;
     let areAll = true;
     for (const topic of this.#topics) {
-      const end = endOf(topic, context, reader);
+      const hasMore = hasMoreAfter(offset, topic, context, reader);
+      const end = hasMore === true ? undefined : (hasMore ?? endOf(topic, context, reader));
       if (end === 'asked') isKnown = false;
       else if (end === undefined) areAll = false;
       else if (end <= offset) this.#ends.set(topic, end);
@@ -58,6 +59,25 @@ export function mayHaveEnded(topic: string, { log, history }: Context): boolean 
   const missingUpTo = missingOf(topic, log);
   if (missingUpTo > 0) return history?.has(topic) === true;
   return log.indexOf(topic).entries.newest?.isEnd === true;
+}
+
+/**
+ * Whether the archive has something of a topic after an offset: whoever is there reads that page in any case, and need
+ * not ask how the topic ends. Undefined if it has nothing, or has not been asked.
+ */
+function hasMoreAfter(
+  offset: number,
+  topic: string,
+  context: Context,
+  reader: PageReader,
+): true | undefined | 'asked' {
+  const { log, history } = context;
+  if (history === undefined || !mayHaveEnded(topic, context)) return undefined;
+  const missingUpTo = missingOf(topic, log);
+  if (missingUpTo <= offset) return undefined;
+  const page = history.pages.find([topic], offset, missingUpTo, reader);
+  if (page === undefined) return 'asked';
+  return page.entries.some((entry) => entry.offset > offset) ? true : undefined;
 }
 
 /** The offset of a topic's end, if that is the last that there is of it. */

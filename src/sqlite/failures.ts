@@ -23,7 +23,7 @@ export class NoLogError extends SseError {
 export function closedError(): SseError {
   return new SseError(
     'BACKPLANE_CLOSED',
-    'The application has shut down: nothing can be published',
+    'Nothing can be published: the application has shut down, or close() was called',
   );
 }
 

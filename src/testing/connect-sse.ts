@@ -60,7 +60,7 @@ export class SseTestClient<
     });
   }
 
-  /** Of the answer; an application that refuses a client answers 200 all the same, or what a guard says. */
+  /** Of the answer; a `GET` that is refused for now is answered 200 all the same, others 503 or 429. */
   get status(): number {
     return this.#answer.status;
   }

@@ -13,6 +13,7 @@ import { MemoryBackplane } from '../../src/backplane/memory.backplane.js';
 import type { MemoryArchive } from '../../src/backplane/memory-archive.js';
 import type { History, LogSink } from '../../src/log/log-sink.js';
 import type { TopicRetention } from '../../src/log/retention.js';
+import type { SseEvent } from '../../src/log/event.js';
 import { matching } from '../../src/log/matching.js';
 import { Instance, turns } from '../reader/recording-connection.js';
 
@@ -24,6 +25,8 @@ class Answering implements Archive {
   failure: Error | undefined;
   /** Of questions for a topic's last event: whether it has ended. */
   failureOfLatest: Error | undefined;
+  /** How often it was asked for a topic's last event. */
+  askedForLatest = 0;
   change = (page: ArchivePage): ArchivePage => page;
   /** Pages come when this has come. */
   gate: Promise<void> | undefined;
@@ -45,6 +48,7 @@ class Answering implements Archive {
   }
 
   async latest(topics: ArchiveTopics, upTo: number): Promise<ArchivedEvent | undefined> {
+    this.askedForLatest++;
     if (this.failureOfLatest !== undefined) throw this.failureOfLatest;
     return this.archive.latest(topics, upTo);
   }
@@ -395,6 +399,33 @@ describe('Where the archive and the tail meet', () => {
     return entry;
   }
 
+  it('nobody asks how a topic has ended for whom its page has something', async () => {
+    await open([{ match: 'kept' }]);
+    const [first = '', second = ''] = await publish('kept', 'kept', ...noise);
+    const behind = instance.connect((bus) => bus.stream('kept'), first);
+    await turns();
+    expect(behind.data).toEqual(['kept 2']);
+    expect([archive.asked, archive.askedForLatest]).toEqual([1, 0]);
+    instance.connect((bus) => bus.stream('kept'), second);
+    instance.connect((bus) => bus.stream('kept'), instance.log.cursorAt(instance.log.head));
+    await turns();
+    expect([archive.asked, archive.askedForLatest]).toEqual([1, 1]);
+  });
+
+  it('clients that come at once ask once where to begin, and whether they are over', async () => {
+    await open([{ match: 'kept' }]);
+    const [first = ''] = await publish('kept', 'kept', 'kept', 'kept', ...noise);
+    const herd = <T>(each: () => T) => Array.from({ length: 20 }, each);
+    const last = herd(() => instance.connect((bus) => bus.stream('kept', { from: { last: 2 } })));
+    const until = ({ data }: SseEvent) => data === 'kept 3';
+    const over = herd(() => instance.connect((bus) => bus.stream('kept', { until }), first));
+    await turns();
+    for (const { data } of last) expect(data).toEqual(['kept 3', 'kept 4']);
+    for (const { data } of over) expect(data).toEqual(['kept 2', 'kept 3']);
+    // A place, and one page for all; the last event at a place.
+    expect([archive.asked, archive.askedForLatest]).toEqual([2, 1]);
+  });
+
   it('an id overtakes nothing that is on its way from the archive', async () => {
     await open([{ match: 'kept' }]);
     const [first = ''] = await publish('kept', 'kept', ...noise);
@@ -407,12 +438,12 @@ describe('Where the archive and the tail meet', () => {
   });
 
   describe('while the archive does not answer', () => {
-    async function clientThatWaits(answer: () => void) {
+    async function clientThatWaits(answer: () => void, isBehind = true) {
       jest.useFakeTimers({ doNotFake: ['setImmediate', 'nextTick', 'queueMicrotask'] });
       await open([{ match: 'kept' }]);
-      const [first = ''] = await publish('kept', 'kept', ...noise);
+      const [first = '', last = ''] = await publish('kept', 'kept', ...noise);
       answer();
-      const connection = instance.connect((bus) => bus.stream('kept'), first);
+      const connection = instance.connect((bus) => bus.stream('kept'), isBehind ? first : last);
       await turns();
       return connection;
     }
@@ -428,14 +459,15 @@ describe('Where the archive and the tail meet', () => {
     });
 
     it('and nobody knows whether the topic has ended, the client is told no place', async () => {
-      const connection = await clientThatWaits(() => (archive.failureOfLatest = new Error('away')));
+      const answer = () => (archive.failureOfLatest = new Error('away'));
+      const connection = await clientThatWaits(answer, false);
       connection.beat();
       expect(connection.told).toBeUndefined();
-      expect(archive.asked).toBe(0);
       archive.failureOfLatest = undefined;
       await jest.advanceTimersByTimeAsync(2_000);
       await turns();
-      expect(connection.data).toEqual(['kept 2']);
+      connection.beat();
+      expect(connection.told).toBe(5);
     });
 
     it('nobody asks again for a client that has gone', async () => {
