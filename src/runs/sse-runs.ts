@@ -169,7 +169,7 @@ export class SseRuns {
     return new ProfiledStream({
       events: this.read(id),
       profile: profileOf(options),
-      key: () => this.#keyOf(id),
+      begin: () => this.#registry.get(id)?.claim.begin,
       connection: this.#bus.connection,
       report: (error) =>
         this.#logger.error(`The run '${id}' is not what ${options.as} streams`, renderError(error)),
@@ -203,12 +203,6 @@ export class SseRuns {
     await this.#registry.whenLoaded();
     await this.#bus.catchUp();
     return this.#registry.get(id)?.info;
-  }
-
-  /** What no other run has, and all who read this one know. */
-  #keyOf(id: string): string {
-    const { epoch, offset } = this.#registry.get(id)?.claim.begin ?? { epoch: '', offset: 0 };
-    return `${epoch}-${offset}`;
   }
 
   /**
