@@ -20,6 +20,7 @@ export interface Instance {
 export interface FleetOptions {
   readonly url: string;
   readonly maxEvents: number;
+  readonly areKept?: boolean | undefined;
   /** Where the children find Redis, so that it can be kept from them alone. */
   readonly childUrl: string;
   readonly presence?: InstanceOptions['presence'];
@@ -80,15 +81,26 @@ export class Fleet implements Instances {
     await this.#start(index);
   }
 
+  /** Starts one more, beside those that run; it can be {@link replace}d later. */
+  async join(): Promise<void> {
+    this.#instances.push(undefined);
+    await this.#start(this.#instances.length - 1);
+  }
+
+  /** Closes the last one, which has joined. */
+  async leave(): Promise<void> {
+    await this.#instances.pop()?.close();
+  }
+
   async stop(): Promise<void> {
     await Promise.all(this.#instances.map(async (instance) => instance?.close()));
   }
 
   async #start(index: number): Promise<void> {
-    const { url, childUrl, maxEvents, presence } = this.#options;
+    const { url, childUrl, ...options } = this.#options;
     this.#instances[index] = await (index < this.#children
-      ? startChild(this.#folder, { url: childUrl, maxEvents, presence })
-      : startHere({ url, maxEvents, presence }));
+      ? startChild(this.#folder, { url: childUrl, ...options })
+      : startHere({ url, ...options }));
   }
 }
 
