@@ -66,8 +66,11 @@ export async function chaos(
   const [proxy, childProxy] = [await Proxy.start(redis.port), await Proxy.start(redis.port)];
   const { instances, maxEvents, absence } = scenario;
   const counts = { all: instances, children: 1 };
-  const urls = { url: proxy.url, childUrl: childProxy.url };
-  const fleet = await Fleet.start({ ...urls, maxEvents }, counts, run.folder);
+  const options = {
+    here: { url: proxy.url, maxEvents },
+    child: { url: childProxy.url, maxEvents },
+  };
+  const fleet = await Fleet.start(options, counts, run.folder);
   const clients = Array.from(
     { length: TOPICS.length * CLIENTS_PER_TOPIC },
     (_, index) =>
