@@ -1,6 +1,7 @@
 import { setTimeout as elapse } from 'node:timers/promises';
 import type { LogSink } from '../log/log-sink.js';
 import { formatCursor } from '../log/cursor.js';
+import { datedRecord } from '../log/dated-record.js';
 import type { Availability } from './availability.js';
 import { asSseError } from './failures.js';
 import type { FileThread } from './file-thread.js';
@@ -135,7 +136,7 @@ export class Follower {
     if (this.#isClosed) return;
     for (const [index, { record }] of jobs.entries()) {
       const isNext = this.#sink.epoch === epoch && offsetOf(index) === this.#sink.head + 1;
-      if (isNext) this.#sink.append(this.#sink.head + 1, { ...record, at });
+      if (isNext) this.#sink.append(this.#sink.head + 1, datedRecord(record, at));
     }
     this.#head = Math.max(this.#head, this.#sink.head);
     this.#lastReadAt = new Date();

@@ -28,7 +28,7 @@ describe('createPublisher() for a SQLite file', () => {
     await Promise.all(publishers.splice(0).map((publisher) => publisher.close()));
   });
 
-  function begin(path: string, options: PublisherOptions = {}, publishTimeout = 300) {
+  function begin(path: string, options: PublisherOptions = {}, publishTimeout = 10_000) {
     const publisher = createPublisher(sqliteBackplane({ path, publishTimeout }), options);
     publishers.push(publisher);
     return publisher;
@@ -135,20 +135,22 @@ describe('createPublisher() for a SQLite file', () => {
 
   it('makes no file: it says that the application has to start first', async () => {
     const path = newPath();
-    const publication = begin(path).publish('a', { data: 1 });
+    const publication = begin(path, {}, 300).publish('a', { data: 1 });
     await expect(publication).rejects.toMatchObject({
       code: 'BACKPLANE_UNAVAILABLE',
       message: expect.stringMatching(/There is no log at '.*'.*start it once, or correct 'path'/),
     });
     expect(existsSync(path)).toBe(false);
     writeFileSync(path, '');
-    await expect(begin(path).publish('a', { data: 1 })).rejects.toThrow('There is no log at');
+    await expect(begin(path, {}, 300).publish('a', { data: 1 })).rejects.toThrow(
+      'There is no log at',
+    );
     expect(statSync(path).size).toBe(0);
   });
 
   it('waits for the application to start', async () => {
     const path = newPath();
-    const publication = begin(path, {}, 10_000).publish('a', { data: 'early' });
+    const publication = begin(path).publish('a', { data: 'early' });
     const instance = await open({ path });
     await expect(publication).resolves.toBe(`${instance.sink.epoch}.1`);
     await until('it is there', () => textsOf(instance).includes('early'));
@@ -157,7 +159,7 @@ describe('createPublisher() for a SQLite file', () => {
   it('publishes to the file that there is now, when it was replaced', async () => {
     const path = newPath();
     const first = await open({ path });
-    const publisher = begin(path, {}, 5_000);
+    const publisher = begin(path);
     await publisher.publish('a', { data: 'old' });
     await first.backplane.close();
     for (const end of ['', '-wal', '-shm']) rmSync(`${path}${end}`, { force: true });
