@@ -1,4 +1,4 @@
-import { isObservable, type Observable } from 'rxjs';
+import { isObservable, type Observable, Subscription } from 'rxjs';
 import { received, SseError } from '../errors.js';
 import type { NewEvent } from '../log/event.js';
 
@@ -56,14 +56,8 @@ export class SourceReader {
 
   #observe(source: Observable<unknown>): Promise<void> {
     return new Promise((resolve, reject) => {
-      const subscription = source.subscribe({
-        next: (value) => {
-          this.#sink.add(value);
-          this.#sink.room()?.catch(onFailure);
-        },
-        error: reject,
-        complete: resolve,
-      });
+      // What emits at once does so while it is subscribed to.
+      const subscription = new Subscription();
       const onFailure = (error: unknown) => {
         subscription.unsubscribe();
         reject(error instanceof Error ? error : new Error(String(error)));
@@ -72,6 +66,15 @@ export class SourceReader {
         subscription.unsubscribe();
         resolve();
       };
+      const values = source.subscribe({
+        next: (value) => {
+          this.#sink.add(value);
+          this.#sink.room()?.catch(onFailure);
+        },
+        error: reject,
+        complete: resolve,
+      });
+      subscription.add(values);
     });
   }
 
