@@ -142,7 +142,7 @@ export class RedisBackplane extends Backplane {
     parts.known.catchUps.close();
     // A publisher outside may not be connected yet, and its process has nothing else to do.
     const isOutside = parts.tail === undefined;
-    if (isOutside || parts.availability.isConnected) {
+    if (!parts.publisher.isIdle && (isOutside || parts.availability.isConnected)) {
       // Longer than each of them waits, so that it is told why it failed.
       const bound = LAST_PUBLISHES + (isOutside ? this.#options.publishTimeout : 0);
       await within(parts.publisher.idle(), bound, '').catch(() => {});

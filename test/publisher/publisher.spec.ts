@@ -34,9 +34,23 @@ it('waits for what is on its way when it is closed, no longer than a publish doe
   backplane.logger = { log: () => {}, warn: () => {}, error: () => {} };
   const publisher = createPublisher(backplane);
   const published = publisher.publish('a', { data: 1 });
-  const failed = expect(published).rejects.toMatchObject({ code: 'BACKPLANE_UNAVAILABLE' });
+  let failure: unknown;
+  published.catch((error: unknown) => (failure = error));
   await publisher.close();
-  await failed;
+  expect(failure).toMatchObject({ code: 'BACKPLANE_UNAVAILABLE' });
+});
+
+it('waits for nothing when what was published has failed already', async () => {
+  const backplane = redisBackplane({ url: 'redis://127.0.0.1:1', publishTimeout: 100 });
+  backplane.logger = { log: () => {}, warn: () => {}, error: () => {} };
+  const publisher = createPublisher(backplane);
+  await expect(publisher.publish('a', { data: 1 })).rejects.toThrow('Redis has been away');
+  const timer = jest.spyOn(globalThis, 'setTimeout');
+  await publisher.close();
+  const waits = timer.mock.calls.map(([, milliseconds = 0]) => milliseconds);
+  timer.mockRestore();
+  // Of the connection's end alone.
+  expect(waits).toEqual([500]);
 });
 
 it('refuses options that it does not know, and says whose they are', () => {
