@@ -27,6 +27,11 @@ export class ConnectionClock {
     this.#endsAt = lifetime === false ? undefined : now + Math.round(lifetime);
   }
 
+  /** `openTimeout` begins anew. */
+  restart(now: number): void {
+    this.#lastWriteAt = now;
+  }
+
   /** @param isLate whether it is too late to see whether anybody took anything meanwhile */
   due(
     now: number,

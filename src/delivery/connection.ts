@@ -386,6 +386,8 @@ export class Connection implements ConnectionPort, Task {
    * @param time in milliseconds since the Unix epoch
    */
   tick(now: number, isLate: boolean, time: number): void {
+    // What is said of who it is may still be its answer.
+    if (!this.#isAdmitted) this.#clock.restart(now);
     const due = this.#clock.due(now, isLate, this.#isOpen, this.#outbox, this.options);
     if (due === 'lifetime') {
       this.end('lifetime');

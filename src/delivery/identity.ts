@@ -2,7 +2,10 @@ import { received, SseError } from '../errors.js';
 
 /** Who is connected, as the application says it. */
 export interface Identity {
-  /** Whose connection it is, such as a user's id: what `closeEverywhere({ owner })` and `except` name. */
+  /**
+   * Whose connection it is, such as a user's id: what `closeEverywhere({ owner })` and `except` name. As each tag a
+   * non-empty, well-formed string of at most 960 characters.
+   */
   readonly owner?: string | undefined;
   /** When it ends (`ended.expired`); its client comes back and passes the guards again. Of a JWT: `new Date(exp * 1000)`. */
   readonly expiresAt?: Date | undefined;
@@ -10,6 +13,9 @@ export interface Identity {
   readonly tags?: readonly string[] | undefined;
 }
 
+/** Characters of an owner and of a tag: instances tell each other of owners by keys that begin with a number. */
+const MAX_LENGTH = 960;
+const NAME = `a non-empty, well-formed string of at most ${MAX_LENGTH} characters`;
 const KNOWN = ['owner', 'expiresAt', 'tags'];
 export const NO_TAGS: readonly string[] = Object.freeze([]);
 
@@ -43,7 +49,7 @@ export class ClientIdentity {
 function checkIdentity(identity: unknown, source: string): Identity {
   const bad = (allowed: string, value: unknown) =>
     new SseError('BAD_OPTION', `${source}: ${allowed}; received ${received(value)}`);
-  if (typeof identity !== 'object' || identity === null) {
+  if (typeof identity !== 'object' || identity === null || Array.isArray(identity)) {
     throw bad('an identity is an object { owner?, expiresAt?, tags? }, or undefined', identity);
   }
   const unknown = Object.keys(identity).find((key) => !KNOWN.includes(key));
@@ -51,14 +57,14 @@ function checkIdentity(identity: unknown, source: string): Identity {
     throw bad('an identity is an object { owner?, expiresAt?, tags? }', unknown);
   }
   const { owner, expiresAt, tags } = identity as Record<keyof Identity, unknown>;
-  if (owner !== undefined && (typeof owner !== 'string' || owner === '')) {
-    throw bad('owner has to be a non-empty string, such as String(user.id)', owner);
+  if (owner !== undefined && !isName(owner)) {
+    throw bad(`owner has to be ${NAME}, such as String(user.id)`, owner);
   }
   if (expiresAt !== undefined && !isDate(expiresAt)) {
     throw bad('expiresAt has to be a valid Date, such as new Date(exp * 1000) of a JWT', expiresAt);
   }
   if (tags !== undefined && !areTags(tags)) {
-    throw bad('tags have to be an array of non-empty strings', tags);
+    throw bad(`tags have to be an array, each ${NAME}`, tags);
   }
   return { owner, expiresAt, tags };
 }
@@ -68,5 +74,10 @@ function isDate(value: unknown): value is Date {
 }
 
 function areTags(value: unknown): value is readonly string[] {
-  return Array.isArray(value) && value.every((tag) => typeof tag === 'string' && tag !== '');
+  return Array.isArray(value) && value.every(isName);
+}
+
+function isName(value: unknown): value is string {
+  if (typeof value !== 'string' || value === '' || value.length > MAX_LENGTH) return false;
+  return value.isWellFormed();
 }

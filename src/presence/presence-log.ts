@@ -5,7 +5,8 @@ export const PRESENCE_TOPIC = '$presence';
 
 /** The topic that clients are told under who reads a topic. */
 export function toldTopic(topic: string): string {
-  return `${PRESENCE_TOPIC}.${topic}`;
+  // Its second part says how an entry is kept: see `internalRetention`.
+  return `${PRESENCE_TOPIC}.told.${topic}`;
 }
 
 /** An owner in a topic, as a name. */

@@ -69,8 +69,11 @@ export async function chaos(
   const [proxy, childProxy] = [await Proxy.start(redis.port), await Proxy.start(redis.port)];
   const { instances, maxEvents, areKept, absence } = scenario;
   const counts = { all: instances, children: 1 };
-  const urls = { url: proxy.url, childUrl: childProxy.url };
-  const fleet = await Fleet.start({ ...urls, maxEvents, areKept }, counts, run.folder);
+  const options = {
+    here: { url: proxy.url, maxEvents, areKept },
+    child: { url: childProxy.url, maxEvents, areKept },
+  };
+  const fleet = await Fleet.start(options, counts, run.folder);
   const clients = Array.from(
     { length: TOPICS.length * CLIENTS_PER_TOPIC },
     (_, index) =>

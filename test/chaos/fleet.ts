@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { setTimeout as elapse } from 'node:timers/promises';
 import { transformFile } from '@swc/core';
 import { freshCopy, transpile } from '../sample/fresh-copy.js';
 import { type InstanceOptions, startInstance } from './instance.js';
@@ -18,12 +19,10 @@ export interface Instance {
 }
 
 export interface FleetOptions {
-  readonly url: string;
-  readonly maxEvents: number;
-  readonly areKept?: boolean | undefined;
-  /** Where the children find Redis, so that it can be kept from them alone. */
-  readonly childUrl: string;
-  readonly presence?: InstanceOptions['presence'];
+  /** Of the instances in this process. */
+  readonly here: InstanceOptions;
+  /** Of the children: they may find Redis elsewhere, so that it can be kept from them alone. */
+  readonly child: InstanceOptions;
 }
 
 /** The instances that run, of which the first are processes of their own. */
@@ -73,6 +72,30 @@ export class Fleet implements Instances {
     await this.#start(0);
   }
 
+  /**
+   * Has the first child stand still. Nobody comes to it meanwhile.
+   *
+   * @param stop stops it
+   * @param onStop told where it was reached
+   */
+  async freeze(
+    milliseconds: number,
+    stop: (child: ChildProcess) => Promise<void>,
+    onStop: (url: string) => void,
+  ): Promise<void> {
+    const [instance] = this.#instances;
+    if (instance?.process === undefined) return;
+    this.#instances[0] = undefined;
+    try {
+      await stop(instance.process);
+      onStop(instance.url);
+      await elapse(milliseconds);
+    } finally {
+      instance.process.kill('SIGCONT');
+      this.#instances[0] = instance;
+    }
+  }
+
   /** Closes an instance as a deployment does, and starts another in its place. */
   async replace(index: number): Promise<void> {
     const instance = this.#instances[index];
@@ -97,10 +120,9 @@ export class Fleet implements Instances {
   }
 
   async #start(index: number): Promise<void> {
-    const { url, childUrl, ...options } = this.#options;
     this.#instances[index] = await (index < this.#children
-      ? startChild(this.#folder, { url: childUrl, ...options })
-      : startHere({ url, ...options }));
+      ? startChild(this.#folder, this.#options.child)
+      : startHere(this.#options.here));
   }
 }
 

@@ -1,86 +1,92 @@
-import { afterAll, beforeAll, beforeEach, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { Logger } from '@nestjs/common';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { setTimeout as elapse } from 'node:timers/promises';
+import { Proxy } from '../redis/support/proxy.js';
 import { RedisServer } from '../redis/support/redis-server.js';
 import { LogLines } from '../support/log-lines.js';
 import { describeWith, REDIS_SERVER } from '../support/programs.js';
 import { until } from '../support/until.js';
-import { buildInstance, Fleet } from './fleet.js';
+import { buildInstance, Fleet, type FleetOptions } from './fleet.js';
+import { PresenceJudge } from './presence-judge.js';
+import { redisFaults, sqliteFaults, type StoreFaults } from './presence-faults.js';
 import { Random } from './random.js';
 import { Visitor } from './visitor.js';
 import { Window } from './window.js';
 
 /** `npm run chaos` sets more. */
-const SECONDS = Number(process.env['CHAOS_SECONDS'] ?? 12) / 2;
+const SECONDS = Number(process.env['CHAOS_SECONDS'] ?? 10) / 2;
 const SEED = Number(process.env['CHAOS_SEED'] ?? Math.floor(Math.random() * 2 ** 32));
 const OWNERS = ['ada', 'bob', 'cleo', 'dan', 'eve', 'finn', 'gil', 'hal'];
-const INSTANCES = 3;
+const COUNTS = { all: 3, children: 1 };
 const WINDOWS = 4;
+const PROMISE = { lease: 3_000, grace: 1_500, missing: 1_000, slack: 500 };
+const ABSENCE = PROMISE.lease + 1_500;
+/** Milliseconds that an instance stands still: it is taken for dead. */
+const FREEZE = PROMISE.lease + 1_000;
 
-/** Milliseconds. */
-const LEASE = 3_000;
-const GRACE = 1_500;
-/** Who has an open connection is listed. */
-const MISSING = 1_000;
-/** What a busy machine may add. */
-const SLACK = 500;
-const ABSENCE = LEASE + 1_500;
+/** Instances, visitors who come and go, and windows that show who is there. */
+class House {
+  readonly visitors: readonly Visitor[];
+  readonly windows: readonly Window[];
+  readonly judge: PresenceJudge;
+  readonly happened: string[] = [];
+  readonly #fleet: Fleet;
+  readonly #random: Random;
+  readonly #faults: StoreFaults;
+  readonly #looking: NodeJS.Timeout;
 
-/** Looks again and again whether what the windows show is so. */
-class Judge {
-  readonly faults: string[] = [];
-  /** How often somebody had to be shown, or not to be. */
-  looks = 0;
-  leaves = 0;
-  readonly #visitors: readonly Visitor[];
-  #lookedAt = performance.now();
-
-  constructor(visitors: readonly Visitor[]) {
-    this.#visitors = visitors;
+  constructor(fleet: Fleet, random: Random, faults: StoreFaults) {
+    this.#fleet = fleet;
+    this.#random = random;
+    this.#faults = faults;
+    this.visitors = OWNERS.map((owner) => new Visitor(owner, fleet, random.fork(), ABSENCE));
+    this.judge = new PresenceJudge(this.visitors, PROMISE);
+    this.windows = Array.from(
+      { length: WINDOWS },
+      () => new Window(fleet, random.fork(), (owner) => this.judge.onLeave(owner)),
+    );
+    for (const each of [...this.visitors, ...this.windows]) each.start();
+    this.#looking = setInterval(() => this.judge.look(this.windows), 50);
   }
 
-  look(windows: readonly Window[]): void {
-    const now = performance.now();
-    // Whoever judges late knows nothing.
-    const isLate = now - this.#lookedAt > 250;
-    this.#lookedAt = now;
-    if (isLate) return;
-    for (const [number, { model, openSince }] of windows.entries()) {
-      if (openSince === undefined || now - openSince < MISSING + SLACK) continue;
-      for (const visitor of this.#visitors) this.#lookFor(visitor, now, number, model.owners);
+  async suffer(): Promise<void> {
+    const random = this.#random;
+    const end = performance.now() + SECONDS * 1_000;
+    while (performance.now() < end) {
+      await elapse(random.between(200, 2_000));
+      const fault =
+        random.pick(['kill', 'replace', 'disconnect', 'silence', 'long silence', 'freeze']) ?? '';
+      this.happened.push(fault);
+      if (fault === 'kill') await this.#fleet.kill();
+      else if (fault === 'replace') await this.#fleet.replace(random.between(1, COUNTS.all - 1));
+      else if (fault === 'disconnect') await this.#faults.disconnect(random);
+      else if (fault === 'freeze') await this.#freeze();
+      else await this.#beSilent(fault === 'silence' ? 1_000 : FREEZE);
     }
   }
 
-  /** Nobody leaves who is there, or was a moment ago. */
-  onLeave(owner: string): void {
-    this.leaves++;
-    const visitor = this.#visitors.find((each) => each.owner === owner);
-    const now = performance.now();
-    const awayFor = visitor === undefined ? 0 : now - visitor.openUntil;
-    const isThere = visitor?.openSince !== undefined && now - visitor.openSince > MISSING + SLACK;
-    if (isThere) this.faults.push(`${owner} leaves and is there`);
-    if (visitor?.openSince === undefined && awayFor < GRACE - SLACK) {
-      this.faults.push(`${owner} leaves after ${Math.round(awayFor)} ms`);
-    }
+  async end(): Promise<void> {
+    clearInterval(this.#looking);
+    await Promise.all([...this.visitors, ...this.windows].map((each) => each.stop()));
   }
 
-  #lookFor(visitor: Visitor, now: number, number: number, shown: ReadonlySet<string>): void {
-    const { owner, openSince, openUntil } = visitor;
-    const isShown = shown.has(owner);
-    if (openSince !== undefined && now - openSince > MISSING + SLACK) {
-      this.looks++;
-      if (!isShown)
-        this.faults.push(`window ${number} misses ${owner}, there since ${now - openSince} ms`);
-    }
-    if (openSince === undefined && now - openUntil > LEASE + SLACK) {
-      this.looks++;
-      if (isShown)
-        this.faults.push(`window ${number} shows ${owner}, away for ${now - openUntil} ms`);
-    }
+  #beSilent(most: number): Promise<void> {
+    const milliseconds = this.#random.between(100, most);
+    return this.judge.duringSilence(() => this.#faults.silence(milliseconds));
+  }
+
+  #freeze(): Promise<void> {
+    const abandon = (url: string) => {
+      for (const each of [...this.visitors, ...this.windows]) each.abandon(url);
+    };
+    return this.#fleet.freeze(FREEZE, this.#faults.stop, abandon);
   }
 }
 
-describeWith(REDIS_SERVER, `who is there, in chaos, with CHAOS_SEED=${SEED}`, (redisPath) => {
+describe(`who is there, in chaos, with CHAOS_SEED=${SEED}`, () => {
   let built: Awaited<ReturnType<typeof buildInstance>>;
 
   beforeAll(async () => {
@@ -93,54 +99,66 @@ describeWith(REDIS_SERVER, `who is there, in chaos, with CHAOS_SEED=${SEED}`, (r
     Logger.overrideLogger(new LogLines());
   });
 
-  it(
-    'is shown within a second, and not longer than the lease, while instances are killed and replaced',
-    async () => {
-      const random = new Random(SEED);
-      const redis = await RedisServer.start(redisPath);
-      const presence = { grace: GRACE, lease: LEASE };
-      const options = { url: redis.url, childUrl: redis.url, maxEvents: 500, presence };
-      const fleet = await Fleet.start(options, { all: INSTANCES, children: 1 }, built.folder);
-      const visitors = OWNERS.map((owner) => new Visitor(owner, fleet, random.fork(), ABSENCE));
-      const judge = new Judge(visitors);
-      const windows = Array.from(
-        { length: WINDOWS },
-        () => new Window(fleet, random.fork(), (owner) => judge.onLeave(owner)),
+  async function live(options: FleetOptions, faults: StoreFaults): Promise<void> {
+    const fleet = await Fleet.start(options, COUNTS, built.folder);
+    const house = new House(fleet, new Random(SEED), faults);
+    const { visitors, windows, judge, happened } = house;
+    try {
+      await house.suffer();
+      await Promise.all(visitors.map((visitor) => visitor.stop()));
+      const isEmpty = () => windows.every(({ model }) => model.owners.size === 0);
+      await until('nobody is shown', isEmpty, 20_000);
+    } finally {
+      await house.end();
+      await fleet.stop();
+    }
+    const all = [...judge.faults, ...windows.flatMap((window) => window.faults)];
+    if (SECONDS > 30) {
+      const { looks, leaves } = judge;
+      process.stderr.write(
+        `presence: ${happened.length} faults, ${looks} looks, ${leaves} leaves told\n`,
       );
-      const looking = setInterval(() => judge.look(windows), 50);
-      const happened: string[] = [];
-      try {
-        for (const each of [...visitors, ...windows]) each.start();
-        const end = performance.now() + SECONDS * 1_000;
-        while (performance.now() < end) {
-          await elapse(random.between(200, 2_000));
-          const fault = random.pick(['kill', 'replace', 'connections']) ?? '';
-          happened.push(fault);
-          if (fault === 'kill') await fleet.kill();
-          else if (fault === 'replace') await fleet.replace(random.between(1, INSTANCES - 1));
-          else await redis.killClients(random.pick([':read', ':publish']) ?? '');
+    }
+    expect({ seed: SEED, faults: all, happened: all.length > 0 ? happened : [] }).toEqual({
+      seed: SEED,
+      faults: [],
+      happened: [],
+    });
+    expect(judge.looks).toBeGreaterThan(100);
+  }
+
+  const { grace, lease } = PROMISE;
+  const options = { maxEvents: 500, presence: { grace, lease } };
+
+  describeWith(REDIS_SERVER, 'of instances that share a Redis', (redisPath) => {
+    it(
+      'is shown within a second, and not longer than the lease',
+      async () => {
+        const redis = await RedisServer.start(redisPath);
+        const proxy = await Proxy.start(redis.port);
+        const each = { ...options, url: proxy.url };
+        try {
+          await live({ here: each, child: each }, redisFaults(redis, proxy));
+        } finally {
+          await proxy.stop();
+          await redis.stop();
         }
-        await Promise.all(visitors.map((visitor) => visitor.stop()));
-        await until(
-          'nobody is shown',
-          () => windows.every(({ model }) => model.owners.size === 0),
-          20_000,
-        );
+      },
+      SECONDS * 1_000 + 90_000,
+    );
+  });
+
+  it(
+    'is shown within a second, and not longer than the lease, by processes that share a file',
+    async () => {
+      const folder = await mkdtemp(join(tmpdir(), 'sqlite-chaos-'));
+      const path = join(folder, 'events.db');
+      const each = { ...options, path, durability: 'process' } as const;
+      try {
+        await live({ here: each, child: each }, sqliteFaults(path));
       } finally {
-        clearInterval(looking);
-        await Promise.all([...visitors, ...windows].map((each) => each.stop()));
-        await fleet.stop();
-        await redis.stop();
+        await rm(folder, { recursive: true, force: true, maxRetries: 5 });
       }
-      const faults = [...judge.faults, ...windows.flatMap((window) => window.faults)];
-      if (SECONDS > 30) {
-        const { looks, leaves } = judge;
-        process.stderr.write(
-          `presence: ${happened.length} faults, ${looks} looks, ${leaves} leaves told\n`,
-        );
-      }
-      expect({ seed: SEED, faults }).toEqual({ seed: SEED, faults: [] });
-      expect(judge.looks).toBeGreaterThan(100);
     },
     SECONDS * 1_000 + 90_000,
   );

@@ -14,7 +14,8 @@ export class Visitor {
   readonly #random: Random;
   /** Milliseconds of an absence that is one. */
   readonly #absence: number;
-  readonly #tabs = new Set<SseTestClient>();
+  /** By where they are connected. */
+  readonly #tabs = new Map<SseTestClient, string>();
   #isStopped = false;
   #runs: Promise<void>[] = [];
   #isAway = false;
@@ -36,6 +37,11 @@ export class Visitor {
     await Promise.all(this.#runs);
   }
 
+  /** Closes what is connected there, as one does who hears nothing from it. */
+  abandon(url: string): void {
+    for (const [tab, where] of this.#tabs) if (where === url) tab.close();
+  }
+
   async #comeAndGo(): Promise<void> {
     while (!this.#isStopped) {
       await elapse(this.#random.between(500, 4_000));
@@ -48,7 +54,7 @@ export class Visitor {
   }
 
   #close(): void {
-    for (const tab of this.#tabs) tab.close();
+    for (const tab of this.#tabs.keys()) tab.close();
   }
 
   async #keepTab(): Promise<void> {
@@ -69,8 +75,8 @@ export class Visitor {
     } catch {
       return;
     }
-    this.#tabs.add(tab);
-    if (this.#isAway || this.#isStopped) tab.close();
+    this.#tabs.set(tab, url);
+    if (this.#isAway || this.#isStopped || !this.#fleet.urls.includes(url)) tab.close();
     else this.openSince ??= performance.now();
     await tab.closed;
     this.#tabs.delete(tab);

@@ -16,6 +16,7 @@ export class Window {
   #lastEventId = '';
   #isStopped = false;
   #close = () => {};
+  #url: string | undefined;
   #run: Promise<void> | undefined;
 
   constructor(fleet: Instances, random: Random, onLeave: (owner: string) => void) {
@@ -34,6 +35,11 @@ export class Window {
     await this.#run;
   }
 
+  /** Closes what is connected there, as one does who hears nothing from it. */
+  abandon(url: string): void {
+    if (this.#url === url) this.#close();
+  }
+
   async #live(): Promise<void> {
     while (!this.#isStopped) {
       const url = this.#random.pick(this.#fleet.urls);
@@ -47,7 +53,9 @@ export class Window {
     const lastEventId = this.#lastEventId === '' ? undefined : this.#lastEventId;
     const client = await connectSse(url, '/windows/7', { lastEventId, timeout: 60_000 });
     this.openSince = performance.now();
+    this.#url = url;
     this.#close = () => client.close();
+    if (!this.#fleet.urls.includes(url)) client.close();
     const moving = setTimeout(() => client.close(), this.#random.between(2_000, 5_000));
     try {
       for (;;) {

@@ -175,11 +175,15 @@ eachAdapter((bench) => {
     [
       'a number',
       { owner: 7 },
-      'owner has to be a non-empty string, such as String(user.id); received 7',
+      'owner has to be a non-empty, well-formed string of at most 960 characters, such as String(user.id); received 7',
     ],
-    ['no owner', { owner: '' }, 'owner has to be a non-empty string'],
+    ['no owner', { owner: '' }, 'owner has to be a non-empty, well-formed string'],
     ['seconds', { expiresAt: 1_700_000_000 }, 'such as new Date(exp * 1000) of a JWT'],
-    ['tags', { tags: 'a' }, 'tags have to be an array of non-empty strings; received "a"'],
+    [
+      'tags',
+      { tags: 'a' },
+      'tags have to be an array, each a non-empty, well-formed string of at most 960 characters; received "a"',
+    ],
     ['a name', { user: 'ada' }, 'received "user"'],
     ['a string', 'ada', 'an identity is an object'],
   ])('refuses an identity that is none: %s', async (_, identity, message) => {
