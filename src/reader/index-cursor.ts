@@ -57,7 +57,8 @@ export class IndexCursor {
       // Other topics of a rule may still have what is older, also beyond this page.
       const known = entry === undefined ? page.upTo : entry.offset - 1;
       if (isGap) return { kind: 'lost', upTo: Math.min(gone, known) };
-      if (entry !== undefined) {
+      // A page that was read for somebody else may go beyond what is missing here: of that the tail gives its own.
+      if (entry !== undefined && entry.offset <= lost) {
         this.#beginWith(gone, page.losses);
         return { kind: 'entry', entry };
       }

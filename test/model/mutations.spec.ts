@@ -163,6 +163,11 @@ const AT_THE_SEAM: Record<string, Mutation> = {
     from: 'return { after, upTo: page.upTo, lost, losses, entries };',
     to: 'return { after, upTo, lost, losses, entries };',
   },
+  'an event that the tail has, taken from a page which goes beyond what is missing': {
+    file: 'reader/index-cursor.ts',
+    from: 'if (entry !== undefined && entry.offset <= lost) {',
+    to: 'if (entry !== undefined) {',
+  },
   'a trim between two pages of which nobody is told': {
     file: 'reader/index-cursor.ts',
     from: 'const isGap = gone > offset && !this.#isSettled(gone, page.losses, settledUpTo);',
