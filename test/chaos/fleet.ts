@@ -152,8 +152,10 @@ export async function startChild(folder: string, options: InstanceOptions): Prom
   const child = spawn(process.execPath, ['instance.js'], {
     cwd: folder,
     env: { ...process.env, CHAOS_INSTANCE: JSON.stringify(options) },
-    stdio: ['ignore', 'pipe', 'inherit'],
+    // It ends with what it reads from: a test that fails, or is killed itself, leaves none behind.
+    stdio: ['pipe', 'pipe', 'inherit'],
   });
+  child.stdin.on('error', () => {});
   const lines = createInterface({ input: child.stdout });
   const signal = AbortSignal.timeout(20_000);
   const [line] = (await once(lines, 'line', { signal })) as [string];

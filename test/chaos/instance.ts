@@ -159,5 +159,6 @@ export async function startInstance(options: InstanceOptions): Promise<INestAppl
 const { CHAOS_INSTANCE } = process.env;
 if (CHAOS_INSTANCE !== undefined) {
   const app = await startInstance(JSON.parse(CHAOS_INSTANCE) as InstanceOptions);
+  process.stdin.resume().once('close', () => process.exit());
   console.log(`Listening on ${await app.getUrl()}`);
 }
