@@ -110,6 +110,71 @@ describeWith(REDIS_SERVER, 'a Redis that refuses something', (path) => {
     await master.stop();
   });
 
+  const told = (text: string) => lines.find('warn', text);
+
+  /** Says it once, is not ready meanwhile, and is again by itself. */
+  async function isToldUntilMended(said: RegExp, mend: () => Promise<unknown>): Promise<void> {
+    await until('it is noticed', () => !replica.backplane.health.isConnected);
+    await until('it is told', () => told('refuses what it is asked for').length > 0);
+    expect(told('refuses what it is asked for')).toEqual([expect.stringMatching(said)]);
+    await mend();
+    await until('it is back', () => replica.backplane.health.isConnected);
+    await replica.publish('after');
+    await replica.received('after');
+    expect(told('refuses what it is asked for')).toHaveLength(1);
+    expect(lines.find('log', 'is back')).toHaveLength(1);
+    expect(replica.losses).toBe(0);
+  }
+
+  it.each(['hset', 'xadd', 'evalsha'])(
+    'is told until its user may publish again: %s',
+    async (command) => {
+      await redis.control.acl('SETUSER', 'default', `-${command}`);
+      const refused = replica.publish('refused');
+      await expect(refused).rejects.toMatchObject({ code: 'BACKPLANE_UNAVAILABLE' });
+      await expect(refused).rejects.toThrow('docs/scaling.md');
+      await isToldUntilMended(/its user needs.*docs\/scaling\.md/i, () =>
+        redis.control.acl('SETUSER', 'default', '+@all'),
+      );
+    },
+  );
+
+  it('is told until it has memory again', async () => {
+    await redis.control.config('SET', 'maxmemory', 1);
+    const refused = replica.publish('refused');
+    await expect(refused).rejects.toMatchObject({ code: 'BACKPLANE_UNAVAILABLE' });
+    await expect(refused).rejects.toThrow(/OOM.*maxmemory/);
+    await isToldUntilMended(/OOM.*maxmemory/, () => redis.control.config('SET', 'maxmemory', 0));
+  });
+
+  it('is told until a script ends that is not of this package', async () => {
+    await redis.control.config('SET', 'lua-time-limit', 20);
+    const other = redis.control.duplicate();
+    const script = other.eval('while true do end', 0).catch(String);
+    const refused = replica.publish('refused');
+    await expect(refused).rejects.toMatchObject({ code: 'BACKPLANE_UNAVAILABLE' });
+    await expect(refused).rejects.toThrow(/BUSY.*SCRIPT KILL/);
+    await isToldUntilMended(/BUSY.*SCRIPT KILL/, () => redis.control.script('KILL'));
+    expect(await script).toContain('killed');
+    other.disconnect();
+  });
+
+  it('is told until it lets itself be connected to', async () => {
+    await redis.control.config('SET', 'requirepass', 'secret');
+    await redis.killClients(':publish');
+    await isToldUntilMended(/NOAUTH.*password/, () =>
+      redis.control.config('SET', 'requirepass', ''),
+    );
+  });
+
+  it('says which of them it was that a publish waited for in vain', async () => {
+    const master = await RedisServer.start(path);
+    await redis.control.replicaof('127.0.0.1', master.port);
+    await expect(replica.publish('by a replica')).rejects.toThrow(/READONLY.*primary/);
+    await redis.control.replicaof('NO', 'ONE');
+    await master.stop();
+  });
+
   it('does not let an application start that could not read', async () => {
     await redis.control.acl('SETUSER', 'default', '-xread');
     await expect(Replica.open({ url: redis.url, key: 'k' })).rejects.toMatchObject({
