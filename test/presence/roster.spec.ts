@@ -5,6 +5,7 @@ import { TurnScheduler } from '../../src/log/turn-scheduler.js';
 import {
   nameOf,
   PRESENCE_TOPIC,
+  statePartsOf,
   toldTopic,
   type ToldState,
 } from '../../src/presence/presence-log.js';
@@ -106,6 +107,35 @@ it('takes what another instance says was told, and what came after that', () => 
   expect(second.base).toBe(50);
   expect([...(second.rooms.get(TOPIC)?.owners ?? [])]).toEqual(['cleo']);
   expect(second.isTold(left)).toBe(true);
+});
+
+it('takes what was told of many members in parts, when it has all of them', () => {
+  log = new Log({ maxEvents: 100, maxBytes: 2 ** 26, maxAge: false }, new TurnScheduler());
+  log.reset('a', 50);
+  const owners = Array.from({ length: 10_000 }, (_, n) => `owner-${n}`);
+  const members = owners.map((owner, n) => [owner, n, { owner }] as const);
+  const parts = statePartsOf({
+    upTo: 50,
+    rooms: [
+      ['room.1', 1, 600, []],
+      [TOPIC, 1, null, members],
+    ],
+  });
+  expect(parts.length).toBeGreaterThan(5);
+  for (const part of parts) expect(JSON.stringify(part).length).toBeLessThan(70_000);
+  const roster = newRoster();
+  for (const part of parts.slice(1)) add('state', part);
+  roster.catchUp();
+  expect(roster.isKnown).toBe(false);
+  for (const part of parts) {
+    expect(roster.stateAt).toBe(0);
+    add('state', part);
+    roster.catchUp();
+  }
+  expect(roster.isKnown).toBe(true);
+  expect([...(roster.rooms.get(TOPIC)?.owners ?? [])]).toEqual(owners);
+  expect(roster.isCounted('room.1')).toBe(true);
+  expect(roster.stateAt).toBe(50);
 });
 
 it('does not take what reaches not as far as its log', () => {
