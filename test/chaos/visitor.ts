@@ -8,8 +8,9 @@ export class Visitor {
   readonly owner: string;
   /** Since when there is an open connection; undefined while there is none. */
   openSince: number | undefined;
-  /** When there was one last. */
+  /** When there was one last, and since when. */
   openUntil = -Infinity;
+  wasOpenSince = -Infinity;
   readonly #fleet: Instances;
   readonly #random: Random;
   /** Milliseconds of an absence that is one. */
@@ -82,6 +83,7 @@ export class Visitor {
     this.#tabs.delete(tab);
     if (this.#tabs.size > 0 || this.openSince === undefined) return;
     this.openUntil = performance.now();
+    this.wasOpenSince = this.openSince;
     this.openSince = undefined;
   }
 }
