@@ -1,17 +1,23 @@
 import { availableParallelism } from 'node:os';
 
 /**
- * Tests of whole programs: browsers, checkouts that are built, processes that are killed.
+ * Tests of whole programs: browsers, other runtimes, checkouts that are built, processes that are killed or whose memory is measured.
  * `npm test` leaves them to `npm run check:programs`, unless it is asked for files: `npm test -- test/sample/page.spec.ts`.
  */
 export const PROGRAMS = [
-  'chaos/(chaos|presence|sqlite)',
-  'client/(react|restart|tabs)',
+  'beside/(commonjs|hosts)',
+  'chaos/(chaos|presence|runs|sqlite)',
+  'client/(react|restart|runtimes|tabs)',
   'examples/(ai-chat|jobs|reopening|run)',
   'inspector/page',
+  'log/memory',
+  'metrics/http-instrumentation',
   'model/slow-clients',
   'package/scripts',
+  'redis/rolling-restart',
+  'runs/lost',
   'sample/[\\w-]+',
+  'sqlite/(full-disk|processes|rolling-restart)',
 ].map((name) => `<rootDir>/test/${name}\\.spec\\.ts$`);
 
 const isAskedForFiles = process.argv

@@ -4,7 +4,6 @@ import { redisBackplane } from 'nestjs-event-stream/redis';
 import { sqliteBackplane } from 'nestjs-event-stream/sqlite';
 import { ClockController } from './clock.controller.js';
 import { ClockService } from './clock.service.js';
-import { DropService } from './drop.service.js';
 import { JobsController } from './jobs.controller.js';
 import { JobsService } from './jobs.service.js';
 import { PageMiddleware } from './page.middleware.js';
@@ -29,7 +28,7 @@ function backplane(): Backplane | undefined {
 @Module({
   imports: [SseModule.forRootAsync({ useFactory: sseOptions })],
   controllers: [ClockController, JobsController],
-  providers: [ClockService, DropService, JobsService],
+  providers: [ClockService, JobsService],
 })
 export class AppModule implements NestModule {
   configure(consumer: MiddlewareConsumer): void {

@@ -1,5 +1,6 @@
 import type { ServerResponse } from 'node:http';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import type { NestApplicationOptions } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
@@ -20,6 +21,9 @@ export async function createApp(
   app.enableCors();
   app.enableShutdownHooks();
   app.useStaticAssets(join(import.meta.dirname, 'public'), { index: false });
+  // It has no dependencies, and is served as it was compiled; an application would bundle it.
+  const client = fileURLToPath(import.meta.resolve('nestjs-event-stream/client'));
+  app.useStaticAssets(dirname(client), { prefix: '/client' });
   for (const name of TEXTS) {
     app.useStaticAssets(join(import.meta.dirname, '..', name), {
       prefix: `/${name}`,

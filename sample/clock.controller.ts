@@ -6,35 +6,43 @@ import {
   HttpCode,
   type MessageEvent,
   Param,
-  ParseUUIDPipe,
   Post,
   Query,
   Sse,
 } from '@nestjs/common';
-import { type Observable, startWith } from 'rxjs';
-import { EventBus } from 'nestjs-event-stream';
-import { type Drop, DROPS, topicOf } from './drop.service.js';
+import { map, merge, type Observable, startWith, timer } from 'rxjs';
+import { EventBus, SseConnection, SseConnections } from 'nestjs-event-stream';
 
 @Controller()
 export class ClockController {
-  constructor(private readonly bus: EventBus) {}
+  constructor(
+    private readonly bus: EventBus,
+    private readonly connections: SseConnections,
+  ) {}
 
   @Sse()
   clock(
+    @SseConnection() connection: SseConnection,
     @Headers('last-event-id') header?: string,
     @Query('lastEventId') query?: string,
+    @Query('browser') browser?: string | string[],
   ): Observable<MessageEvent> {
-    const connection = randomUUID();
-    const welcome = {
-      type: 'welcome',
-      data: {
-        connection,
-        resumedAfter: header ?? query,
-        head: this.bus.head,
-        instance: process.env['INSTANCE'],
-      },
-    };
-    return this.bus.stream(['clock', topicOf(connection)]).pipe(startWith(welcome));
+    const name = browser === undefined ? randomUUID() : String(browser);
+    connection.identify({ tags: [name] });
+    const data = { name, resumedAfter: header ?? query, head: this.bus.head };
+    const clock = this.bus.stream('clock').pipe(startWith({ type: 'welcome', data }));
+    return browser === undefined ? clock : merge(clock, this.statusOf(name));
+  }
+
+  /** Tabs that share a connection learn from it who serves it, and that it is the only one. */
+  private statusOf(name: string): Observable<MessageEvent> {
+    return timer(0, 1_000).pipe(
+      map(() => {
+        const connections = this.connections.list().filter(({ tags }) => tags.includes(name));
+        const data = { instance: process.env['INSTANCE'], connections: connections.length };
+        return { type: 'status', data };
+      }),
+    );
   }
 
   /** The state of which the events tell, for a client that has missed some. */
@@ -43,9 +51,10 @@ export class ClockController {
     return { time: new Date().toISOString() };
   }
 
-  @Post('drop/:connection')
+  /** Ends connections on demand, on whichever instance they are. */
+  @Post('drop/:name')
   @HttpCode(202)
-  async drop(@Param('connection', ParseUUIDPipe) connection: string): Promise<void> {
-    await this.bus.publish(DROPS, { type: 'drop', data: { connection } satisfies Drop });
+  async drop(@Param('name') tag: string): Promise<void> {
+    await this.connections.closeEverywhere({ tag });
   }
 }

@@ -3,7 +3,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { root } from './entries.mjs';
-import { npmInstall, run, TOOLCHAIN_PACKAGES, TOOLCHAINS } from './toolchains.mjs';
+import { npmInstall, resolveTypes, run, TOOLCHAIN_PACKAGES, TOOLCHAINS } from './toolchains.mjs';
 
 const { name, devDependencies, exports } = JSON.parse(
   readFileSync(join(root, 'package.json'), 'utf8'),
@@ -45,6 +45,12 @@ try {
     npmInstall(folder, [...[...OPTIONAL, ...TOOLS].map(atOurVersion), ...TOOLCHAIN_PACKAGES]),
   );
   for (const entry of ENTRIES) step(`import and require of '${entry}'`, () => load(entry));
+  step('the types of every entry, for ESM, CommonJS, node10 and a bundler', () =>
+    resolveTypes(
+      folder,
+      ENTRIES.map((entry) => join(name, entry)),
+    ),
+  );
   for (const [toolchain, tryIt] of Object.entries(TOOLCHAINS)) {
     step(`an application and a test with ${toolchain}`, () => tryIt(folder));
   }

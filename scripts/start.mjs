@@ -82,7 +82,8 @@ function configuration(folder) {
   return {
     extends: join(up, 'tsconfig.json'),
     compilerOptions: { rootDir: up, outDir: '.', noEmit: false, declaration: false },
-    include: [join(up, source)],
+    // What the page of a sample imports, no module of it does.
+    include: [source, 'src/client/index.ts'].map((each) => join(up, each)),
     exclude: ['**/*.spec.ts'].map((pattern) => join(up, source, pattern)),
   };
 }

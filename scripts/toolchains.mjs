@@ -1,6 +1,6 @@
 // Compiles and runs test/package/application.ts and greeting.test.ts with each module system, test runner and builder.
 import { execFileSync } from 'node:child_process';
-import { cpSync, mkdirSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { root } from './entries.mjs';
 
@@ -53,6 +53,22 @@ function runCompiled(folder, place, type, resolution) {
 
 /** Compiles the application in a folder of its own, with the types of everything it uses checked. */
 function compile(folder, place, type, resolution) {
+  const application = readFileSync(join(root, 'test/package/application.ts'), 'utf8');
+  compileText(folder, place, type, resolution, application);
+}
+
+/** Has the types of modules resolved as TypeScript does it with each kind of module. */
+export function resolveTypes(folder, specifiers) {
+  const text = specifiers
+    .map((specifier, index) => `export type * as Entry${index} from '${specifier}';`)
+    .join('\n');
+  compileText(folder, 'entries-esm', 'module', NODE, text);
+  compileText(folder, 'entries-commonjs', 'commonjs', NODE, text);
+  compileText(folder, 'entries-node10', 'commonjs', NODE10, text);
+  compileText(folder, 'entries-bundler', 'module', BUNDLER, text);
+}
+
+function compileText(folder, place, type, resolution, text) {
   const directory = join(folder, place);
   mkdirSync(directory);
   writeFileSync(join(directory, 'package.json'), JSON.stringify({ type }));
@@ -66,14 +82,15 @@ function compile(folder, place, type, resolution) {
     emitDecoratorMetadata: true,
   };
   writeFileSync(join(directory, 'tsconfig.json'), JSON.stringify({ compilerOptions }));
-  cpSync(join(root, 'test/package/application.ts'), join(directory, 'application.ts'));
+  writeFileSync(join(directory, 'application.ts'), text);
   run(join(folder, 'node_modules/.bin/tsc'), ['-p', directory], folder);
 }
 
 /** @throws with what the program printed */
-export function run(program, parameters, cwd) {
+export function run(program, parameters, cwd, environment = {}) {
   return execFileSync(program, parameters, {
     cwd,
+    env: { ...process.env, ...environment },
     encoding: 'utf8',
     stdio: 'pipe',
     timeout: 300_000,

@@ -42,6 +42,7 @@ export type { Identify } from './nest/identification.js';
 export { SseConnection } from './nest/sse-connection.js';
 export type { SseModuleOptions, SseRouteOptions } from './nest/options.js';
 export { NativeSse, SseOptions } from './nest/route.decorators.js';
-export { SseEvents, type EventShape, type EventShapes } from './nest/sse-events.decorator.js';
+export { SseEvents } from './nest/sse-events.decorator.js';
+export type { EventShape, EventShapes } from './nest/event-shapes.js';
 export { SseModule, type SseOptionsFactory } from './nest/sse.module.js';
 export { isSseRoute } from './nest/http-context.js';

@@ -21,12 +21,14 @@ export function replayTable(results) {
   return formatTable([head, ...rows]);
 }
 
-/** @param {{ without: number[], with: number[] }} results */
-export function plainRouteTable(results) {
-  const added = summarize(results.with).median - summarize(results.without).median;
+/** @param {{ without: number, with: number }[]} pairs */
+export function plainRouteTable(pairs) {
+  const without = pairs.map((pair) => pair.without);
+  const withModule = pairs.map((pair) => pair.with);
+  const added = pairs.map((pair) => pair.with - pair.without);
   return formatTable([
     ['a route that is not SSE: µs of CPU per request', 'without SseModule', 'with it', 'added'],
-    ['Nest on Express', cell(results.without), cell(results.with), round(added)],
+    [`Nest on Express, ${pairs.length} pairs`, cell(without), cell(withModule), cell(added)],
   ]);
 }
 

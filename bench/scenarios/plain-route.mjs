@@ -1,14 +1,25 @@
 import { Contender } from '../lib/contender.mjs';
 import { progress } from '../lib/progress.mjs';
+import { median } from '../lib/stats.mjs';
 
 const COUNT = 5_000;
 
 /**
- * Microseconds of CPU for a request to a route that is not SSE, with and without SseModule.
+ * Microseconds of CPU for a request to a route that is not SSE, without and with SseModule. Each pair is of servers in new
+ * processes, since two that do the same differ by more than what is looked for.
  *
- * @returns {Promise<{ without: number[], with: number[] }>}
+ * @returns {Promise<{ without: number, with: number }[]>} the medians of each pair's rounds
  */
-export async function plainRoute({ rounds = 7 } = {}) {
+export async function plainRoute({ pairs = 7, rounds = 3 } = {}) {
+  const measured = [];
+  for (let pair = 0; pair < pairs; pair++) {
+    const results = await pairOf(rounds, `pair ${pair + 1}/${pairs}`);
+    measured.push({ without: median(results.without), with: median(results.with) });
+  }
+  return measured;
+}
+
+async function pairOf(rounds, title) {
   const entry = { key: 'plain-route', label: 'a plain route' };
   const start = (hasSse) => new Contender(entry, { args: { hasSse } }).start();
   const contenders = { without: await start(false), with: await start(true) };
@@ -16,7 +27,7 @@ export async function plainRoute({ rounds = 7 } = {}) {
   try {
     for (const contender of Object.values(contenders)) await costOf(contender);
     for (let round = 0; round < rounds; round++) {
-      progress(`a plain route, round ${round + 1}/${rounds}`);
+      progress(`a plain route, ${title}, round ${round + 1}/${rounds}`);
       const order = round % 2 === 0 ? ['without', 'with'] : ['with', 'without'];
       for (const name of order) results[name].push(await costOf(contenders[name]));
     }

@@ -100,6 +100,14 @@ local function follow_rules()
   redis.call('HSET', meta, 'r', rules_text, 's', since_text)
 end
 
+-- Without the set that knows all topics nobody can tell what else was removed: all that was before counts as lost.
+local function check_index()
+  if archive_bytes < OVERHEAD or redis.call('EXISTS', archive_key('by-age', e)) == 1 then return end
+  archive_bytes = 0
+  since_text = string.gsub(since_text or '', '%S+', whole(n) .. ':' .. whole(now))
+  redis.call('HSET', meta, 'ab', 0, 's', since_text)
+end
+
 local function segments_of(name)
   local segments = {}
   for segment in string.gmatch(name .. '.', '([^.]*)%.') do segments[#segments + 1] = segment end
@@ -239,9 +247,19 @@ local function remove(topic, entry)
   lose_bytes(topic, #(field(entry, 'h') or '') + #(field(entry, 'd') or '') + OVERHEAD)
 end
 
+-- Its key goes with an event, unless a later one has it.
+local function forget_key(topic, entry)
+  local is_json, event = pcall(cjson.decode, field(entry, 'h') or '')
+  local key = is_json and type(event) == 'table' and event.k
+  if type(key) ~= 'string' then return end
+  local known = 'k:' .. key
+  if try('HGET', topic.hash, known) == offset_of(entry) then try('HDEL', topic.hash, known) end
+end
+
 -- Loses the oldest event of a topic; gives the one after it, if there is any.
 local function lose_oldest(topic, entry)
   remove(topic, entry)
+  forget_key(topic, entry)
   topic.lost, topic.lost_at = offset_of(entry), whole(time_of(entry))
   return oldest_of(topic)
 end
@@ -347,7 +365,10 @@ local function trim_archive(max_bytes)
   redis.pcall('HSET', meta, 'ab', whole(archive_bytes))
 end
 
-if ARGV[9] ~= '0' then follow_rules() end
+if ARGV[9] ~= '0' then
+  check_index()
+  follow_rules()
+end
 
 local function append(header, data)
   local cursor = e .. '.' .. string.format('%.0f', n + 1)

@@ -9,14 +9,19 @@ import argparse
 import hashlib
 import json
 import pathlib
+import re
 import secrets
 import socket
 
 HERE = pathlib.Path(__file__).parent
-RESERVED_TYPES = {"gap", "exception", "ready", "caught-up", "run-end", "closed", "error", "open"}
+RESERVED_TYPES = {
+    *("gap", "exception", "ready", "caught-up", "run-end", "closed", "error", "open"),
+    "$complete",
+}
 MAX_NAME_LENGTH = 1024
 MAX_EVENT_BYTES = 1_048_576
 MISSING = object()
+TRACEPARENT = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 class EventError(Exception):
@@ -44,6 +49,8 @@ def check_topics(topics):
             raise EventError("BAD_TOPIC", f"A topic is a non-empty, well-formed string: {topic!r}")
         if is_too_long(topic):
             raise EventError("BAD_TOPIC", f"A topic has at most {MAX_NAME_LENGTH} characters")
+        if topic.startswith("$"):
+            raise EventError("BAD_TOPIC", f"Topics that begin with $ are the package's own: {topic!r}")
     if not topics:
         raise EventError("BAD_TOPIC", "At least one topic is needed")
     return list(dict.fromkeys(topics))
@@ -103,9 +110,11 @@ def to_json(value):
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
-def call_of(key, topics, event, idempotency_key=None, rules=()):
+def call_of(key, topics, event, idempotency_key=None, rules=(), traceparent=None):
     """KEYS and ARGV of the script for one event. This publisher knows no place in the log."""
     header, data = fields_of(topics, event)
+    if traceparent is not None and TRACEPARENT.fullmatch(traceparent):
+        header["r"] = traceparent
     keys = [f"{{{key}}}:meta", f"{{{key}}}:log"]
     if idempotency_key is not None:
         keys.append(f"{{{key}}}:once:{idempotency_key}")
@@ -125,9 +134,9 @@ class EventPublisher:
         self.socket = socket.create_connection((host, port), timeout)
         self.replies = self.socket.makefile("rb")
 
-    def publish(self, topics, event, idempotency_key=None):
+    def publish(self, topics, event, idempotency_key=None, traceparent=None):
         """The event's cursor. A timeout leaves open whether it was published: name it to repeat it."""
-        keys, args = call_of(self.key, topics, event, idempotency_key, self.rules)
+        keys, args = call_of(self.key, topics, event, idempotency_key, self.rules, traceparent)
         reply = self.command("EVALSHA", self.sha, str(len(keys)), *keys, *args)
         if isinstance(reply, RedisError) and str(reply).startswith("NOSCRIPT"):
             reply = self.command("EVAL", self.script, str(len(keys)), *keys, *args)
@@ -178,8 +187,9 @@ def check_vectors(path):
         raise SystemExit(f"This program is for version 1 of the contract, not {vectors['version']}")
     for case in vectors["published"]:
         key = case.get("key", vectors["defaults"]["key"])
+        named, rules = case.get("idempotencyKey"), case.get("rules", ())
         keys, args = call_of(
-            key, case["topics"], case["event"], case.get("idempotencyKey"), case.get("rules", ())
+            key, case["topics"], case["event"], named, rules, case.get("traceparent")
         )
         expected = [*case["args"], case["h"], case["d"], ""]
         if keys != case["keys"] or args[1:] != expected[1:]:

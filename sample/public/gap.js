@@ -1,53 +1,42 @@
+import { connectEvents } from '/client/index.js';
 import { $ } from './dom.js';
 
-let source;
+let events;
 
 /** Connects as a client does that was away for too long, until it is up to date again. */
-function resumeFrom(id) {
-  source?.close();
-  source = new EventSource(`/?lastEventId=${encodeURIComponent(id)}`);
+function resumeFrom(lastEventId) {
+  events?.close();
   $('gap-steps').replaceChildren();
-  note('request', `Last-Event-ID: ${id}`);
-  follow(source);
+  note('request', `Last-Event-ID: ${lastEventId}`);
+  events = connectEvents('/', { lastEventId });
+  follow(events);
 }
 
 function follow(current) {
-  /** What a client fetches after a gap; events wait for it. */
+  /** What a client fetches after a gap; the client keeps the events that follow until it is there. */
   let state;
-  let hadGap = false;
   let older = 0;
 
-  current.addEventListener('gap', ({ data }) => {
-    const { reason, requested, resumedAt } = JSON.parse(data);
-    hadGap = true;
+  current.onGap(async ({ reason, requested, resumedAt }) => {
     note('gap', `reason: ${reason}; requested: ${requested}; goes on after: ${resumedAt}`);
-    state = fetchTime().catch(fail);
+    const { time } = await (await fetch('/time')).json();
+    if (current === events) note('GET /time', `the state: ${time}`);
+    state = time;
   });
-  current.addEventListener('testEvent', async ({ data, lastEventId }) => {
-    const time = await state;
-    // One that waited may find that the one before it was enough.
-    if (current.readyState === EventSource.CLOSED || current !== source) return;
-    if (time !== undefined && data <= time) {
+  current.on('testEvent', ({ data, id }) => {
+    if (state !== undefined && data <= state) {
       older++;
       return;
     }
     current.close();
     if (older > 0) note('events', `${older} older ones: the state has them already`);
-    note('testEvent', `${data}, id ${lastEventId}`);
-    note('result', hadGap ? 'Up to date again.' : 'No gap: the log still has all that followed.');
+    note('testEvent', `${data}, id ${id}`);
+    note('result', state ? 'Up to date again.' : 'No gap: the log still has all that followed.');
   });
-  current.addEventListener('error', fail);
-
-  function fail() {
-    current.close();
-    if (current === source) note('error', 'The server could not be reached. Try again.');
-  }
-
-  async function fetchTime() {
-    const { time } = await (await fetch('/time')).json();
-    if (current === source) note('GET /time', `the state: ${time}`);
-    return time;
-  }
+  current.subscribe(() => {
+    if (current === events && current.state === 'waiting')
+      note('error', 'The server could not be reached. The page tries again.');
+  });
 }
 
 function note(term, text) {

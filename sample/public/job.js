@@ -1,9 +1,11 @@
+import { connectEvents } from '/client/index.js';
+import { browser } from './browser.js';
 import { $, say } from './dom.js';
 
 /** Milliseconds; the steps of a job come much faster than that. */
 const SILENCE = 5_000;
 
-let source;
+let events;
 let received = 0;
 let silence;
 
@@ -14,43 +16,39 @@ function followAddress() {
 }
 
 function follow(id) {
-  source?.close();
-  source = new EventSource(`/jobs/${encodeURIComponent(id)}`);
+  events?.close();
+  // Tabs that follow the same job share a connection as well.
+  events = connectEvents(`/jobs/${encodeURIComponent(id)}`, { share: browser });
   received = 0;
   $('job').hidden = false;
   $('job-progress').value = 0;
   say('job-id', id);
   say('job-received', '0');
   tell('Waiting for its first step.');
-  source.addEventListener('progress', onProgress);
-  source.addEventListener('done', onDone);
-  source.addEventListener('gap', ({ data }) => {
-    tell(`Gap (${JSON.parse(data).reason}): what it told before is gone.`);
-  });
-  source.addEventListener('error', onError);
+  events.on('progress', onProgress);
+  events.on('done', onDone);
+  events.onGap(({ reason }) => tell(`Gap (${reason}): what it told before is gone.`));
+  events.subscribe(onChange);
 }
 
-function onProgress({ data }) {
-  const { step, steps } = JSON.parse(data);
+function onProgress({ data: { step, steps } }) {
   $('job-progress').max = steps;
   $('job-progress').value = step;
   count();
   tell(`Step ${step} of ${steps}`);
 }
 
-/** The response ends now, and an EventSource would come back for more. */
+/** The response ends now, and the client would come back for more. */
 function onDone() {
-  source.close();
   count();
-  end('Done. The page has closed its EventSource.');
+  events.close();
+  end('Done. The page has closed its connection.');
 }
 
-function onError() {
-  if (source.readyState === EventSource.CLOSED) {
-    end('The server refuses it: there is no such job. The EventSource has given up.');
-  } else {
-    tell('The connection was lost. The browser comes back and goes on.');
-  }
+function onChange() {
+  const { state, error } = events.getSnapshot();
+  if (state === 'waiting') tell('The connection was lost. The page comes back and goes on.');
+  if (state === 'closed' && error) end('The server refuses it: there is no such job.');
 }
 
 function count() {

@@ -1,3 +1,5 @@
+import { connectEvents } from '/client/index.js';
+import { browser, countTabs } from './browser.js';
 import { $, say } from './dom.js';
 
 const MINUTE = 60;
@@ -7,53 +9,76 @@ const counts = { received: 0, replayed: 0, missed: 0, repeated: 0 };
 /** How each second came: 'live' or 'replayed', or that it is 'gone'; what is not here has not come. */
 const seconds = new Map();
 
-let eventSource;
+let events;
 /** What the server says of the present connection. */
 let connection;
+/** The instance that serves it, where there are several. */
+let instance;
+let wasLost = false;
 /** The first second of all, and the last one. */
 let first;
 let last;
 /** Whether the next second need not follow the last one: at the beginning, and after a gap. */
 let isAnew = true;
 let lastCameAt;
-let lastId = '';
 
-function connect(url) {
-  eventSource = new EventSource(url);
-  eventSource.addEventListener('open', () => show('open', 'Connected'));
-  eventSource.addEventListener('error', onError);
-  eventSource.addEventListener('welcome', onWelcome);
-  eventSource.addEventListener('testEvent', onTestEvent);
-  eventSource.addEventListener('gap', onGap);
+/** All tabs of a browser have one connection between them: the URL, and whose it is, are the same. */
+function connect(lastEventId) {
+  events = connectEvents(`/?browser=${browser}`, { share: browser, lastEventId });
+  events.on('welcome', onWelcome);
+  events.on('status', onStatus);
+  events.on('testEvent', onTestEvent);
+  events.onGap(onGap);
+  events.subscribe(onChange);
 }
 
-function onError() {
-  const isOver = eventSource.readyState === EventSource.CLOSED;
-  if (connection !== undefined) addNote('The connection was lost.');
-  connection = undefined;
-  if (isOver) show('closed', 'Closed by the server');
-  else show('connecting', 'Reconnecting');
-  $('drop').disabled = $('kill').disabled = true;
-  $('again-action').hidden = !isOver;
+function onChange() {
+  const { state, error } = events.getSnapshot();
+  const isOpen = state === 'live' || state === 'catching-up';
+  if (state === 'waiting' && !wasLost) {
+    wasLost = true;
+    addNote('The connection was lost.');
+  }
+  if (isOpen) wasLost = false;
+  if (state === 'closed') show('closed', 'Closed by the server');
+  else if (isOpen) show('open', instance === undefined ? 'Connected' : `Connected to ${instance}`);
+  else show('connecting', first === undefined ? 'Connecting' : 'Reconnecting');
+  if (state === 'closed')
+    addNote(`The server does not want this page back: ${error?.message}`, 'bad');
+  $('drop').disabled = $('kill').disabled = !isOpen;
+  $('again-action').hidden = state !== 'closed';
 }
 
 function onWelcome({ data }) {
-  connection = JSON.parse(data);
-  const { instance, resumedAfter } = connection;
-  const where = instance === undefined ? '' : ` to instance ${instance}`;
-  const how = resumedAfter === undefined ? '' : `, Last-Event-ID: ${resumedAfter}`;
-  show('open', `Connected${where}`);
-  addNote(`Connected${where}${how}`);
-  $('drop').disabled = $('kill').disabled = false;
-  $('kill-action').hidden = instance === undefined;
-  if (instance !== undefined) $('kill').textContent = `Kill instance ${instance}`;
+  connection = data;
+  const { resumedAfter } = data;
+  addNote(`Connected${resumedAfter === undefined ? '' : `, Last-Event-ID: ${resumedAfter}`}`);
+}
+
+/** Once a second: a tab whose connection is that of another one has no other way to know who serves it. */
+async function onStatus({ data: { instance: name, connections } }) {
+  instance = name === undefined ? undefined : `instance ${name}`;
+  $('kill-action').hidden = name === undefined;
+  if (name !== undefined) {
+    $('kill').dataset.instance = name;
+    say('kill', `Kill ${instance}`);
+  }
+  onChange();
+  const tabs = await countTabs();
+  say(
+    'tabs',
+    tabs === undefined
+      ? 'This page has a connection of its own: only a secure context, https or localhost, can share.'
+      : `Tabs of this page: ${tabs}. Connections that they have to the server: ${connections}.`,
+  );
 }
 
 /** The clock publishes once for every second, so a hole or a repetition shows in the data itself. */
-function onTestEvent({ data, lastEventId }) {
+function onTestEvent({ data: published, id }) {
+  const data = String(published);
   const second = Date.parse(data) / 1_000;
-  const kind = wasBefore(lastEventId) ? 'replayed' : 'live';
-  addRow(kind, 'testEvent', data, lastEventId);
+  const kind = wasBefore(id) ? 'replayed' : 'live';
+  insertRow(kind, ['testEvent', data, id, kind === 'replayed' ? 'caught up' : 'live']);
   // Whoever can publish to the topic can publish anything.
   if (Number.isNaN(second)) return;
   counts.received++;
@@ -85,9 +110,7 @@ function wasBefore(id) {
 }
 
 /** The server no longer has what came in between, and says so: there is nothing to wait for. */
-function onGap({ data, lastEventId }) {
-  lastId = lastEventId;
-  const { reason, requested } = JSON.parse(data);
+function onGap({ reason, requested }) {
   addNote(`Gap (${reason}): what followed ${requested} is gone.`, 'bad');
   isAnew = true;
 }
@@ -100,11 +123,6 @@ function show(state, text) {
 function addNote(text, kind = '') {
   const row = insertRow(`note ${kind}`, [text]);
   row.cells[0].colSpan = 4;
-}
-
-function addRow(kind, type, data, id) {
-  lastId = id;
-  insertRow(kind, [type, data, id, kind === 'replayed' ? 'caught up' : 'live']);
 }
 
 function insertRow(className, cells) {
@@ -147,16 +165,12 @@ for (const cell of $('minute').children) cell.dataset.second = 'none';
 $('origin').textContent = location.origin;
 $('drop').addEventListener('click', async () => {
   $('drop').disabled = true;
-  await fetch(`/drop/${connection.connection}`, { method: 'POST' });
+  await fetch(`/drop/${connection.name}`, { method: 'POST' });
 });
-$('kill').addEventListener('click', async () => {
-  $('kill').disabled = true;
-  await fetch(`/kill/${connection.instance}`, { method: 'POST' });
+$('kill').addEventListener('click', async ({ target }) => {
+  target.disabled = true;
+  await fetch(`/kill/${target.dataset.instance}`, { method: 'POST' });
 });
-$('again').addEventListener('click', () => {
-  $('again-action').hidden = true;
-  // A new EventSource has no Last-Event-ID to send.
-  connect(`/?lastEventId=${encodeURIComponent(lastId)}`);
-});
+$('again').addEventListener('click', () => connect(events.lastEventId));
 setInterval(draw, 250);
-connect('/');
+connect();

@@ -1,11 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import { filter, firstValueFrom, timeout } from 'rxjs';
+import { received } from '../errors.js';
 import type { SseRuns } from '../runs/index.js';
 import { ended, Producer } from './producer.js';
 import { type ReadOptions, StoredChunks } from './stored-chunks.js';
 
 /** Milliseconds that a reader of a run waits for it to begin, as TanStack AI's own `memoryStream` does. */
 const JOIN_TIMEOUT = 100;
+/** What a run may be called: clients name theirs. */
+const RUN_ID = /^[^\p{Cc}\p{Cs}]{1,512}$/u;
 /** What offsets of this adapter begin with. */
 const PREFIX = 'run:v1:';
 
@@ -50,7 +53,8 @@ export interface StreamDurabilityOptions {
  * Delivery durability of TanStack AI on runs: `toServerSentEventsResponse(chat(…), { durability: { adapter } })`. The
  * process that appends owns the run; when it dies, readers get an error within the lease, on whichever instance.
  *
- * @throws TypeError for an offset that is none of this adapter's
+ * @throws TypeError for an offset that is none of this adapter's, and for a run's id that is empty, has control characters or
+ *   is longer than 512
  */
 export function streamDurability<Chunk extends object = object>(
   runs: SseRuns,
@@ -81,6 +85,7 @@ class DurableRun<Chunk extends object> {
     this.offset = offset;
     this.#runs = runs;
     this.#runId = isToken(offset) ? parseOffset(offset).runId : (runId ?? randomUUID());
+    if (!RUN_ID.test(this.#runId)) throw new TypeError(`Invalid runId: ${received(this.#runId)}`);
     this.#id = `${options.prefix ?? ''}${this.#runId}`;
     this.#options = options;
   }

@@ -102,7 +102,7 @@ export abstract class Backplane {
     throw new SseError(
       'BAD_OPTION',
       `${this.constructor.name} cannot publish from outside the application that it belongs to: ` +
-        'createPublisher() needs one that instances share, such as redisBackplane({ url })',
+        'createPublisher() needs one that instances share, such as redisBackplane({ url }) or sqliteBackplane({ path })',
     );
   }
 

@@ -1,12 +1,7 @@
 import type { Retention } from '../log/retention.js';
 import type { ArchivedEvent } from './archive.js';
 import type { Loss } from './forgotten-topics.js';
-
-interface Kept {
-  readonly event: ArchivedEvent;
-  /** Milliseconds on the monotonic clock. */
-  readonly since: number;
-}
+import { KeptEvents } from './kept-events.js';
 
 /** How long a topic without events remembers what it lost, as a multiple of how long it kept them. */
 const REMEMBERED = 2;
@@ -16,7 +11,7 @@ const REMEMBERED_AT_LEAST = 3_600_000;
 /** The events of one topic that a rule keeps, the oldest first. */
 export class KeptTopic {
   #lost: Loss;
-  #kept: Kept[] = [];
+  readonly #kept = new KeptEvents();
   #lastAt = 0;
   #retention: Retention;
   readonly #latestByKey = new Map<string, ArchivedEvent>();
@@ -52,17 +47,21 @@ export class KeptTopic {
 
   /** How many events it has. */
   get size(): number {
-    return this.#kept.length;
+    return this.#kept.size;
   }
 
   has(event: ArchivedEvent): boolean {
-    return this.#kept[this.#seek(event.offset - 1)]?.event === event;
+    return this.#kept.has(event);
   }
 
   /** Of its last events at or before an offset, so many at most. */
   lastOffsets(count: number, upTo: number): number[] {
-    const end = this.#seek(upTo);
-    return this.#kept.slice(Math.max(0, end - count), end).map(({ event }) => event.offset);
+    const offsets: number[] = [];
+    for (const { offset } of this.#kept.backwardsFrom(upTo)) {
+      if (offsets.length === count) break;
+      offsets.push(offset);
+    }
+    return offsets;
   }
 
   /** @returns bytes that what it replaced or pushed out had counted for */
@@ -72,12 +71,12 @@ export class KeptTopic {
     let freed = 0;
     if (keepLatestPerKey && key !== undefined) {
       const replaced = this.#latestByKey.get(key);
-      if (replaced !== undefined && this.#remove(replaced)) freed += costOf(replaced);
+      if (replaced !== undefined && this.#kept.remove(replaced)) freed += costOf(replaced);
       this.#latestByKey.set(key, event);
     }
-    this.#kept.push({ event, since: now });
+    this.#kept.push(event, now);
     this.#lastAt = now;
-    while (keepEvents !== false && this.#kept.length > keepEvents) freed += this.#lose(costOf);
+    while (keepEvents !== false && this.size > keepEvents) freed += this.#lose(costOf);
     return freed + this.expire(now, costOf);
   }
 
@@ -86,45 +85,47 @@ export class KeptTopic {
     const { keepFor, isWhole } = this.retention;
     let freed = 0;
     if (keepFor === false || (isWhole && this.#lastAt > now - keepFor)) return freed;
-    while (this.#kept[0] !== undefined && this.#kept[0].since <= now - keepFor) {
-      freed += this.#lose(costOf);
-    }
+    while ((this.#kept.oldest?.since ?? Infinity) <= now - keepFor) freed += this.#lose(costOf);
     return freed;
   }
 
   /** Drops an event because there is no room; false if it has gone already. */
   drop(event: ArchivedEvent): boolean {
-    if (!this.#remove(event)) return false;
+    if (!this.#kept.remove(event)) return false;
     this.#forgetKey(event);
     this.#remember(event);
     return true;
   }
 
   between(after: number, upTo: number, count: number): ArchivedEvent[] {
-    const start = this.#seek(after);
     const events: ArchivedEvent[] = [];
-    for (let index = start; index < this.#kept.length && events.length < count; index++) {
-      const event = this.#kept[index]?.event;
-      if (event === undefined || event.offset > upTo) break;
+    for (const event of this.#kept.between(after, upTo)) {
+      if (events.length === count) break;
       events.push(event);
     }
     return events;
   }
 
   latest(upTo: number): ArchivedEvent | undefined {
-    return this.#kept[this.#seek(upTo) - 1]?.event;
+    for (const event of this.#kept.backwardsFrom(upTo)) return event;
+    return undefined;
   }
 
   /** The offset of the last event that was published before a time; 0 if none was. */
   beforeTime(time: number): number {
-    const kept = this.#kept.findLast(({ event }) => (event.record.at ?? 0) < time);
-    return Math.max(kept?.event.offset ?? 0, this.#lost.lostAt < time ? this.lost : 0);
+    let before = this.#lost.lostAt < time ? this.lost : 0;
+    for (const { offset, record } of this.#kept.backwardsFrom(Infinity)) {
+      if ((record.at ?? 0) >= time) continue;
+      before = Math.max(before, offset);
+      break;
+    }
+    return before;
   }
 
   /** Whether it has nothing, and what it lost was so long ago that nobody is likely to ask. */
   isForgettable(now: number): boolean {
     const { keepFor } = this.retention;
-    if (this.#kept.length > 0) return false;
+    if (this.size > 0) return false;
     const remembered = Math.max(
       (keepFor === false ? 0 : keepFor) * REMEMBERED,
       REMEMBERED_AT_LEAST,
@@ -133,38 +134,20 @@ export class KeptTopic {
   }
 
   #lose(costOf: (event: ArchivedEvent) => number): number {
-    const oldest = this.#kept.shift();
-    if (oldest === undefined) return 0;
-    this.#forgetKey(oldest.event);
-    this.#remember(oldest.event);
-    return costOf(oldest.event);
+    const event = this.#kept.oldest?.event;
+    if (event === undefined) return 0;
+    this.#kept.remove(event);
+    this.#forgetKey(event);
+    this.#remember(event);
+    return costOf(event);
   }
 
   #remember({ offset, record }: ArchivedEvent): void {
     if (offset > this.lost) this.#lost = { lost: offset, lostAt: record.at ?? 0 };
   }
 
-  #remove(event: ArchivedEvent): boolean {
-    const index = this.#seek(event.offset - 1);
-    if (this.#kept[index]?.event !== event) return false;
-    this.#kept.splice(index, 1);
-    return true;
-  }
-
   #forgetKey(event: ArchivedEvent): void {
     const { key } = event.record;
     if (key !== undefined && this.#latestByKey.get(key) === event) this.#latestByKey.delete(key);
-  }
-
-  /** The index of the first event after an offset. */
-  #seek(offset: number): number {
-    let low = 0;
-    let high = this.#kept.length;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if ((this.#kept[middle]?.event.offset ?? Infinity) > offset) high = middle;
-      else low = middle + 1;
-    }
-    return low;
   }
 }

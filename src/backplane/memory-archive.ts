@@ -18,6 +18,8 @@ import { KeptTopic } from './kept-topic.js';
 const OVERHEAD = 300;
 /** The same for a topic, beside its name. */
 const TOPIC_OVERHEAD = 700;
+/** Places of dropped events, which keep them in memory, are given back when there are so many of all to those that are kept. */
+const SLACK = 1.25;
 /** Topics that one sweep looks at, so that it never takes long. */
 const SWEEP = 2_000;
 /** Topics that are read one by one; of more, the events of all topics are looked through. */
@@ -96,7 +98,7 @@ export class MemoryArchive extends Archive {
       this.#order.push({ topic, event });
     }
     while (this.#bytes > this.#maxBytes && this.#dropOldest());
-    if (this.#order.length > 1_024 && this.#order.length > this.#count * 2) this.#forgetDropped();
+    if (this.#order.length > 1_024 + this.#count * SLACK) this.#forgetDropped();
   }
 
   override async read(query: ArchiveQuery): Promise<ArchivePage> {
@@ -155,7 +157,7 @@ export class MemoryArchive extends Archive {
       const next = this.#sweep.next();
       if (next.done === true) {
         this.#sweep = undefined;
-        if (this.#order.length > this.#count * 2) this.#forgetDropped();
+        if (this.#order.length > this.#count * SLACK) this.#forgetDropped();
         return;
       }
       const [, topic] = next.value;

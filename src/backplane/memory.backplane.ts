@@ -5,6 +5,7 @@ import { MemoryArchive } from './memory-archive.js';
 import type { History, LogSink } from '../log/log-sink.js';
 import { RetentionRules } from '../log/retention.js';
 import { type Cursor, formatCursor } from '../log/cursor.js';
+import { datedRecord } from '../log/dated-record.js';
 import type { EventRecord } from '../log/entry.js';
 import { newEpoch } from '../log/epoch.js';
 import { UsedKeys } from './used-keys.js';
@@ -41,7 +42,7 @@ export class MemoryBackplane extends Backplane {
     if (sink === undefined) {
       throw new SseError(
         'BACKPLANE_CLOSED',
-        'The application has shut down: nothing can be published',
+        'Nothing can be published: the application has shut down, or close() was called',
       );
     }
     const { idempotencyKey } = options;
@@ -49,7 +50,7 @@ export class MemoryBackplane extends Backplane {
       idempotencyKey === undefined ? undefined : this.#usedKeys.offsetOf(idempotencyKey);
     if (first !== undefined) return formatCursor(sink.epoch, first);
     const offset = sink.head + 1;
-    const dated = record.at === undefined ? { ...record, at: Date.now() } : record;
+    const dated = record.at === undefined ? datedRecord(record, Date.now()) : record;
     this.#archive?.add(offset, dated);
     sink.append(offset, dated);
     if (idempotencyKey !== undefined) this.#usedKeys.remember(idempotencyKey, offset);

@@ -262,7 +262,7 @@ export class EventBus<Events extends object = object> {
   }
 
   /** @internal The log of this instance, to be read. */
-  get log(): Pick<Log, 'epoch' | 'head' | 'holeAfter' | 'indexOf' | 'release'> {
+  get log(): Pick<Log, 'archived' | 'epoch' | 'head' | 'holeAfter' | 'indexOf' | 'release'> {
     return this.#log;
   }
 

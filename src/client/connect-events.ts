@@ -7,7 +7,8 @@ import type { EventsOptions, ServerEvents } from './types.js';
  * Connects to an SSE route, and stays connected: what may pass is tried again, from the cursor up to which
  * events were dispatched. In a browser tabs can share one connection.
  *
- * @throws TypeError for a URL that is not one, such as a relative one where there is no page
+ * @throws TypeError for a URL that is not one, such as a relative one where there is no page; for a `resumable` request
+ * whose body is a stream, which can be read once: give a text, a `Blob` or the like
  * @example
  * const events = connectEvents<ShopEvents>('/orders', { share: true });
  * events.on('paid', ({ data, id }) => show(data, id));
@@ -17,10 +18,16 @@ export function connectEvents<Events extends object = Record<string, unknown>>(
   url: string | URL,
   { share, lastEventId = '', ...options }: EventsOptions = {},
 ): ServerEvents<Events> {
+  if (options.resumable && Symbol.asyncIterator in Object(options.body)) {
+    throw TypeError('A stream body is not resumable');
+  }
   const { location, navigator } = globalThis as BrowserScope;
   let target = new URL(url, location?.href);
   let link: Link | undefined;
-  const feed = openFeed(lastEventId, () => link?.close());
+  const feed = openFeed(lastEventId, () => {
+    link?.close();
+    link = undefined;
+  });
   const { on, observe } = feed;
 
   const open = (openLinkTo: typeof openLink) => {
@@ -34,10 +41,6 @@ export function connectEvents<Events extends object = Record<string, unknown>>(
     );
   } else open(openLink);
 
-  const observable = () => ({
-    subscribe: (observer: Parameters<typeof observe>[0]) => ({ unsubscribe: observe(observer) }),
-  });
-
   const events = {
     get state() {
       return feed.snapshot.state;
@@ -50,12 +53,14 @@ export function connectEvents<Events extends object = Record<string, unknown>>(
     update({ url = target, query }: Parameters<ServerEvents<Events>['update']>[0]) {
       target = new URL(url, target);
       if (query) target.search = String(new URLSearchParams(query));
-      if (feed.snapshot.state !== 'closed') link?.move(target);
+      link?.move(target);
     },
     close: () => feed.end(),
     subscribe: feed.watch,
     getSnapshot: () => feed.snapshot,
-    '@@observable': observable,
+    '@@observable': () => ({
+      subscribe: (observer: Parameters<typeof observe>[0]) => ({ unsubscribe: observe(observer) }),
+    }),
     [Symbol.asyncIterator]: () => iterate(feed),
   };
   // What events are, only the application knows.

@@ -1,5 +1,6 @@
+import type { Frame } from './frames.js';
 import type { Sink } from './link.js';
-import type { EventsObserver, EventsSnapshot, TypedEvent } from './types.js';
+import type { EventsObserver, EventsSnapshot, EventsState, TypedEvent } from './types.js';
 
 export type AnyEvent = TypedEvent<string, unknown>;
 type Snapshot = Omit<EventsSnapshot<object>, 'event'> & { readonly event: AnyEvent | undefined };
@@ -18,75 +19,67 @@ export interface Feed extends Sink {
  * @param onEnd called once
  */
 export function openFeed(cursor: string, onEnd: () => void): Feed {
-  let isOver = false;
-  let snapshot: Snapshot = { state: 'connecting', event: undefined, error: undefined };
   const listeners = new Set<readonly [string, (event: AnyEvent) => unknown]>();
   const watchers = new Set<() => void>();
   const observers = new Set<EventsObserver<AnyEvent>>();
-  const isClosed = () => snapshot.state === 'closed';
+  const isClosed = () => feed.snapshot.state === 'closed';
 
   const update = (change: Partial<Snapshot>): void => {
     if (isClosed()) return;
-    snapshot = { ...snapshot, ...change };
+    feed.snapshot = { ...feed.snapshot, ...change };
     watchers.forEach(safely);
-  };
-
-  const end = (error?: Error): void => {
-    if (isClosed()) return;
-    update({ state: 'closed', error });
-    onEnd();
-    for (const observer of observers) {
-      safely(() => (error ? observer.error?.(error) : observer.complete?.()));
-    }
   };
 
   const dispatch = async (event: AnyEvent, request: AbortSignal): Promise<void> => {
     const { type, data, id } = event;
     let called = [...listeners].filter(([wanted]) => wanted === type);
     if (type === 'gap') {
-      const { state } = snapshot;
+      const { state } = feed.snapshot;
       update({ state: 'catching-up' });
       await Promise.all(called.map(async ([, listener]) => listener(event)));
       if (request.aborted) return;
       update({ state });
       called = [];
     }
-    cursor = id;
-    isOver ||= type === 'run-end';
+    feed.cursor = id;
+    feed.isOver ||= type === 'run-end';
     if (type === 'ready' && (data as { resumed?: boolean } | null)?.resumed)
       update({ state: 'catching-up' });
     if (type === 'caught-up') update({ state: 'live' });
     for (const [, listener] of called) if (!isClosed()) safely(() => listener(event));
     for (const observer of observers) if (!isClosed()) safely(() => observer.next?.(event));
     update({ event });
-    if (type === 'closed') end();
+    if (type === 'closed') feed.end();
   };
 
-  return {
-    get cursor() {
-      return cursor;
-    },
-    get isOver() {
-      return isOver;
-    },
-    get snapshot() {
-      return snapshot;
-    },
-    async take(frames, request) {
-      for (const { id = cursor, type, data } of frames) {
+  const feed = {
+    cursor,
+    isOver: false,
+    snapshot: { state: 'connecting', event: undefined, error: undefined } as Snapshot,
+    async take(frames: readonly Frame[], request: AbortSignal) {
+      for (const { id = feed.cursor, type, data } of frames) {
         if (request.aborted) return;
-        if (data === undefined) cursor = id;
+        if (data === undefined) feed.cursor = id;
         else await dispatch({ type, data: type === 'exception' ? data : parse(data), id }, request);
       }
     },
-    change(state, error) {
-      if (state !== snapshot.state || error !== snapshot.error) update({ state, error });
+    change(state: EventsState, _quiet: number, error?: Error) {
+      if (state !== feed.snapshot.state || error !== feed.snapshot.error) update({ state, error });
     },
-    end,
-    on: (type, listener) => added(listeners, [type, listener] as const),
-    watch: (watcher) => added(watchers, () => watcher()),
-    observe: (observer) => added(observers, observer),
+    end(error?: Error) {
+      if (isClosed()) return;
+      update({ state: 'closed', error });
+      onEnd();
+      for (const observer of observers) {
+        safely(() => (error ? observer.error?.(error) : observer.complete?.()));
+      }
+    },
+    on: (type: string, listener: (event: AnyEvent) => unknown) =>
+      added(listeners, [type, listener] as const),
+    watch: (watcher: () => void) => added(watchers, () => watcher()),
+    observe: (observer: EventsObserver<AnyEvent>) => added(observers, observer),
   };
+  return feed;
 }
 
 function added<T>(set: Set<T>, member: T): () => void {

@@ -25,18 +25,18 @@ export function frameReader(onRetry: (retry: number) => void): (bytes: Uint8Arra
     const text = decoder.decode(bytes, { stream: true });
     rest += text;
     // A carriage return at the end may be half of a line break.
-    const lines = /\r?\n|\r/.test(text) ? rest.split(/\r?\n|\r(?!$)/) : [rest];
+    const lines = /[\r\n]/.test(text) ? rest.split(/\r?\n|\r(?!$)/) : [rest];
     rest = lines.pop() ?? '';
     for (const line of lines) {
-      const [, field, value = ''] = /^([^:]*):? ?(.*)/s.exec(line) ?? [];
+      const [field, value = ''] = line.split(/: ?(.*)/s);
       if (!line) {
         frames.push({ id, type: type || 'message', data });
         id = data = undefined;
         type = '';
       }
-      if (field === 'data') data = data === undefined ? value : `${data}\n${value}`;
+      if (field === 'data') data = data === undefined ? value : data + '\n' + value;
       if (field === 'event') type = value;
-      if (field === 'id' && /^[^\0]*$/.test(value)) id = value;
+      if (field === 'id' && !value.includes('\0')) id = value;
       if (field === 'retry' && /^\d+$/.test(value)) onRetry(+value);
     }
     return frames;

@@ -14,7 +14,7 @@ export interface Sink {
    */
   take(frames: readonly Frame[], request: AbortSignal): Promise<void>;
   /** @param quiet milliseconds for which nothing may come from a link that is well */
-  change(state: EventsState, error: Error | undefined, quiet: number): void;
+  change(state: EventsState, quiet: number, error?: Error): void;
   end(error?: Error): void;
 }
 
@@ -36,19 +36,18 @@ const AGAIN = -1;
 export function openLink(url: URL, options: EventsOptions, sink: Sink): Link {
   const { headers, resumable, fetch: send = fetch, heartbeatInterval = 30_000, ...init } = options;
   let { retry = 3_000 } = options;
-  const mayRepeat = resumable === true || /^get$/i.test(init.method ?? 'get');
+  const mayRepeat = /^get$/i.test(init.method ?? 'get') || resumable;
   const closed = new AbortController();
-  const isClosed = () => closed.signal.aborted;
   let interval = heartbeatInterval;
-  let failures = 0;
   let refused: number | undefined;
+  let failures = 0;
   /** 0 while the sink is busy. */
   let seenAt: number;
   let timer: ReturnType<typeof setTimeout> | undefined;
   /** Ends the request or the wait that is under way. */
-  let cut: (isWanted?: boolean) => void;
-  /** Whether the present wait is for a network that failed. */
-  let canWake = false;
+  let cut: (error?: Error) => void;
+  /** What it is to the request or the wait that the network may be back. */
+  let wake: () => void;
 
   const silence = () => (interval || Infinity) * 2.5;
 
@@ -58,13 +57,8 @@ export function openLink(url: URL, options: EventsOptions, sink: Sink): Link {
     const now = Date.now();
     // A clock that was set back would hide a silence.
     const left = ((seenAt = Math.min(seenAt, now)) || Infinity) + silence() - now;
-    if (left <= 0 && isLate) cut();
+    if (left <= 0 && isLate) cut(Error('The server is silent'));
     else timer = setTimeout(look, Math.min(Math.max(left, GRACE), LONGEST_TIMER), left <= 0);
-  };
-
-  const onSign = () => {
-    seenAt = Date.now();
-    look();
   };
 
   /** Resolves with how long the server wants the client to wait. */
@@ -72,16 +66,25 @@ export function openLink(url: URL, options: EventsOptions, sink: Sink): Link {
     const isCut = () => request.aborted;
     const sent = new Headers(typeof headers === 'function' ? await headers(refused) : headers);
     sent.set('accept', 'text/event-stream');
-    if (sink.cursor) sent.set('last-event-id', sink.cursor);
-    const all = { cache: 'no-store', ...init, headers: sent, signal: request };
-    const { status, body, headers: given } = await send(url, all);
-    const told = (name: string) => given.get(name) ?? '';
-    const type = told('content-type');
+    // As an EventSource sends it; a header holds bytes.
+    if (sink.cursor)
+      sent.set('last-event-id', String.fromCharCode(...new TextEncoder().encode(sink.cursor)));
+    const {
+      status,
+      body,
+      headers: given,
+    } = await send(url, {
+      cache: 'no-store',
+      ...init,
+      headers: sent,
+      signal: request,
+    } as RequestInit);
+    const type = given.get('content-type') ?? '';
     if (isCut()) return AGAIN;
     if (status === 200 && body && /^text\/event-stream/i.test(type)) {
       refused = undefined;
-      interval = +(told('sse-heartbeat-interval') || heartbeatInterval);
-      sink.change('live', undefined, silence());
+      interval = +(given.get('sse-heartbeat-interval') ?? heartbeatInterval);
+      sink.change('live', silence());
       const reader: ReadableStreamDefaultReader<Uint8Array> = body.getReader();
       const framesIn = frameReader((asked) => (retry = asked));
       for (;;) {
@@ -92,7 +95,8 @@ export function openLink(url: URL, options: EventsOptions, sink: Sink): Link {
         await sink.take(framesIn(value), request);
         if (isCut()) return AGAIN;
         failures = 0;
-        onSign();
+        seenAt = Date.now();
+        look();
       }
       if (sink.isOver || !mayRepeat) sink.end();
       return 0;
@@ -101,8 +105,8 @@ export function openLink(url: URL, options: EventsOptions, sink: Sink): Link {
       refused = status;
       return AGAIN;
     }
-    const after = told('retry-after');
-    const error = failure(`The server answered ${status} ${type}`, {
+    const after = given.get('retry-after') ?? '';
+    const error = Object.assign(Error(`The server answered ${status} ${type}`), {
       status,
       wait: +after * 1_000 || Date.parse(after) - Date.now() || 0,
     });
@@ -112,35 +116,39 @@ export function openLink(url: URL, options: EventsOptions, sink: Sink): Link {
   };
 
   const run = async (): Promise<void> => {
-    while (!isClosed()) {
+    while (!closed.signal.aborted) {
       const request = new AbortController();
+      seenAt = Date.now();
       let error: Failure | undefined;
       const asked = await new Promise<number>((resolve, reject) => {
-        cut = (isWanted) => {
+        cut = (silence) => {
           // At once: of the frames that have already come none may follow.
           request.abort();
-          if (isWanted) resolve(AGAIN);
-          else reject(failure('The server is silent', { wait: AGAIN }));
+          error = silence;
+          resolve(AGAIN);
         };
-        onSign();
-        sink.change('connecting', undefined, silence());
+        wake = look;
+        look();
+        sink.change('connecting', silence());
         // Who is told may have had enough, or want it elsewhere.
         if (!request.signal.aborted) attempt(request.signal).then(resolve, reject);
       }).catch((cause: unknown) => (error = Object(cause) as Failure).wait);
       request.abort();
       clearTimeout(timer);
-      if (error && !mayRepeat) sink.end(error);
-      if (asked === AGAIN || isClosed()) continue;
-      const ideal = Math.min(Math.max(retry, LONGEST_DELAY), (retry || 1) * 2 ** failures++);
-      const wait = Math.min(Math.max(asked ?? 0, ideal * (0.5 + Math.random())), LONGEST_TIMER);
+      if (error && !mayRepeat) {
+        sink.end(error);
+        return;
+      }
+      if (asked === AGAIN) continue;
+      const ideal = Math.min(Math.max(retry, LONGEST_DELAY), Math.max(retry, 1) * 2 ** failures++);
+      const wait = Math.min(Math.max(asked ?? 0, ideal * (Math.random() + 0.5)), LONGEST_TIMER);
       await new Promise<unknown>((resolve) => {
         cut = resolve;
         timer = setTimeout(resolve, wait);
         // What a server has asked for is not for a tab to shorten.
-        canWake = asked === undefined;
-        sink.change('waiting', error, wait);
+        wake = asked === undefined ? cut : () => {};
+        sink.change('waiting', wait, error);
       });
-      canWake = false;
       clearTimeout(timer);
     }
   };
@@ -148,18 +156,18 @@ export function openLink(url: URL, options: EventsOptions, sink: Sink): Link {
   // The controller is the options: those who listen look for its signal there.
   const scope = globalThis as Partial<EventTarget>;
   for (const type of ['online', 'visibilitychange', 'pageshow']) {
-    scope.addEventListener?.(type, () => (canWake ? cut(true) : look()), closed);
+    scope.addEventListener?.(type, () => wake(), closed);
   }
   void run();
   return {
     move(to) {
       url = to;
       failures = 0;
-      cut(true);
+      cut();
     },
     close() {
       closed.abort();
-      cut(true);
+      cut();
     },
   };
 }
@@ -167,8 +175,4 @@ export function openLink(url: URL, options: EventsOptions, sink: Sink): Link {
 interface Failure extends Error {
   /** Milliseconds, or `AGAIN`; none of a network that fails. */
   readonly wait?: number;
-}
-
-function failure(message: string, details: object): Error {
-  return Object.assign(Error(message), details);
 }

@@ -130,10 +130,10 @@ function joinTabs(name: string, open: (own: Sink) => Link, sink: Sink, scope?: S
       await sink.take(frames, request);
       if (!isLeader && !isClosed) channel.postMessage(true);
     },
-    change(to, error, silence) {
+    change(to, silence, error) {
       state = to;
       quiet = silence;
-      sink.change(to, error, silence);
+      sink.change(to, silence, error);
       if (isLeader) tell([], state);
     },
     end: (error) => sink.end(error),
@@ -187,9 +187,9 @@ function joinTabs(name: string, open: (own: Sink) => Link, sink: Sink, scope?: S
       own.close();
       own = undefined;
       following = new AbortController();
-      sink.change('live', undefined, silence);
+      sink.change('live', silence);
     }
-    if (told) sink.change(told, undefined, silence);
+    if (told) sink.change(told, silence);
     await sink.take(newOf(frames, from, sink.cursor), following.signal).catch(leadOrCatchUp);
   };
 

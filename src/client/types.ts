@@ -82,7 +82,8 @@ export interface EventsOptions extends Omit<RequestInit, 'headers' | 'signal'> {
   /** Where to go on from: a cursor kept from before. Without it the server decides, by default from now. */
   readonly lastEventId?: string | undefined;
   /**
-   * Whether a request other than GET may be sent again, with the cursor, after its connection was lost.
+   * Whether a request other than GET may be sent again, with the cursor, after its connection was lost. Its body
+   * cannot be a stream then.
    *
    * @defaultValue false
    */

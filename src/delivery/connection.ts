@@ -7,8 +7,16 @@ import { encodeFrame } from '../wire/frame.js';
 import { ConnectionClock } from './connection-clock.js';
 import { type ConnectionInfo, type EndReason, infoOf } from './connection-info.js';
 import type { Connections } from './connections.js';
-import { farewellFrame } from './farewell.js';
-import { breakOff, destroy, type HttpResponse, isGone, tell, tellHeartbeat } from './http.js';
+import { farewellFrame, refusal } from './farewell.js';
+import {
+  asksAsEventSource,
+  breakOff,
+  destroy,
+  type HttpResponse,
+  isGone,
+  tell,
+  tellHeartbeat,
+} from './http.js';
 import { HandlerObserver } from './handler-observer.js';
 import { ClientIdentity, NO_TAGS } from './identity.js';
 import type { NestObserver, OpenRequest } from './open-request.js';
@@ -296,6 +304,10 @@ export class Connection implements ConnectionPort, Task {
       this.#breakOff(reason);
       return;
     }
+    if (!isHopeless && this.#isTurnedAway(reason)) {
+      this.#turnAway(reason);
+      return;
+    }
     if (!isHopeless && !this.response.writableEnded) {
       const wasOpen = this.#isOpen;
       if (!wasOpen) this.#open(undefined, reason);
@@ -325,6 +337,22 @@ export class Connection implements ConnectionPort, Task {
     this.#request.gate.abort();
     breakOff(this.response);
     this.#nest?.complete();
+  }
+
+  /** Whether its client would take the end of a response without a stream for all that there is. */
+  #isTurnedAway(reason: EndReason): boolean {
+    if (reason === 'complete' || reason === 'error') return false;
+    const { response } = this;
+    const hasBegun = this.#isOpen || !this.#outbox.isEmpty || response.headersSent;
+    return !hasBegun && !asksAsEventSource(response);
+  }
+
+  #turnAway(reason: EndReason): void {
+    const wait = this.#connections.drawRetry(this.options, reason);
+    if (wait !== undefined) tell(this.response, { 'Retry-After': String(Math.ceil(wait / 1_000)) });
+    this.#finish(reason);
+    this.#request.gate.abort();
+    this.#nest?.error(refusal(reason === 'replaced' || (reason === 'refused' && this.#isAdmitted)));
   }
 
   #sayFarewell(reason: EndReason, wasTold: boolean): void {

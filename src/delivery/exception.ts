@@ -12,7 +12,7 @@ const NEUTRAL = 'Internal server error';
  */
 export function exceptionFrame(error: unknown, dialect?: Dialect): Buffer {
   const message = clientMessageOf(error);
-  if (dialect !== undefined) return encodeFrame({ data: dialect.errorText(message) });
+  if (dialect !== undefined) return Buffer.concat(dialect.error(message).map(encodeFrame));
   return encodeFrame({ type: 'exception', data: message });
 }
 

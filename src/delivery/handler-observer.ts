@@ -190,7 +190,10 @@ export class HandlerObserver implements Output {
       const isPlaced = fields.id === undefined || this.#takesId(message, fields.id);
       return encodeFrame(isPlaced ? fields : { ...fields, id: undefined });
     } catch (error) {
-      this.#connection.warn('A message was dropped: its data is not what JSON can hold', error);
+      this.#connection.warn(
+        'A message was dropped: its data is not what JSON can hold, or a field of it no text',
+        error,
+      );
       return undefined;
     }
   }

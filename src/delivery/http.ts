@@ -38,6 +38,15 @@ export function onceReset(response: HttpResponse, listener: () => void): void {
   if (isHttp2(response)) response.stream.once('aborted', listener);
 }
 
+/**
+ * Whether it may be an EventSource that asks: it does so by GET, and wherever one is known it accepts
+ * `text/event-stream` by name, which WHATWG HTML 9.2.2 leaves to it. `fetch` accepts anything.
+ */
+export function asksAsEventSource({ req }: HttpResponse): boolean {
+  const { accept } = req.headers;
+  return req.method === 'GET' && (accept === undefined || /text\/event-stream/i.test(accept));
+}
+
 /** The connection that an HTTP/2 stream shares with others; undefined once the stream is destroyed. */
 export function sessionOf(response: HttpResponse): Http2Session | undefined {
   return isHttp2(response) ? response.stream.session : undefined;

@@ -163,6 +163,11 @@ export class Log extends LogSink {
     return this.#holes.length === 0 ? undefined : this.#holes.find(({ upTo }) => upTo > offset);
   }
 
+  /** The end of the last hole; 0 if there is none. */
+  get lastHole(): number {
+    return this.#holes.at(-1)?.upTo ?? 0;
+  }
+
   /** An event of this log that the tail no longer holds, as an entry. */
   archived(offset: number, record: EventRecord): Entry {
     return new Entry(this.#epoch, offset, record, this.#archivedSlab, this.#recent);

@@ -1,4 +1,4 @@
-import { received, SseError } from '../errors.js';
+import { isThenable, messageOf, received, SseError } from '../errors.js';
 
 /** A place in data that a schema complains of. */
 type Step = PropertyKey | { readonly key: PropertyKey };
@@ -54,21 +54,34 @@ export function checkSchemas(schemas: unknown): EventSchemas | undefined {
 /**
  * The event with its data as the schema of its type gives it back; an event without a schema as it is.
  *
- * @throws SseError `BAD_EVENT` that names the path and the schema's message
+ * @throws SseError `BAD_EVENT` that names the path and the schema's message, or why the schema cannot be asked
  */
 export function validated(schemas: EventSchemas | undefined, event: unknown): unknown {
   if (schemas === undefined || typeof event !== 'object' || event === null) return event;
   const { type, data } = event as { type?: unknown; data?: unknown };
   const name = type === undefined || type === '' ? 'message' : type;
-  if (typeof name !== 'string' || !Object.hasOwn(schemas, name)) return event;
-  const result = schemas[name]?.['~standard'].validate(data);
-  if (result === undefined) return event;
-  if (result instanceof Promise) {
-    result.catch(() => {});
-    throw bad(name, 'its schema is asynchronous, so that a later event could overtake it');
-  }
+  if (typeof name !== 'string') return event;
+  const schema = Object.hasOwn(schemas, name) ? schemas[name] : undefined;
+  if (schema === undefined) return event;
+  const result = ask(schema, name, data);
   if (result.issues === undefined) return { ...event, data: result.value };
-  throw bad(name, result.issues.map(describe).join('; '));
+  throw bad(name, `does not meet its schema: ${result.issues.map(describe).join('; ')}`);
+}
+
+function ask({ '~standard': standard }: StandardSchema, name: string, data: unknown): Result {
+  let result: unknown;
+  try {
+    result = standard.validate(data);
+  } catch (cause) {
+    throw bad(name, `could not be checked: its schema threw ${messageOf(cause)}`, { cause });
+  }
+  if (isThenable(result)) {
+    Promise.resolve(result).catch(() => {});
+    const why = 'its schema is asynchronous, so that a later event could overtake it';
+    throw bad(name, `could not be checked: ${why}`);
+  }
+  if (typeof result === 'object' && result !== null) return result as Result;
+  throw bad(name, `could not be checked: its schema gave back ${received(result)}`);
 }
 
 function describe({ path = [], message }: Issue): string {
@@ -76,6 +89,6 @@ function describe({ path = [], message }: Issue): string {
   return ['data', ...steps].join('.') + `: ${message}`;
 }
 
-function bad(type: string, why: string): SseError {
-  return new SseError('BAD_EVENT', `The event '${type}' does not meet its schema: ${why}`);
+function bad(type: string, why: string, options?: ErrorOptions): SseError {
+  return new SseError('BAD_EVENT', `The event '${type}' ${why}`, options);
 }

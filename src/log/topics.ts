@@ -47,7 +47,8 @@ export class Topics {
         ? first.names
         : Object.freeze(indexes.flatMap(({ names }) => names));
     const key = record.key === undefined ? undefined : (first?.keyOf(record.key) ?? record.key);
-    return { ...record, topics, key, type: this.#typeOf(record.type) };
+    const { type, text, isJson, except, trace, at } = record;
+    return { topics, type: this.#typeOf(type), text, isJson, key, except, trace, at };
   }
 
   #typeOf(type: string | undefined): string | undefined {

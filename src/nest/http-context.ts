@@ -59,12 +59,19 @@ export function answerOk(context: ExecutionContext): void {
 export function lastEventIdOf(request: HttpRequest): string | undefined {
   const header = request.headers['last-event-id'];
   const first = Array.isArray(header) ? header[0] : header;
-  if (first !== undefined && first !== '') return first;
+  if (first !== undefined && first !== '') return fromUtf8(first);
   const url = request.url ?? '';
   const mark = url.indexOf('?');
   // Only the first one begins the query: others may stand in it as they are (RFC 3986, section 3.4).
   if (mark < 0) return undefined;
   return new URLSearchParams(url.slice(mark + 1)).get('lastEventId') || undefined;
+}
+
+/** Clients send UTF-8 (WHATWG HTML 9.2.3), of which Node makes a character for each byte. */
+function fromUtf8(header: string): string {
+  if (!/[\x80-\xff]/.test(header)) return header;
+  const text = Buffer.from(header, 'latin1').toString();
+  return text.includes('\ufffd') ? header : text;
 }
 
 /** What the adapters know of a request: Express has `route`, Fastify `routeOptions`. */

@@ -1,26 +1,12 @@
-import { applyDecorators, HttpStatus, SetMetadata, type Type } from '@nestjs/common';
+import { HttpStatus } from '@nestjs/common';
+import { received, SseError } from '../errors.js';
+import { type EventShapes, modelsOf, type Schema, schemaOf } from './event-shapes.js';
 
-/**
- * What the data of an event is: a class that `@nestjs/swagger` knows, `String`, `Number` or `Boolean`, an
- * array of one of them, a Standard Schema that gives its JSON Schema (Zod), or an OpenAPI schema.
- */
-export type EventShape = Type | readonly [Type] | object;
-
-/** The events of a stream, by type; those without a type are `message`. */
-export type EventShapes = Readonly<Record<string, EventShape>>;
-
-type Schema = Readonly<Record<string, unknown>>;
+const EVENTS = Symbol('SseEvents');
 
 // @nestjs/swagger reads these of a handler; naming them here is what lets an application do without it.
 const API_RESPONSE = 'swagger/apiResponse';
 const API_EXTRA_MODELS = 'swagger/apiExtraModels';
-const API_SCHEMA = 'swagger/apiSchema';
-
-const PRIMITIVES = new Map<unknown, Schema>([
-  [String, { type: 'string' }],
-  [Number, { type: 'number' }],
-  [Boolean, { type: 'boolean' }],
-]);
 
 /**
  * Says which events an `@Sse()` route sends, for the OpenAPI document of `@nestjs/swagger`: a 200 of
@@ -28,57 +14,57 @@ const PRIMITIVES = new Map<unknown, Schema>([
  * without `@nestjs/swagger`. The schemas are in `x-itemSchema`; for a document of OpenAPI 3.2,
  * `withItemSchemas()` of `nestjs-event-stream/swagger` makes them its `itemSchema`.
  *
+ * @throws SseError `BAD_OPTION` for what has no schema
  * @example @SseEvents({ price: PriceDto, closed: ClosedDto })
  */
 export function SseEvents(events: EventShapes): MethodDecorator {
-  const names = Object.keys(events).map((type) => `\`${type}\``);
-  const content = {
-    'text/event-stream': {
-      schema: { type: 'string' },
-      'x-itemSchema': { oneOf: Object.entries(events).map(itemOf) },
-    },
+  if (typeof events !== 'object' || (events as unknown) === null) {
+    throw new SseError(
+      'BAD_OPTION',
+      `@SseEvents() takes an object of shapes by event type; received ${received(events)}`,
+    );
+  }
+  const items: Record<string, Schema> = {};
+  for (const [type, shape] of Object.entries(events)) items[type] = itemOf(type, shape);
+  return (_target, _name, descriptor?: { readonly value?: unknown }) => {
+    const handler = descriptor?.value as object | undefined;
+    if (handler === undefined) {
+      throw new SseError('BAD_OPTION', '@SseEvents() stands on an @Sse() route, not on a class');
+    }
+    const all: Record<string, Schema> = { ...givenTo(handler, EVENTS), ...items };
+    const names = Object.keys(all).map((type) => `\`${type}\``);
+    const content = {
+      'text/event-stream': {
+        schema: { type: 'string' },
+        'x-itemSchema': { oneOf: Object.values(all) },
+      },
+    };
+    const ok = { description: `A stream of events: ${names.join(', ')}`, content };
+    Reflect.defineMetadata(EVENTS, all, handler);
+    // What other decorators have said of the route stays.
+    Reflect.defineMetadata(
+      API_RESPONSE,
+      { ...givenTo(handler, API_RESPONSE), [HttpStatus.OK]: ok },
+      handler,
+    );
+    const models = (givenTo(handler, API_EXTRA_MODELS) ?? []) as unknown[];
+    Reflect.defineMetadata(API_EXTRA_MODELS, [...models, ...modelsOf(events)], handler);
   };
-  const description = `A stream of events: ${names.join(', ')}`;
-  return applyDecorators(
-    SetMetadata(API_RESPONSE, { [HttpStatus.OK]: { description, content } }),
-    SetMetadata(API_EXTRA_MODELS, Object.values(events).map(elementOf).filter(isModel)),
-  );
 }
 
 /** An event as OpenAPI 3.2 sees it: its fields, of which `data` is text. */
-function itemOf([type, shape]: [string, EventShape]): Schema {
-  const schema = schemaOf(shape);
-  const data =
-    schema['type'] === 'string'
-      ? schema
-      : { type: 'string', contentMediaType: 'application/json', contentSchema: schema };
+function itemOf(type: string, shape: unknown): Schema {
+  const schema = schemaOf(type, shape);
+  const isText = schema['type'] === 'string' && shape !== Date;
+  const data = isText
+    ? schema
+    : { type: 'string', contentMediaType: 'application/json', contentSchema: schema };
   const id = { type: 'string' };
   if (type === 'message') return { type: 'object', properties: { data, id }, required: ['data'] };
   const properties = { event: { const: type }, data, id };
   return { type: 'object', properties, required: ['event', 'data'] };
 }
 
-function schemaOf(shape: EventShape): Schema {
-  if (Array.isArray(shape)) return { type: 'array', items: schemaOf(elementOf(shape)) };
-  const primitive = PRIMITIVES.get(shape);
-  if (primitive !== undefined) return primitive;
-  if (isModel(shape)) return { $ref: `#/components/schemas/${nameOf(shape)}` };
-  const { '~standard': standard } = shape as {
-    '~standard'?: { jsonSchema?: { output(options: { target: string }): Schema } };
-  };
-  return standard?.jsonSchema?.output({ target: 'draft-2020-12' }) ?? (shape as Schema);
-}
-
-function elementOf(shape: EventShape): EventShape {
-  return Array.isArray(shape) ? (shape[0] as Type) : shape;
-}
-
-function isModel(shape: EventShape): shape is Type {
-  return typeof shape === 'function' && !PRIMITIVES.has(shape);
-}
-
-/** Its name in the document, which `@ApiSchema()` may have changed. */
-function nameOf(model: Type): string {
-  const [schema] = (Reflect.getMetadata(API_SCHEMA, model) ?? []) as { name?: string }[];
-  return schema?.name ?? model.name;
+function givenTo(handler: object, key: string | symbol): object | undefined {
+  return Reflect.getMetadata(key, handler) as object | undefined;
 }

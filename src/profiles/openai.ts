@@ -44,16 +44,20 @@ class OpenAiWriter implements ProfileWriter {
     if (this.#hasEnded || status === 'done') return [];
     if (status === 'stopped') return this.#fail('stopped', STOPPED);
     if (status === 'lost') return this.#fail('lost', LOST);
-    return this.error(error ?? 'Internal server error');
+    return this.#fail('server_error', error ?? 'Internal server error');
   }
 
+  /** It has no number of its own: whoever goes on after it goes on after the last event that it has. */
   error(message: string): readonly ProfileMessage[] {
-    return this.#fail('server_error', message);
+    if (this.#hasEnded) return [];
+    this.#hasEnded = true;
+    const last = Math.max(this.#sequenceNumber, this.#startingAfter);
+    return [toMessage(errorEvent('server_error', message), last)];
   }
 
   #fail(code: string, message: string): readonly ProfileMessage[] {
     this.#hasEnded = true;
-    return this.#write({ type: 'error', code, message, param: null });
+    return this.#write(errorEvent(code, message));
   }
 
   /** Numbers are those of the source, if it has any: what one response of OpenAI's is handed on with. */
@@ -61,9 +65,16 @@ class OpenAiWriter implements ProfileWriter {
     const own = event['sequence_number'];
     this.#sequenceNumber = Number.isSafeInteger(own) ? (own as number) : this.#sequenceNumber + 1;
     if (this.#sequenceNumber <= this.#startingAfter) return [];
-    const numbered = { ...event, sequence_number: this.#sequenceNumber };
-    return [{ type: event.type, data: JSON.stringify(numbered) }];
+    return [toMessage(event, this.#sequenceNumber)];
   }
+}
+
+function errorEvent(code: string, message: string): ResponseEvent {
+  return { type: 'error', code, message, param: null };
+}
+
+function toMessage(event: ResponseEvent, number: number): ProfileMessage {
+  return { type: event.type, data: JSON.stringify({ ...event, sequence_number: number }) };
 }
 
 function isResponseEvent(data: unknown): data is ResponseEvent {

@@ -17,7 +17,7 @@ export interface ProfileWriter {
   /** @throws TypeError if the protocol has no word for it */
   event(event: SseEvent): readonly ProfileMessage[];
   end(end: ProfileEnd): readonly ProfileMessage[];
-  /** What can be told of an error; it is the last. */
+  /** What tells of an error that is none of the run's, so that it can be asked for again; it is the last. */
   error(message: string): readonly ProfileMessage[];
 }
 

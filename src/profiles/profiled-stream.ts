@@ -1,4 +1,5 @@
-import type { SseEvent } from '../log/event.js';
+import { isBefore, parseCursor, type StreamPosition } from '../log/cursor.js';
+import type { GapData, SseEvent } from '../log/event.js';
 import type { ConnectionPort, Dialect } from '../reader/sink.js';
 import type { Profile, ProfileEnd, ProfileMessage, ProfileWriter } from './profile.js';
 
@@ -12,8 +13,8 @@ const FAILED = 'Internal server error';
 export interface ProfiledSource {
   readonly events: AsyncIterableIterator<SseEvent, undefined>;
   readonly profile: Profile;
-  /** See `ProfiledRun`; asked when there is something of the run. */
-  readonly key: () => string;
+  /** After which place the run begins; asked when there is something of it. */
+  readonly begin: () => StreamPosition | undefined;
   /** The connection that it is for; undefined if that is none of ours. */
   readonly connection: ConnectionPort | undefined;
   readonly report: (error: unknown) => void;
@@ -24,6 +25,8 @@ export class ProfiledStream implements AsyncIterableIterator<ProfileMessage, und
   readonly #source: ProfiledSource;
   readonly #messages: ProfileMessage[] = [];
   #writer: ProfileWriter | undefined;
+  /** Where reading went on after a gap that came before anything of the run. */
+  #resumedAt: StreamPosition | undefined;
   #isOver = false;
 
   constructor(source: ProfiledSource) {
@@ -57,15 +60,17 @@ export class ProfiledStream implements AsyncIterableIterator<ProfileMessage, und
 
   #write(event: SseEvent): void {
     const isGap = event.type === 'gap';
-    // Nothing was sent that the rest would not go with: it is a replay from the start.
-    if (isGap && this.#writer === undefined) return;
-    const writer = (this.#writer ??= this.#source.profile.writer({ key: this.#source.key() }));
-    if (isGap) {
+    if (isGap && this.#writer === undefined) {
+      this.#resumedAt = parseCursor((event.data as unknown as GapData).resumedAt);
+      return;
+    }
+    const isEnd = event.type === 'run-end';
+    const writer = (this.#writer ??= this.#newWriter());
+    if (isGap || this.#lacksStart(event)) {
       this.#break(GAP);
       return;
     }
     try {
-      const isEnd = event.type === 'run-end';
       const messages = isEnd
         ? writer.end(event.data as unknown as ProfileEnd)
         : writer.event(event);
@@ -75,6 +80,21 @@ export class ProfiledStream implements AsyncIterableIterator<ProfileMessage, und
       this.#source.report(error);
       this.#break(FAILED);
     }
+  }
+
+  #newWriter(): ProfileWriter {
+    const { epoch, offset } = this.#source.begin() ?? { epoch: '', offset: 0 };
+    return this.#source.profile.writer({ key: `${epoch}-${offset}` });
+  }
+
+  /** Whether what comes first is not the first of the run, and no end that says what went wrong. */
+  #lacksStart({ type, data }: SseEvent): boolean {
+    const resumedAt = this.#resumedAt;
+    this.#resumedAt = undefined;
+    if (resumedAt === undefined) return false;
+    if (type === 'run-end' && (data as unknown as ProfileEnd).status !== 'done') return false;
+    const begin = this.#source.begin();
+    return begin === undefined || isBefore(begin, resumedAt);
   }
 
   #endForGood(): void {
@@ -100,8 +120,7 @@ export class ProfiledStream implements AsyncIterableIterator<ProfileMessage, und
       get isWhole() {
         return isWhole();
       },
-      errorText: (message) =>
-        profile.writer({ key: '' }).error(message)[0]?.data ?? JSON.stringify(message),
+      error: (message) => (isWhole() ? [] : (this.#writer ??= this.#newWriter()).error(message)),
     };
   }
 }

@@ -9,7 +9,7 @@ import { checkTopics, MAX_EVENT_BYTES, toRecord } from '../log/event-record.js';
 import type { TopicRetention } from '../log/retention.js';
 import { topicEnd } from '../log/topic-end.js';
 import { checkSchemas, type EventSchemas, validated } from '../log/standard-schema.js';
-import { messageOf } from '../errors.js';
+import { messageOf, received, SseError } from '../errors.js';
 import { traceparentOf } from '../log/traceparent.js';
 import { GivenOptions } from '../options.js';
 
@@ -34,7 +34,10 @@ export interface EventPublisher<Events extends object = Record<string, unknown>>
   ): Promise<Cursor>;
   /** As `EventBus.complete`: ends topics, after all that was published to them before. */
   complete(topics: string | readonly string[]): Promise<Cursor>;
-  /** Ends the connection, after what is on its way; a process can end only then. Can be called twice. */
+  /**
+   * Ends the connection, after what is on its way, which may wait `publishTimeout` for Redis; a process can end only then.
+   * Can be called twice.
+   */
   close(): Promise<void>;
 }
 
@@ -48,7 +51,7 @@ export interface PublisherOptions {
   readonly events?: EventSchemas | undefined;
   /**
    * `topics`: which topics are kept beyond the log, as `history.topics` of `SseModule.forRoot()`, for a log that no
-   * instance has written to yet. Otherwise the rules of the instances hold.
+   * instance has written to yet, in Redis. Otherwise the rules of the instances hold.
    *
    * @defaultValue `{ topics: [] }`
    */
@@ -71,10 +74,11 @@ export interface PublisherOptions {
 /**
  * A publisher for workers, scripts and functions: without Nest, and without reading anything. `Events` maps
  * event types to their data. How large log and archive may be, and which topics the archive keeps, is for the
- * instances to say; `history.topics` says it for a log that none of them has written to yet.
+ * instances to say; `history.topics` says it for a log in Redis that none of them has written to yet. A SQLite file has
+ * to be there: a publish waits for it, and rejects.
  *
- * @param backplane one of its own, with the `key` that the instances have
- * @throws SseError `BAD_OPTION` for a backplane that reaches no other process; `BAD_TOPIC` for a pattern in
+ * @param backplane one of its own, with the `key` or `path` that the instances have
+ * @throws SseError `BAD_OPTION` for what is no backplane, and for one that reaches no other process; `BAD_TOPIC` for a pattern in
  *   `history.topics` that is none; `BACKPLANE_BROKEN` for a backplane in use
  * @example const publisher = createPublisher<Events>(redisBackplane({ url }));
  */
@@ -93,6 +97,12 @@ export function createPublisher<Events extends object = Record<string, unknown>>
   const maxBytes = given.number('maxEventBytes', MAX_EVENT_BYTES, { least: 1 });
   const traceparent = given.function('traceparent') as (() => string | undefined) | undefined;
   const logger = consoleLogger('createPublisher');
+  if (typeof (backplane as Partial<Backplane> | undefined)?.openToPublish !== 'function') {
+    throw new SseError(
+      'BAD_OPTION',
+      `createPublisher() takes a backplane, such as redisBackplane({ url }); received ${received(backplane)}`,
+    );
+  }
   backplane.openToPublish(topics);
   const publish = async (topics: unknown, event: unknown, publishing?: PublishOptions) => {
     const record = toRecord(checkTopics(topics), validated(schemas, event), { maxBytes });
@@ -100,6 +110,7 @@ export function createPublisher<Events extends object = Record<string, unknown>>
     const trace = traceparentOf(traceparent?.());
     return backplane.publish(trace === undefined ? record : { ...record, trace }, publishing);
   };
+  let closing: Promise<void> | undefined;
   const complete = async (topics: unknown) => backplane.publish(topicEnd(checkTopics(topics)));
   return {
     publish: (topics, event, options) =>
@@ -110,6 +121,6 @@ export function createPublisher<Events extends object = Record<string, unknown>>
       new Publication(complete(topics), (error) =>
         logger.error(`The end of a topic that nobody awaited failed: ${messageOf(error)}`),
       ),
-    close: () => backplane.close(),
+    close: () => (closing ??= backplane.close()),
   };
 }

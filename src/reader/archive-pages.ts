@@ -57,6 +57,8 @@ export class ArchivePages {
   readonly #shelves = new Map<string, Shelf>();
   /** The one that was used last at the end, with what it counts for. */
   readonly #recent = new Map<Page, { readonly shelf: string; readonly bytes: number }>();
+  /** The page that was used last: readers ask for each event of it. */
+  #last: Page | undefined;
   #bytes = 0;
   #epoch = '';
   #isFailing = false;
@@ -84,7 +86,7 @@ export class ArchivePages {
       this.#request(name, shelf, after, upTo, reader);
       return undefined;
     }
-    this.#use(page);
+    if (page !== this.#last) this.#use(page);
     return page;
   }
 
@@ -152,6 +154,8 @@ export class ArchivePages {
   #keep(name: string, shelf: Shelf, page: Page): void {
     const bytes = page.entries.reduce((sum, { cost }) => sum + cost, 256);
     shelf.pages = [...shelf.pages, page].sort((a, b) => a.after - b.after);
+    // It comes after the one that was used last.
+    this.#last = undefined;
     this.#recent.set(page, { shelf: name, bytes });
     this.#bytes += bytes;
     for (const [oldest] of this.#recent) {
@@ -165,6 +169,7 @@ export class ArchivePages {
     if (use === undefined) return;
     this.#recent.delete(page);
     this.#recent.set(page, use);
+    this.#last = page;
   }
 
   #drop(page: Page): void {

@@ -53,11 +53,12 @@ export class IndexCursor {
       // What the archive lost after that is in the tail, unless the tail loses it too.
       const gone = kept.isAll ? Math.min(page.lost, lost) : lost;
       const isGap = gone > offset && !this.#isSettled(gone, page.losses, settledUpTo);
-      const entry = page.entries.find((each) => each.offset > offset);
+      const entry = firstAfter(offset, page.entries);
       // Other topics of a rule may still have what is older, also beyond this page.
       const known = entry === undefined ? page.upTo : entry.offset - 1;
       if (isGap) return { kind: 'lost', upTo: Math.min(gone, known) };
-      if (entry !== undefined) {
+      // A page that was read for somebody else may go beyond what is missing here: of that the tail gives its own.
+      if (entry !== undefined && entry.offset <= lost) {
         this.#beginWith(gone, page.losses);
         return { kind: 'entry', entry };
       }
@@ -123,6 +124,18 @@ export class IndexCursor {
     while (entry !== undefined && entry.offset <= offset) entry = entries.at(++this.#position);
     return entry;
   }
+}
+
+/** The first entry after an offset: readers are anywhere in a page, and ask for each event. */
+function firstAfter(offset: number, entries: readonly Entry[]): Entry | undefined {
+  let low = 0;
+  let high = entries.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((entries[middle]?.offset ?? Infinity) > offset) high = middle;
+    else low = middle + 1;
+  }
+  return entries[low];
 }
 
 /** What the archive may be asked for. */

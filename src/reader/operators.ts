@@ -204,7 +204,10 @@ export class Operators {
     try {
       return encodeFrame({ ...toFields(message), id });
     } catch (error) {
-      this.#context.warn('A message was dropped: its data is not what JSON can hold', error);
+      this.#context.warn(
+        'A message was dropped: its data is not what JSON can hold, or a field of it no text',
+        error,
+      );
       return id === undefined ? undefined : encodeFrame({ id });
     }
   }

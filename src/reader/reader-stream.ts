@@ -61,8 +61,9 @@ export class ReaderStream {
 
   /** Whether whatever its topics have goes to the client as it is. */
   get isUnmodified(): boolean {
-    const { where, until, snapshot, latestPerKey } = this.plan;
-    const isAll = where === undefined && until === undefined && snapshot === undefined;
+    const { where, until, snapshot, latestPerKey, span } = this.plan;
+    const isPart = where !== undefined || until !== undefined || span !== undefined;
+    const isAll = !isPart && snapshot === undefined;
     return this.way === 'direct' && isAll && !latestPerKey;
   }
 
@@ -186,6 +187,7 @@ export class ReaderStream {
     const { epoch } = context.log;
     context.history.ask(
       reader,
+      `start ${epoch} ${JSON.stringify(start)} ${this.topics.selection}`,
       (archive) => archive.seek({ topics: kept, epoch }, start),
       (found) => {
         this.#start = 'found';
@@ -270,6 +272,7 @@ export class ReaderStream {
     this.#isOver = 'asked';
     history.ask(
       reader,
+      `latest ${log.epoch} ${offset} ${this.topics.selection}`,
       (archive) => archive.latest({ topics: kept, epoch: log.epoch }, offset),
       (found) => {
         this.#isOver =
@@ -288,9 +291,20 @@ export class ReaderStream {
     return entry.offset > this.after && this.topics.selectsAnyOf(entry.topics);
   }
 
-  /** Whether `until` says that an event is the last one. */
+  /** Whether it may end with an event, and not only with its topics. */
+  get mayEnd(): boolean {
+    return this.plan.until !== undefined || this.plan.span !== undefined;
+  }
+
+  /** Whether an entry is the first one of its part of the topic, of those after an offset. */
+  isFirstAfter(offset: number): boolean {
+    return offset <= (this.#begin?.offset ?? NOTHING);
+  }
+
+  /** Whether an event is the last one, as `until` says, or where its part of the topic ends. */
   isEndedBy(entry: Entry): boolean {
-    const { until } = this.plan;
+    const { until, span } = this.plan;
+    if (span?.isLast(entry) === true) return true;
     return until !== undefined && this.#decide('until', until, entry, 'did not end the stream at');
   }
 
@@ -318,7 +332,8 @@ export class ReaderStream {
   }
 
   #admits(entry: Entry): boolean {
-    const { where } = this.plan;
+    const { where, span } = this.plan;
+    if (span?.admits(entry) === false) return false;
     return where === undefined || this.#decide('where', where, entry, 'dropped');
   }
 

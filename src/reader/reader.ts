@@ -34,9 +34,11 @@ export class Reader {
   /** Whether a cursor was asked for, and it is not known yet where from it is read. */
   #isResuming = false;
   #isBehind = false;
-  /** Whether a stream has an `until`, and whether one of them has been true. */
+  /** Whether a stream may end with an event, and whether one has. */
   #mayEnd = false;
   #hasEnded = false;
+  /** Whether what was there before may go out as fewer events. */
+  #mayMerge = false;
   #announcements: Announcements | undefined;
   /** What a new client asked to begin with, for a gap before anything else, and where that was. */
   #beginning: { readonly asked: string; readonly offset: number } | undefined;
@@ -68,7 +70,8 @@ export class Reader {
 
   join(stream: ReaderStream): void {
     this.streams.add(stream);
-    if (stream.plan.until !== undefined) this.#mayEnd = true;
+    if (stream.mayEnd) this.#mayEnd = true;
+    if (stream.plan.span?.merge !== undefined) this.#mayMerge = true;
     if (this.streams.joined === 1 && stream.isUnmodified) {
       this.#unmodified = stream.topics;
       this.#keepPositionIn(stream.topics);
@@ -133,16 +136,20 @@ export class Reader {
   read(): void {
     if (this.#scope === undefined) this.#readOn();
     else this.#scope.runInAsyncScope(this.#readOn, this);
-    const hasReadAll = this.#hasBegun && this.#sink.room > 0;
-    this.#unmodified?.readAlone(hasReadAll ? this.#sink.outlet : undefined);
+    this.#unmodified?.readAlone(this.#hasReadAll ? this.#sink.outlet : undefined);
     if (this.#announcements?.isPending === true) this.#announceCaughtUp();
+  }
+
+  /** Whether there was nothing more to read for it: of a hole, the archive may not have answered yet. */
+  get #hasReadAll(): boolean {
+    return this.#hasBegun && this.#sink.room > 0 && this.#log.holeAfter(this.#offset) === undefined;
   }
 
   #announceReady(isAtItsPlace: boolean): void {
     if (!this.streams.all.some(({ plan }) => plan.announce)) return;
     const offset = this.#offset;
     const isLost =
-      this.#log.holeAfter(offset) !== undefined ||
+      (this.#log.holeAfter(offset) !== undefined && !this.streams.areKept) ||
       this.streams.lookBack(offset, this.#sink).kind === 'lost';
     const isResumed = isAtItsPlace && !isLost;
     const cursor = this.streams.areOwed ? {} : { cursor: this.#log.cursorAt(this.#offset) };
@@ -325,13 +332,56 @@ export class Reader {
     if (this.#unmodified === undefined) {
       const takers = isExcepted ? [] : this.streams.takersOf(entry, before, this.#catchUpTo);
       const last = this.#mayEnd ? this.streams.endingWith(entry) : [];
-      if (takers.length > 0) this.#throughOperators().pass(entry, takers);
+      const merged =
+        this.#mayMerge && last.length === 0 ? this.#merge(entry, before, takers) : entry;
+      if (takers.length > 0) this.#throughOperators().pass(merged, takers);
       if (last.length > 0) this.#hasEnded = true;
       for (const stream of last) stream.complete();
     } else if (!isExcepted) {
       this.#position.told = entry.offset;
       this.#sink.write(entry.frame);
     }
+  }
+
+  /** What was in the log before the reader could take it may be one with what follows it. */
+  #merge(entry: Entry, before: number, takers: readonly ReaderStream[]): Entry {
+    const [taker] = takers;
+    const merge = taker?.plan.span?.merge;
+    const upTo = this.#catchUpTo;
+    if (taker === undefined || merge === undefined || takers.length > 1 || entry.offset > upTo)
+      return entry;
+    // What others have in between has to come in its place.
+    const isAlone = this.streams.all.length === 1;
+    const knownUpTo = isAlone ? upTo : entry.offset;
+    const neighbours = merge.begin(entry, knownUpTo, isAlone && taker.isFirstAfter(before));
+    for (;;) {
+      const next = this.#neighbourAfter(neighbours.offset, taker);
+      if (next === undefined || !neighbours.add(next)) break;
+    }
+    const merged = neighbours.end();
+    this.#offset = merged.offset;
+    taker.topics.seek(merged.offset);
+    return merged;
+  }
+
+  /** What comes next, if it is known to be that, was there before, and is for nobody but one stream. */
+  #neighbourAfter(offset: number, taker: ReaderStream): Entry | undefined {
+    const next = this.#wholeAfter(offset);
+    if (next === undefined || next.offset > this.#catchUpTo || !next.isForAll) return undefined;
+    if (this.streams.endingWith(next).length > 0) return undefined;
+    const takers = this.streams.takersOf(next, offset, this.#catchUpTo);
+    return takers.length === 1 && takers[0] === taker ? next : undefined;
+  }
+
+  /** What comes next, from the tail or the archive; undefined if something before it may be missing. */
+  #wholeAfter(offset: number): Entry | undefined {
+    const next = this.streams.nextAfter(offset);
+    const hole = this.#log.holeAfter(offset);
+    const isInHole = hole !== undefined && (next === undefined || next.offset > hole.after);
+    if (!isInHole && !this.streams.haveLost(offset)) return next;
+    if (isInHole && !this.streams.areKept) return undefined;
+    const found = this.streams.lookBack(offset, this.#sink, isInHole ? hole.upTo : 0);
+    return found.kind === 'entry' ? found.entry : undefined;
   }
 
   /** A client whose streams end is told the cursor of that, so that it has nothing left to come back for. */

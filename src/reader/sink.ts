@@ -60,8 +60,8 @@ export interface Dialect {
   readonly headers: Readonly<Record<string, string>>;
   /** Whether everything was said: else the client must not take the end of the response for the end of what it asked for. */
   readonly isWhole: boolean;
-  /** The data that tells a client of an error. */
-  errorText(message: string): string;
+  /** What tells a client of an error, and is the last of it. */
+  error(message: string): readonly { readonly type?: string; readonly data: string }[];
 }
 
 /** A connection as a stream finds it: where it sends, where it goes on from, and its one reader. */

@@ -1,6 +1,8 @@
 import { type Cursor, parseCursor, type StreamPosition } from '../log/cursor.js';
+import type { Entry } from '../log/entry.js';
 import type { AnyEvents, NewEvent, SseEvent } from '../log/event.js';
 import { GivenOptions } from '../options.js';
+import type { ReplayMerge } from './neighbours.js';
 
 /** Why a snapshot is asked for: a new client, or one that has a gap. */
 export interface SnapshotReason {
@@ -101,6 +103,12 @@ export interface SpanSource {
    * @param onKnown called once it may be known; then it is asked again
    */
   find(onKnown: () => void): Span | 'gone' | Error | undefined;
+  /** Whether an entry of the topic is a part of it. */
+  admits(entry: Entry): boolean;
+  /** Whether an entry is the last part of it. */
+  isLast(entry: Entry): boolean;
+  /** Makes one of neighbours that are replayed. */
+  readonly merge?: ReplayMerge | undefined;
 }
 
 /** Complete and checked {@link StreamOptions}. */

@@ -82,6 +82,13 @@ export class TopicCursor extends IndexCursor implements Work, ReadPosition {
     return this.#topics instanceof TopicMatcher ? [] : this.#topics;
   }
 
+  /** All that it selects, as one text: that of a pattern is not that of a topic which is called so. */
+  get selection(): string {
+    return this.#topics instanceof TopicMatcher
+      ? `matching ${this.#topics.pattern}`
+      : JSON.stringify(this.#topics);
+  }
+
   selectsAnyOf(topics: readonly string[]): boolean {
     return topics.some((topic) => this.#selects(topic));
   }
@@ -190,18 +197,24 @@ export class TopicCursor extends IndexCursor implements Work, ReadPosition {
   findStart(start: StreamStart): number | ArchiveStart {
     const { log } = this.#context;
     if (start.last !== undefined) return this.#lastOf(start.last, log);
-    return log.offsetBefore(start.since) ?? start;
+    const offset = log.offsetBefore(start.since);
+    // What a hole swallowed may be older, too.
+    const isSure = offset !== undefined && log.holeAfter(offset)?.after !== offset;
+    return isSure || this.keptWhole === undefined ? (offset ?? start) : start;
   }
 
-  #lastOf(count: number, { head, lost }: Log): number | ArchiveStart {
-    if (count === 0) return head;
+  #lastOf(count: number, log: Log): number | ArchiveStart {
+    if (count === 0) return log.head;
+    // What the archive has all of, it has of a hole in the tail as well.
+    const hole = this.keptWhole === undefined ? 0 : log.lastHole;
+    const missingUpTo = Math.max(log.lost, hole);
     const found = this.#cursors.flatMap(({ index }) => index.entries.lastOffsets(count));
-    const offsets = [...new Set(found)].sort((a, b) => b - a);
+    const offsets = [...new Set(found)].filter((offset) => offset > hole).sort((a, b) => b - a);
     const first = offsets[count - 1];
     if (first !== undefined) return first - 1;
     // Beside these, for rules may be for some of the topics only.
     const last = count - offsets.length;
-    return this.lost === 0 ? 0 : { last, upTo: lost };
+    return Math.max(this.lost, hole) === 0 ? 0 : { last, upTo: missingUpTo };
   }
 
   /** Whether an entry is of these topics and comes from beyond the tail. */

@@ -24,7 +24,8 @@ export class TopicEnds {
     let isKnown = true;
     let areAll = true;
     for (const topic of this.#topics) {
-      const end = endOf(topic, context, reader);
+      const hasMore = hasMoreAfter(offset, topic, context, reader);
+      const end = hasMore === true ? undefined : (hasMore ?? endOf(topic, context, reader));
       if (end === 'asked') isKnown = false;
       else if (end === undefined) areAll = false;
       else if (end <= offset) this.#ends.set(topic, end);
@@ -48,29 +49,65 @@ export class TopicEnds {
     if (end === undefined) return false;
     const { entries, lost } = log.indexOf(topic);
     const latest = entries.at(entries.seek(offset) - 1);
+    if (mayMiss(end, offset, log)) return false;
     return lost <= end && (latest === undefined || latest.offset <= end);
   }
 }
 
 /** Whether a topic has to be looked at more closely: of most topics the last event is none that ends them. */
 export function mayHaveEnded(topic: string, { log, history }: Context): boolean {
-  const { entries, lost } = log.indexOf(topic);
-  const { newest } = entries;
-  if (newest === undefined) return lost > 0 && history?.has(topic) === true;
-  // A hole may have swallowed what opened it again.
-  return newest.isEnd && log.holeAfter(newest.offset) === undefined;
+  const missingUpTo = missingOf(topic, log);
+  if (missingUpTo > 0) return history?.has(topic) === true;
+  return log.indexOf(topic).entries.newest?.isEnd === true;
+}
+
+/**
+ * Whether the archive has something of a topic after an offset: whoever is there reads that page in any case, and need
+ * not ask how the topic ends. Undefined if it has nothing, or has not been asked.
+ */
+function hasMoreAfter(
+  offset: number,
+  topic: string,
+  context: Context,
+  reader: PageReader,
+): true | undefined | 'asked' {
+  const { log, history } = context;
+  if (history === undefined || !mayHaveEnded(topic, context)) return undefined;
+  const missingUpTo = missingOf(topic, log);
+  if (missingUpTo <= offset) return undefined;
+  const page = history.pages.find([topic], offset, missingUpTo, reader);
+  if (page === undefined) return 'asked';
+  return page.entries.some((entry) => entry.offset > offset) ? true : undefined;
 }
 
 /** The offset of a topic's end, if that is the last that there is of it. */
 function endOf(topic: string, context: Context, reader: PageReader): number | undefined | 'asked' {
   const { log, history } = context;
   if (!mayHaveEnded(topic, context)) return undefined;
+  const missingUpTo = missingOf(topic, log);
+  return missingUpTo > 0
+    ? history?.endOf(topic, log.epoch, missingUpTo, reader)
+    : log.indexOf(topic).entries.newest?.offset;
+}
+
+/** The offset up to which the tail may miss events of a topic that are later than all it has of it; 0 for none. */
+function missingOf(topic: string, log: Log): number {
   const { entries, lost } = log.indexOf(topic);
-  return entries.newest?.offset ?? history?.endOf(topic, log.epoch, lost, reader);
+  const { newest } = entries;
+  const hole = log.lastHole;
+  if (newest === undefined) return Math.max(lost, hole);
+  return hole > newest.offset ? hole : 0;
+}
+
+/** Whether the tail may miss something that is after one offset and before another. */
+function mayMiss(after: number, before: number, log: Log): boolean {
+  const hole = log.holeAfter(after);
+  return hole !== undefined && hole.after < before;
 }
 
 /** Whether a client that has come to an offset has everything before the end. */
 function hasNothingBetween(offset: number, end: number, topic: string, log: Log): boolean {
   const { entries, lost } = log.indexOf(topic);
+  if (mayMiss(offset, end, log)) return false;
   return lost <= offset && entries.at(entries.seek(offset))?.offset === end;
 }

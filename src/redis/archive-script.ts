@@ -38,6 +38,14 @@ local function follow_rules()
   redis.call('HSET', meta, 'r', rules_text, 's', since_text)
 end
 
+-- Without the set that knows all topics nobody can tell what else was removed: all that was before counts as lost.
+local function check_index()
+  if archive_bytes < OVERHEAD or redis.call('EXISTS', archive_key('by-age', e)) == 1 then return end
+  archive_bytes = 0
+  since_text = string.gsub(since_text or '', '%S+', whole(n) .. ':' .. whole(now))
+  redis.call('HSET', meta, 'ab', 0, 's', since_text)
+end
+
 local function segments_of(name)
   local segments = {}
   for segment in string.gmatch(name .. '.', '([^.]*)%.') do segments[#segments + 1] = segment end
@@ -177,9 +185,19 @@ local function remove(topic, entry)
   lose_bytes(topic, #(field(entry, 'h') or '') + #(field(entry, 'd') or '') + OVERHEAD)
 end
 
+-- Its key goes with an event, unless a later one has it.
+local function forget_key(topic, entry)
+  local is_json, event = pcall(cjson.decode, field(entry, 'h') or '')
+  local key = is_json and type(event) == 'table' and event.k
+  if type(key) ~= 'string' then return end
+  local known = 'k:' .. key
+  if try('HGET', topic.hash, known) == offset_of(entry) then try('HDEL', topic.hash, known) end
+end
+
 -- Loses the oldest event of a topic; gives the one after it, if there is any.
 local function lose_oldest(topic, entry)
   remove(topic, entry)
+  forget_key(topic, entry)
   topic.lost, topic.lost_at = offset_of(entry), whole(time_of(entry))
   return oldest_of(topic)
 end
@@ -294,10 +312,11 @@ end
  * lost, when that was published, whether there is more, and the entries.
  */
 export const READ_SCRIPT = `
-local state = redis.call('HMGET', KEYS[1], 'e', 'n', 'r', 's', 'fo', 'fl')
+local state = redis.call('HMGET', KEYS[1], 'e', 'n', 'r', 's', 'fo', 'fl', 'ab')
 local answer = { state[1] or '', state[2] or '0', state[3] or '[]', state[4] or '', {} }
 if state[1] ~= ARGV[1] then return answer end
 local count, max_bytes = tonumber(ARGV[4]), tonumber(ARGV[5])
+local is_index_gone = tonumber(state[7] or 0) >= 200 and redis.call('EXISTS', KEYS[2]) == 0
 
 local function is_forgotten(name)
   local digest = redis.sha1hex(name)
@@ -315,7 +334,7 @@ local function loss_of(name, stream, hash)
     if length < tonumber(known[3]) then return known[4], '0' end
     return known[1], known[2]
   end
-  if length > 0 or redis.call('ZSCORE', KEYS[2], name) then return state[2], '0' end
+  if is_index_gone or length > 0 or redis.call('ZSCORE', KEYS[2], name) then return state[2], '0' end
   if state[5] and is_forgotten(name) then return state[5], state[6] end
   return '0', '0'
 end

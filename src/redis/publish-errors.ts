@@ -3,7 +3,7 @@ import { SseError } from '../errors.js';
 export function closedError(): SseError {
   return new SseError(
     'BACKPLANE_CLOSED',
-    'The application has shut down: nothing can be published',
+    'Nothing can be published: the application has shut down, or close() was called',
   );
 }
 

@@ -33,6 +33,7 @@ interface Pending extends Job {
 export class PublishQueue {
   readonly #timeout: number;
   readonly #rules: RetentionRules;
+  readonly #onEmpty: () => void;
   #waiting: Pending[] = [];
   #sent: Pending[] = [];
   #timer: NodeJS.Timeout | undefined;
@@ -41,15 +42,22 @@ export class PublishQueue {
   /**
    * @param timeout milliseconds
    * @param rules by which topics are kept; none if that is for the script to say
+   * @param onEmpty called when the time of all that was there is up
    */
-  constructor(timeout: number, rules: RetentionRules) {
+  constructor(timeout: number, rules: RetentionRules, onEmpty: () => void) {
     this.#timeout = timeout;
     this.#rules = rules;
+    this.#onEmpty = onEmpty;
   }
 
   /** Publishes that wait to be sent. */
   get length(): number {
     return this.#waiting.length;
+  }
+
+  /** Whether what became of each is known. */
+  get isEmpty(): boolean {
+    return this.#waiting.length === 0 && this.#sent.every(({ isSettled }) => isSettled);
   }
 
   add(record: EventRecord, { idempotencyKey, sequence }: PublishOptions): Promise<Cursor> {
@@ -164,6 +172,7 @@ export class PublishQueue {
     const unknown = unknownError(new Error(`Redis did not answer within ${this.#timeout} ms`));
     for (const job of expired) fail(job, job.isSent ? unknown : away);
     this.#failBehind(expired);
+    if (this.isEmpty) this.#onEmpty();
   }
 
   /** What waits behind those of its sequence that have failed is not sent. */

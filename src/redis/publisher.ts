@@ -73,6 +73,7 @@ export class Publisher {
     this.#queue = new PublishQueue(
       options.publishTimeout,
       isInstance ? rules : new RetentionRules(),
+      () => this.#onIdle(),
     );
   }
 
@@ -152,9 +153,14 @@ export class Publisher {
     return `{${this.#options.key}}:log`;
   }
 
+  /** Whether nothing is on its way. */
+  get isIdle(): boolean {
+    return this.#queue.isEmpty;
+  }
+
   /** Resolves when nothing is on its way. */
   idle(): Promise<void> {
-    if (this.#queue.length === 0 && !this.#isSending) return Promise.resolve();
+    if (this.isIdle) return Promise.resolve();
     return new Promise((resolve) => this.#idle.push(resolve));
   }
 

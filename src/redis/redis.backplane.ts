@@ -140,8 +140,12 @@ export class RedisBackplane extends Backplane {
     this.#parts = undefined;
     parts.watch?.close();
     parts.known.catchUps.close();
-    if (parts.availability.isConnected) {
-      await within(parts.publisher.idle(), LAST_PUBLISHES, '').catch(() => {});
+    // A publisher outside may not be connected yet, and its process has nothing else to do.
+    const isOutside = parts.tail === undefined;
+    if (!parts.publisher.isIdle && (isOutside || parts.availability.isConnected)) {
+      // Longer than each of them waits, so that it is told why it failed.
+      const bound = LAST_PUBLISHES + (isOutside ? this.#options.publishTimeout : 0);
+      await within(parts.publisher.idle(), bound, '').catch(() => {});
     }
     parts.publisher.close();
     await Promise.all(parts.links.map((link) => link.close()));

@@ -110,7 +110,10 @@ local function try(...)
 end
 
 ${ARCHIVE_SCRIPT}
-if ARGV[9] ~= '0' then follow_rules() end
+if ARGV[9] ~= '0' then
+  check_index()
+  follow_rules()
+end
 
 local function append(header, data)
   local cursor = e .. '.' .. string.format('%.0f', n + 1)

@@ -231,8 +231,9 @@ export class OwnRun {
         if (this.run.end !== undefined) resolve();
         else if (this.#failure === undefined) setTimeout(resolve, GRACE).unref();
         else {
-          reject(toError(this.#failure.error));
-          this.#reader.stop();
+          const error = toError(this.#failure.error);
+          reject(error);
+          this.#reader.stop(error);
         }
       });
     });

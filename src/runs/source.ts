@@ -1,4 +1,4 @@
-import { isObservable, type Observable } from 'rxjs';
+import { isObservable, type Observable, Subscription } from 'rxjs';
 import { received, SseError } from '../errors.js';
 import type { NewEvent } from '../log/event.js';
 
@@ -36,7 +36,7 @@ export interface SourceSink {
 export class SourceReader {
   readonly #sink: SourceSink;
   #isStopped = false;
-  #stop: (() => void) | undefined;
+  #stop: ((failure: unknown) => void) | undefined;
 
   constructor(sink: SourceSink) {
     this.#sink = sink;
@@ -45,25 +45,23 @@ export class SourceReader {
   /** Resolves at its end, or when it was stopped; rejects with its error. */
   async read(source: RunSource): Promise<void> {
     if (isObservable(source)) await this.#observe(source);
-    else await this.#iterate(source[Symbol.asyncIterator]() as AsyncIterator<unknown, unknown>);
+    else await this.#iterate(iteratorOf(source));
   }
 
-  /** Lets go of the source: a generator runs its `finally`, an Observable its teardown. */
-  stop(): void {
+  /**
+   * Lets go of the source: a generator runs its `finally`, an Observable its teardown.
+   *
+   * @param failure what is thrown at where the source has yielded, if something was not published
+   */
+  stop(failure?: unknown): void {
     this.#isStopped = true;
-    this.#stop?.();
+    this.#stop?.(failure);
   }
 
   #observe(source: Observable<unknown>): Promise<void> {
     return new Promise((resolve, reject) => {
-      const subscription = source.subscribe({
-        next: (value) => {
-          this.#sink.add(value);
-          this.#sink.room()?.catch(onFailure);
-        },
-        error: reject,
-        complete: resolve,
-      });
+      // What emits at once does so while it is subscribed to.
+      const subscription = new Subscription();
       const onFailure = (error: unknown) => {
         subscription.unsubscribe();
         reject(error instanceof Error ? error : new Error(String(error)));
@@ -72,14 +70,23 @@ export class SourceReader {
         subscription.unsubscribe();
         resolve();
       };
+      const values = source.subscribe({
+        next: (value) => {
+          this.#sink.add(value);
+          this.#sink.room()?.catch(onFailure);
+        },
+        error: reject,
+        complete: resolve,
+      });
+      subscription.add(values);
     });
   }
 
   #iterate(iterator: AsyncIterator<unknown, unknown>): Promise<void> {
     return new Promise((resolve, reject) => {
       // One that waits for something else never answers: nobody waits for it.
-      this.#stop = () => {
-        void end(iterator);
+      this.#stop = (failure) => {
+        void end(iterator, failure);
         resolve();
       };
       this.#pull(iterator).then(resolve, reject);
@@ -102,18 +109,29 @@ async function tell(room: Promise<void>, iterator: AsyncIterator<unknown, unknow
   try {
     await room;
   } catch (error) {
-    await iterator.throw?.(error);
-    void end(iterator);
+    void end(iterator, error);
     throw error;
   }
 }
 
-async function end(iterator: AsyncIterator<unknown, unknown>): Promise<void> {
+async function end(iterator: AsyncIterator<unknown, unknown>, failure: unknown): Promise<void> {
   try {
+    if (failure !== undefined) await iterator.throw?.(failure);
     await iterator.return?.();
   } catch {
     // It was to end, and has.
   }
+}
+
+/** The iterator of a ReadableStream would wait for its next value before it cancels. */
+function iteratorOf(source: Exclude<RunSource, Observable<unknown>>): AsyncIterator<unknown> {
+  if (!('getReader' in source)) return source[Symbol.asyncIterator]();
+  const reader = source.getReader();
+  const cancel = async (reason?: unknown): Promise<IteratorResult<unknown>> => {
+    await reader.cancel(reason);
+    return { done: true, value: undefined };
+  };
+  return { next: () => reader.read(), return: cancel, throw: cancel };
 }
 
 /** Whether a value is a source, and not a function that makes one. */

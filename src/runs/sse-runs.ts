@@ -5,20 +5,22 @@ import type { EventBus } from '../bus/event-bus.js';
 import { PulledStream } from '../bus/pulled-stream.js';
 import { renderError, SseError } from '../errors.js';
 import { type Cursor, parseCursor } from '../log/cursor.js';
-import { Entry } from '../log/entry.js';
+import type { Entry } from '../log/entry.js';
 import type { SseEvent } from '../log/event.js';
 import { GivenOptions } from '../options.js';
 import type { ProfileMessage } from '../profiles/profile.js';
-import { type ProfileOptions, profileOf } from '../profiles/profile-options.js';
+import type { ProfileOptions } from '../profiles/profile-options.js';
 import { ProfiledStream } from '../profiles/profiled-stream.js';
 import type { StreamPlan } from '../reader/stream-options.js';
 import { OwnerWatch } from './owner-watch.js';
 import { endKey, OwnRun, type OwnRunContext } from './own-run.js';
+import { type Merge, Merges } from './merges.js';
 import type { RunsOptions } from './options.js';
 import { RunRegistry } from './registry.js';
 import type { Run, RunInfo } from './run.js';
 import { endRecord, registryRecord, type RunEntry } from './run-entry.js';
 import { checkRunId, newToken, topicOf } from './run-topics.js';
+import { type RunStreamOptions, runStreamOf } from './stream-options.js';
 import { checkSource, type RunFactory, type RunSource } from './source.js';
 
 /** Options of a run: times in milliseconds, sizes in bytes. */
@@ -75,6 +77,7 @@ export class SseRuns {
   readonly #instance = randomUUID();
   readonly #changes = new Subject<RunChange>();
   readonly #logger = new Logger('SseRuns');
+  readonly #merges: Merges;
   /** Claims of this instance that are on their way. */
   readonly #claimed = new Set<string>();
   readonly #own = new Map<string, OwnRun>();
@@ -86,6 +89,7 @@ export class SseRuns {
     this.#bus = bus;
     this.#options = options;
     this.events$ = this.#changes.asObservable();
+    this.#merges = new Merges(bus, this.#logger);
     this.#registry = new RunRegistry(bus, {
       onStart: (run) => this.#onStart(run),
       onStop: (run) => queueMicrotask(() => this.#own.get(run.claim.token)?.stop()),
@@ -147,9 +151,9 @@ export class SseRuns {
    * 204. A run that nobody knows is answered as the option `unknown` says. Several runs, and streams of the bus, go
    * together on one connection: `merge(runs.stream(id), bus.stream('news'))`.
    *
-   * @throws SseError `BAD_TOPIC`
+   * @throws SseError `BAD_TOPIC`, `BAD_OPTION`
    */
-  stream(id: string): Observable<SseEvent>;
+  stream(id: string, options?: RunStreamOptions): Observable<SseEvent>;
   /**
    * The same for clients that speak another protocol: what an `@Sse()` handler returns, alone on its connection. These
    * clients always get all of it, from the start; a connection that breaks off is cut, so that nobody takes that for the end.
@@ -160,19 +164,20 @@ export class SseRuns {
   stream(id: string, options: ProfileOptions): AsyncIterable<ProfileMessage>;
   stream(
     id: string,
-    options?: ProfileOptions,
+    options: RunStreamOptions | ProfileOptions = {},
   ): Observable<SseEvent> | AsyncIterable<ProfileMessage> {
     checkRunId(id);
-    if (options === undefined) {
-      return this.#bus.streamSpan(topicOf(id), (onClose) => this.#plan(id, onClose));
+    const stream = runStreamOf(options);
+    if (stream.profile === undefined) {
+      return this.#bus.streamSpan(topicOf(id), (onClose) => this.#plan(id, onClose, stream.merge));
     }
     return new ProfiledStream({
       events: this.read(id),
-      profile: profileOf(options),
-      key: () => this.#keyOf(id),
+      profile: stream.profile,
+      begin: () => this.#registry.get(id)?.claim.begin,
       connection: this.#bus.connection,
       report: (error) =>
-        this.#logger.error(`The run '${id}' is not what ${options.as} streams`, renderError(error)),
+        this.#logger.error(`The run '${id}' is not what ${stream.as} streams`, renderError(error)),
     });
   }
 
@@ -203,12 +208,6 @@ export class SseRuns {
     await this.#registry.whenLoaded();
     await this.#bus.catchUp();
     return this.#registry.get(id)?.info;
-  }
-
-  /** What no other run has, and all who read this one know. */
-  #keyOf(id: string): string {
-    const { epoch, offset } = this.#registry.get(id)?.claim.begin ?? { epoch: '', offset: 0 };
-    return `${epoch}-${offset}`;
   }
 
   /**
@@ -378,7 +377,7 @@ export class SseRuns {
     });
   }
 
-  #plan(id: string, onClose: (work: () => void) => void): StreamPlan {
+  #plan(id: string, onClose: (work: () => void) => void, merge?: Merge): StreamPlan {
     let run: Run | undefined;
     let hasAsked = false;
     const follow = (next: Run | undefined) => {
@@ -391,13 +390,11 @@ export class SseRuns {
         if (joined === run) joined.readers--;
       });
     };
-    const admits = (event: SseEvent): Entry | undefined => {
+    const admits = (entry: Entry): boolean => {
       this.#registry.readOn();
-      const entry = Entry.of(event);
-      if (entry === undefined) return undefined;
       // The log has gone: what there is of the run now is in another one.
       if (entry.epoch !== run?.claim.begin.epoch) follow(this.#registry.get(id));
-      return run?.admits(entry) === true ? entry : undefined;
+      return run?.admits(entry) === true;
     };
     return {
       from: 'start',
@@ -405,9 +402,12 @@ export class SseRuns {
       latestPerKey: false,
       notBefore: undefined,
       announce: false,
-      where: (event) => admits(event) !== undefined,
-      until: (event) => admits(event)?.type === 'run-end',
+      where: undefined,
+      until: undefined,
       span: {
+        admits,
+        isLast: (entry) => entry.type === 'run-end' && admits(entry),
+        merge: merge && this.#merges.of(merge, () => run),
         find: (onKnown) => {
           if (!this.#registry.isLoaded) {
             void this.#registry.whenLoaded().then(onKnown);

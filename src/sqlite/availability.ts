@@ -1,14 +1,15 @@
-import { Logger } from '@nestjs/common';
+import type { BackplaneLogger } from '../backplane/backplane-logger.js';
 
 /** Whether the file can be read and written; logs when that changes, once for each outage. */
 export class Availability {
-  readonly #logger = new Logger('SqliteBackplane');
+  readonly #logger: BackplaneLogger;
   readonly #path: string;
   #isUp = false;
   #since: number | undefined;
 
-  constructor(path: string) {
+  constructor(path: string, logger: BackplaneLogger) {
     this.#path = path;
+    this.#logger = logger;
   }
 
   get isConnected(): boolean {

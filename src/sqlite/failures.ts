@@ -1,13 +1,29 @@
 import { messageOf, SseError } from '../errors.js';
 import { type Result, resultOf } from './driver.js';
-import type { Failure } from './protocol.js';
+import type { Failure, NewEpochReason } from './protocol.js';
 
 const UNCHANGED = 'Nothing in it was changed.';
+
+export function asSseError(error: unknown): SseError {
+  if (error instanceof SseError) return error;
+  return new SseError('BACKPLANE_BROKEN', messageOf(error), { cause: error });
+}
+
+/** There is no log in the file yet. The application may be about to begin one. */
+export class NoLogError extends SseError {
+  constructor(path: string) {
+    super(
+      'BACKPLANE_UNAVAILABLE',
+      `There is no log at '${path}' to publish to, so the event was not published. The application begins one ` +
+        "when it starts: start it once, or correct 'path'",
+    );
+  }
+}
 
 export function closedError(): SseError {
   return new SseError(
     'BACKPLANE_CLOSED',
-    'The application has shut down: nothing can be published',
+    'Nothing can be published: the application has shut down, or close() was called',
   );
 }
 
@@ -84,6 +100,17 @@ export function noWalError(path: string, mode: string): SseError {
     `SQLite cannot keep a write-ahead log beside '${path}' (it stays in mode '${mode}'). Choose a 'path' on a ` +
       'disk of this machine, not on NFS or SMB',
   );
+}
+
+/** Why clients are told of a gap, for whoever reads the log of the application. */
+const REASONS: Readonly<Record<NewEpochReason, string>> = {
+  copied: 'is a copy, or was restored from one, so what clients were told last may not be in it',
+  power: 'was in use when the machine stopped, so what clients were told last may not be in it',
+  replaced: 'does not have what was read from it before',
+};
+
+export function newEpochText(path: string, because: NewEpochReason): string {
+  return `'${path}' ${REASONS[because]}: a new epoch begins, and clients that come back get a gap`;
 }
 
 /** What SQLite says, in words that name the fix. */

@@ -1,8 +1,9 @@
 import { setTimeout as elapse } from 'node:timers/promises';
-import { messageOf, SseError } from '../errors.js';
 import type { LogSink } from '../log/log-sink.js';
 import { formatCursor } from '../log/cursor.js';
+import { datedRecord } from '../log/dated-record.js';
 import type { Availability } from './availability.js';
+import { asSseError } from './failures.js';
 import type { FileThread } from './file-thread.js';
 import type { NewEpochReason, Page, Published } from './protocol.js';
 import { eventsOf } from './record-values.js';
@@ -135,7 +136,7 @@ export class Follower {
     if (this.#isClosed) return;
     for (const [index, { record }] of jobs.entries()) {
       const isNext = this.#sink.epoch === epoch && offsetOf(index) === this.#sink.head + 1;
-      if (isNext) this.#sink.append(this.#sink.head + 1, { ...record, at });
+      if (isNext) this.#sink.append(this.#sink.head + 1, datedRecord(record, at));
     }
     this.#head = Math.max(this.#head, this.#sink.head);
     this.#lastReadAt = new Date();
@@ -153,8 +154,11 @@ export class Follower {
       for (const resolve of waiting) resolve();
     } catch (error) {
       this.#isStale = true;
-      if (this.#isClosed) for (const resolve of waiting) resolve();
-      else this.#catchUps.push(...waiting);
+      if (this.#isClosed) {
+        for (const resolve of waiting) resolve();
+        return;
+      }
+      this.#catchUps.push(...waiting);
       this.#availability.onDown(asSseError(error));
       await elapse(RETRY);
     }
@@ -190,9 +194,4 @@ export class Follower {
     }
     if (values.length === 0) sink.lose(head);
   }
-}
-
-function asSseError(error: unknown): SseError {
-  if (error instanceof SseError) return error;
-  return new SseError('BACKPLANE_BROKEN', messageOf(error), { cause: error });
 }

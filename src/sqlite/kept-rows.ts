@@ -32,11 +32,10 @@ interface Progress {
 }
 
 /**
- * Which events are kept for which topics, under the rules of this instance. What no topic keeps any longer goes from
+ * Which events are kept for which topics. What no topic keeps any longer goes from
  * the file, if it is not in the tail. All of it is part of somebody else's transaction, which ends with `store`.
  */
 export class KeptRows {
-  readonly #rules: RetentionRules;
   readonly #maxBytes: number;
   readonly #topics: KeptTopics;
   readonly #insert: Statement;
@@ -47,8 +46,7 @@ export class KeptRows {
   readonly #removeEvent: Statement;
   readonly #isDue: Statement;
 
-  constructor(database: Database, rules: RetentionRules, maxBytes: number) {
-    this.#rules = rules;
+  constructor(database: Database, maxBytes: number) {
     this.#maxBytes = maxBytes;
     this.#topics = new KeptTopics(database);
     this.#insert = database.prepare(
@@ -78,14 +76,14 @@ export class KeptRows {
    * @param first of the tail, which is trimmed afterwards
    * @returns bytes that the archive has grown by
    */
-  keep({ head, values, at }: Added, first: number): number {
+  keep({ head, values, at }: Added, first: number, rules: RetentionRules): number {
     let grown = 0;
     for (let start = 0; start < values.length; start += VALUES_PER_RECORD) {
       const offset = head + 1 + start / VALUES_PER_RECORD;
-      if (this.#rules.isEmpty && !hasInternal(values, start)) continue;
+      if (rules.isEmpty && !hasInternal(values, start)) continue;
       const { topics, key, text } = recordAt(values, start);
       for (const name of topics) {
-        const retention = this.#rules.of(name, key);
+        const retention = rules.of(name, key);
         if (retention === undefined) continue;
         const bytes = retention.isExempt ? 0 : Buffer.byteLength(text) + OVERHEAD;
         const row = { offset, at, bytes };

@@ -1,4 +1,5 @@
 import { ARCHIVE_BYTES, type ArchiveSize } from '../backplane/archive.js';
+import { DEFAULT_HISTORY, type History } from '../log/log-sink.js';
 import { RetentionRules } from '../log/retention.js';
 import type { Database, Statement, Value } from './driver.js';
 import { EventRows } from './event-rows.js';
@@ -17,7 +18,7 @@ import {
 } from './protocol.js';
 import { VALUES_PER_RECORD } from './record-values.js';
 import { firstValue } from './schema.js';
-import { RulesInForce } from './rules-in-force.js';
+import { RulesInForce, RulesOfInstances } from './rules-in-force.js';
 import { Upkeep } from './upkeep.js';
 
 interface State extends LogState {
@@ -39,6 +40,9 @@ export class LogFile {
   readonly #identity: string;
   readonly #rows: EventRows;
   readonly #kept: KeptRows;
+  readonly #history: History;
+  readonly #ownRules: RetentionRules;
+  readonly #othersRules = new RulesOfInstances();
   readonly #rules: RulesInForce;
   readonly #queries: KeptQueries;
   readonly #keys: IdempotencyKeys;
@@ -51,16 +55,18 @@ export class LogFile {
 
   /** @param known how far this instance has followed the log that was there before */
   constructor(options: ThreadOptions, known: LogPlace | undefined) {
-    const { database, identity, because } = openDatabase(options, known);
+    const { history = DEFAULT_HISTORY } = options;
+    this.#history = history;
+    this.#rules = new RulesInForce(history.topics);
+    const rules = options.history && this.#rules.first;
+    const { database, identity, because } = openDatabase(options, known, rules);
     this.#options = options;
     this.#database = database;
     this.#identity = identity;
     this.because = because;
-    this.#rows = new EventRows(database, options.history);
-    const { topics, archive } = options.history;
-    const maxBytes = archive?.maxBytes ?? ARCHIVE_BYTES;
-    this.#kept = new KeptRows(database, new RetentionRules(topics), maxBytes);
-    this.#rules = new RulesInForce(topics);
+    this.#rows = new EventRows(database, history);
+    this.#kept = new KeptRows(database, history.archive?.maxBytes ?? ARCHIVE_BYTES);
+    this.#ownRules = new RetentionRules(history.topics);
     this.#queries = new KeptQueries(database, this.#rules);
     this.#keys = new IdempotencyKeys(database, options.idempotencyWindow);
     this.#upkeep = new Upkeep(database, options.path);
@@ -100,6 +106,17 @@ export class LogFile {
       this.#database.prepare('UPDATE log SET epoch = ?').run(epochAfter(known.epoch));
     });
     return this.#bounded(this.#state());
+  }
+
+  /** Whoever publishes from outside goes by the rules of the instance that started last. */
+  tellRules(): void {
+    const state = this.#state();
+    if (this.#rules.follow(state.rules, state.head, Date.now()) === state.rules) return;
+    this.#transaction(() => {
+      const { rules, head } = this.#state();
+      const told = this.#rules.follow(rules, head, Date.now());
+      this.#database.prepare('UPDATE log SET rules = ?').run(told);
+    });
   }
 
   /** The events after an offset: all of them, or as many as go into one page. */
@@ -163,11 +180,11 @@ export class LogFile {
     return this.#upkeep.checkpointIfDue();
   }
 
-  /** One small step of what has to be done now and then. */
-  maintain(): void {
-    const state = this.#state();
+  /** One small step of what has to be done now and then; says whether another one is due. */
+  maintain(): boolean {
+    if (!this.#isInstance) return false;
     const now = Date.now();
-    const isOver = this.#rows.surplusOf(state, now) > 0 || this.#kept.isDue(state.kept_bytes, now);
+    const isOver = this.#isOver(now);
     if (isOver || this.#keys.hasExpired()) {
       this.#transaction(() => {
         this.#trim(this.#state(), now, { events: 0, bytes: 0 });
@@ -175,10 +192,20 @@ export class LogFile {
       });
     }
     this.#upkeep.giveBackSpace();
+    return isOver && this.#isOver(now);
+  }
+
+  #isOver(now: number): boolean {
+    const state = this.#state();
+    return this.#rows.surplusOf(state, now) > 0 || this.#kept.isDue(state.kept_bytes, now);
   }
 
   close(): void {
     this.#database.close();
+  }
+
+  get #isInstance(): boolean {
+    return this.#options.history !== undefined;
   }
 
   get #dataVersion(): unknown {
@@ -191,30 +218,36 @@ export class LogFile {
 
   /** What this instance holds of the tail, which may be less than the file has. */
   #bounded({ epoch, first, head }: State): LogState {
-    return { epoch, first: Math.max(first, head - this.#options.history.maxEvents + 1), head };
+    return { epoch, first: Math.max(first, head - this.#history.maxEvents + 1), head };
   }
 
   #add(state: State, values: readonly Value[], at: number): void {
     const count = values.length / VALUES_PER_RECORD;
     if (count === 0) return;
     const bytes = this.#rows.add(state.head, values, at);
-    const kept = this.#kept.keep({ head: state.head, values, at }, state.first);
+    const rules = this.#isInstance ? this.#ownRules : this.#othersRules.of(state.rules);
+    const kept = this.#kept.keep({ head: state.head, values, at }, state.first, rules);
     const grown = {
       ...state,
       head: state.head + count,
       bytes: state.bytes + bytes,
       kept_bytes: state.kept_bytes + kept,
-      rules: this.#rules.follow(state.rules, state.head, at),
+      rules: this.#isInstance ? this.#rules.follow(state.rules, state.head, at) : state.rules,
     };
-    this.#trim(grown, at, { events: count, bytes: kept });
+    if (this.#isInstance) this.#trim(grown, at, { events: count, bytes: kept });
+    else this.#write(grown);
     this.#upkeep.note(bytes);
   }
 
   #trim(state: State, now: number, added: { events: number; bytes: number }): void {
     const { first, bytes } = this.#rows.trim(state, now, added.events);
     const kept = this.#kept.trim(state.kept_bytes, first, now, added);
+    this.#write({ ...state, first, bytes, kept_bytes: kept });
+  }
+
+  #write({ first, head, bytes, kept_bytes, rules }: State): void {
     this.#kept.store();
-    this.#writeState.run(first, state.head, bytes, kept, state.rules);
+    this.#writeState.run(first, head, bytes, kept_bytes, rules);
   }
 
   #transaction<T>(work: () => T): T {

@@ -3,7 +3,7 @@ import { dirname } from 'node:path';
 import { newEpoch, randomDigits } from '../log/epoch.js';
 import { currentBoot, isSameBoot } from './boot.js';
 import { type Database, loadDriver } from './driver.js';
-import { folderError, missingFolderError, noWalError } from './failures.js';
+import { folderError, missingFolderError, NoLogError, noWalError } from './failures.js';
 import type { LogPlace, NewEpochReason, ThreadOptions } from './protocol.js';
 import { createSchema, hasLog, valueOf } from './schema.js';
 
@@ -34,17 +34,27 @@ export interface OpenDatabase {
  * Opens the file and settles which epoch its log is in.
  *
  * @param known how far this instance has followed the log that was there before
+ * @param rules what a log that begins has to say of them; undefined if none may begin
  * @throws SseError, or what SQLite says
  */
-export function openDatabase(options: ThreadOptions, known: LogPlace | undefined): OpenDatabase {
+export function openDatabase(
+  options: ThreadOptions,
+  known: LogPlace | undefined,
+  rules: string | undefined,
+): OpenDatabase {
   const { path, durability } = options;
   checkPath(path);
+  // To open what is not there would make it.
+  if (rules === undefined && !existsSync(path)) throw new NoLogError(path);
   // Whoever closes last removes it, when everything is in the file and synced.
   const wasLeftOpen = existsSync(`${path}-wal`);
   const database = loadDriver()(path);
   try {
     database.exec(`PRAGMA busy_timeout = ${BUSY_TIMEOUT}`);
-    if (!hasLog(database, path)) database.exec('PRAGMA auto_vacuum = INCREMENTAL');
+    if (!hasLog(database, path)) {
+      if (rules === undefined) throw new NoLogError(path);
+      database.exec('PRAGMA auto_vacuum = INCREMENTAL');
+    }
     const mode = String(valueOf(database, 'journal_mode = WAL'));
     if (mode !== 'wal') throw noWalError(path, mode);
     database.exec(`PRAGMA journal_size_limit = ${WAL_LIMIT}; PRAGMA wal_autocheckpoint = 0`);
@@ -53,7 +63,7 @@ export function openDatabase(options: ThreadOptions, known: LogPlace | undefined
     const identity = identityOf(path) ?? '';
     const because = hasLog(database, path)
       ? goOn(database, { identity, wasLeftOpen, durability }, known)
-      : begin(database, { identity, durability }, known);
+      : begin(database, { identity, durability, rules }, known);
     database.exec('COMMIT');
     if (durability === 'process') database.exec('PRAGMA synchronous = NORMAL');
     return { database, identity, because };
@@ -78,16 +88,20 @@ export function epochAfter(epoch: string): string {
 
 function begin(
   database: Database,
-  { identity, durability }: { identity: string; durability: string },
+  {
+    identity,
+    durability,
+    rules,
+  }: { identity: string; durability: string; rules?: string | undefined },
   known: LogPlace | undefined,
 ): NewEpochReason | undefined {
   createSchema(database);
   const isSynced = durability === 'power' ? 1 : 0;
   database
     .prepare(
-      'INSERT INTO log (id, epoch, first, head, bytes, boot, file, is_synced) VALUES (1, ?, 1, 0, 0, ?, ?, ?)',
+      'INSERT INTO log (id, epoch, first, head, bytes, boot, file, is_synced, rules) VALUES (1, ?, 1, 0, 0, ?, ?, ?, ?)',
     )
-    .run(epochAfter(known?.epoch ?? ''), currentBoot(), identity, isSynced);
+    .run(epochAfter(known?.epoch ?? ''), currentBoot(), identity, isSynced, rules ?? '');
   return known === undefined ? undefined : 'replaced';
 }
 

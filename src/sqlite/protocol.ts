@@ -8,7 +8,8 @@ import type { Value } from './driver.js';
 export interface ThreadOptions {
   readonly path: string;
   readonly durability: Durability;
-  readonly history: History;
+  /** Undefined for a process that only publishes: the rules are in the file, and how much is kept is for others to see to. */
+  readonly history: History | undefined;
   /** Milliseconds that a request may wait for a lock, unless it says otherwise. */
   readonly patience: number;
   /** Milliseconds. */

@@ -2,13 +2,14 @@ import { setTimeout as elapse } from 'node:timers/promises';
 import { parentPort, workerData } from 'node:worker_threads';
 import { ChangeWatch } from './change-watch.js';
 import { resultOf } from './driver.js';
-import { closedError, failureOf } from './failures.js';
+import { closedError, failureOf, newEpochText, NoLogError } from './failures.js';
 import type { KeptQueries } from './kept-queries.js';
 import { LogFile } from './log-file.js';
 import type { Answer, LogPlace, Message, Request, ThreadOptions } from './protocol.js';
 
-/** Milliseconds between two steps of upkeep. */
+/** Milliseconds between two steps of upkeep, and while there is more to do than one step does. */
 const MAINTENANCE = 500;
+const NEXT_STEP = 20;
 /** Longest wait, in milliseconds, between two attempts to get a lock. */
 const LONGEST_WAIT = 16;
 
@@ -52,6 +53,7 @@ class FileOwner {
   #answer(request: Exclude<Request, { kind: 'close' }>): Answer {
     const file = this.#current();
     if (request.kind === 'open') {
+      file.tellRules();
       const state = file.state();
       this.#known = state;
       return { ...state, because: file.because };
@@ -73,9 +75,18 @@ class FileOwner {
   /** The file at the path: another one, if it was replaced. */
   #current(): LogFile {
     if (this.#file?.isReplaced === true) this.#forgetFile();
-    this.#file ??= new LogFile(this.#options, this.#known);
+    this.#file ??= this.#open();
     this.#watch(this.#file);
     return this.#file;
+  }
+
+  #open(): LogFile {
+    const { path, history } = this.#options;
+    const file = new LogFile(this.#options, this.#known);
+    // An instance says so itself.
+    if (history === undefined && file.because !== undefined)
+      this.#post({ kind: 'warning', text: newEpochText(path, file.because) });
+    return file;
   }
 
   /** Tries again while somebody else has the lock; a thread that sleeps in SQLite could not be closed. */
@@ -88,14 +99,17 @@ class FileOwner {
       } catch (error) {
         const result = resultOf(error);
         const isBusy = result === 'BUSY' || result === 'LOCKED' || result === 'PROTOCOL';
-        if (!isBusy || performance.now() > deadline) throw error;
+        const mayPass = isBusy || error instanceof NoLogError;
+        if (!mayPass || performance.now() > deadline) throw error;
       }
       await elapse(wait * (0.5 + Math.random() / 2));
     }
   }
 
+  /** Whoever only publishes looks at nothing, and trims nothing. */
   #watch(file: LogFile): void {
-    this.#upkeep ??= setInterval(() => this.#maintain(), MAINTENANCE);
+    if (this.#options.history === undefined) return;
+    this.#upkeep ??= setTimeout(() => this.#maintain(), MAINTENANCE);
     this.#changes ??= new ChangeWatch({
       path: `${this.#options.path}-wal`,
       hasChanged: () => !this.#hasTold && file.hasChanged(),
@@ -119,13 +133,15 @@ class FileOwner {
   }
 
   #maintain(): void {
+    let isUnfinished = false;
     try {
       if (this.#file?.isReplaced === true && !this.#hasTold) this.#tell();
-      else this.#file?.maintain();
+      else isUnfinished = this.#file?.maintain() ?? false;
       this.#settle();
     } catch {
       // It is not urgent: the next step does it. What is really wrong, publishing says.
     }
+    this.#upkeep = setTimeout(() => this.#maintain(), isUnfinished ? NEXT_STEP : MAINTENANCE);
   }
 
   #forgetFile(): void {
@@ -137,7 +153,7 @@ class FileOwner {
 
   #close(): void {
     this.#isClosed = true;
-    clearInterval(this.#upkeep);
+    clearTimeout(this.#upkeep);
     try {
       this.#forgetFile();
     } finally {

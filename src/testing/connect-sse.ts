@@ -60,7 +60,7 @@ export class SseTestClient<
     });
   }
 
-  /** Of the answer; an application that refuses a client answers 200 all the same, or what a guard says. */
+  /** Of the answer; a `GET` that is refused for now is answered 200 all the same, others 503 or 429. */
   get status(): number {
     return this.#answer.status;
   }
@@ -167,7 +167,10 @@ export async function connectSse<Events extends object = Record<string, unknown>
     accept: 'text/event-stream',
     ...(typeof payload === 'string' &&
       typeof body !== 'string' && { 'content-type': 'application/json' }),
-    ...(lastEventId !== undefined && { 'last-event-id': lastEventId }),
+    ...(lastEventId !== undefined && {
+      // In UTF-8, as an EventSource does: Node writes a byte for each character.
+      'last-event-id': Buffer.from(lastEventId).toString('latin1'),
+    }),
     ...options.headers,
   };
   const method = options.method ?? (payload === undefined ? 'GET' : 'POST');

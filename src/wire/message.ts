@@ -6,7 +6,7 @@ import type { FrameFields } from './frame.js';
  * (`{ data, id?, type?, retry?, comment? }`), anything else as its data. A string goes out as it is,
  * everything else as JSON.
  *
- * @throws TypeError if JSON cannot hold the data (a BigInt, a cycle)
+ * @throws TypeError if JSON cannot hold the data (a BigInt, a cycle), or a field cannot be made a string
  */
 export function toFields(message: unknown): FrameFields {
   if (typeof message !== 'object' || message === null) return { data: toText(message) };
@@ -66,9 +66,14 @@ function toText(data: unknown): string | undefined {
   return JSON.stringify(data);
 }
 
+/** As Nest does: what an identifier of a database, which is an object, calls itself. */
 function toToken(value: unknown): string | undefined {
   if (typeof value === 'string') return value;
-  return typeof value === 'number' || typeof value === 'bigint' ? String(value) : undefined;
+  return isNone(value) ? undefined : String(value);
+}
+
+function isNone(value: unknown): boolean {
+  return value === undefined || value === null;
 }
 
 function isDelay(retry: unknown): retry is number {

@@ -183,7 +183,7 @@ describe('on Express', () => {
       yield* texts('!');
     });
     const parts: object[] = [];
-    const chat = new Chat('a', urlOf(app), (part) => parts.push(part));
+    const chat = new Chat('a', urlOf(app), { onData: (part) => parts.push(part) });
     await chat.sendMessage({ text: 'Hi' });
     expect([chat.status, chat.answers]).toEqual(['ready', ['Hello!']]);
     expect(parts).toEqual([

@@ -1,4 +1,10 @@
-import { AbstractChat, type ChatState, type ChatStatus, DefaultChatTransport } from 'ai';
+import {
+  AbstractChat,
+  type ChatInit,
+  type ChatState,
+  type ChatStatus,
+  DefaultChatTransport,
+} from 'ai';
 import type { UIMessage } from 'ai';
 
 /** The state of a chat, as an application without a framework would keep it. */
@@ -24,11 +30,18 @@ class PlainState implements ChatState<UIMessage> {
 
 /** The AI SDK's chat, which `useChat()` is made of, with its own transport. */
 export class Chat extends AbstractChat<UIMessage> {
-  constructor(id: string, url: string, onData?: (part: { type: string; data: unknown }) => void) {
+  constructor(
+    id: string,
+    url: string,
+    {
+      onData,
+      fetch,
+    }: Pick<ChatInit<UIMessage>, 'onData'> & { fetch?: typeof globalThis.fetch } = {},
+  ) {
     super({
       id,
       state: new PlainState(),
-      transport: new DefaultChatTransport({ api: `${url}/chat` }),
+      transport: new DefaultChatTransport({ api: `${url}/chat`, ...(fetch && { fetch }) }),
       ...(onData !== undefined && { onData }),
     });
   }

@@ -123,6 +123,8 @@ eachBackplane((bench) => {
     const [offset = ''] = await other.append([text('x')]);
     await expect(read(joinerOf(one).read(offset))).rejects.toThrow("one of run 'other'");
     expect(() => adapter(one, { headers: { 'Last-Event-ID': '17' } })).toThrow('no offset');
+    for (const runId of ['', 'a\nb', '\ud800', 'x'.repeat(513)])
+      expect(() => streamDurability(one.runs, { runId })).toThrow('Invalid runId');
     await Promise.all([other.close(), producer.close()]);
   });
 

@@ -4,12 +4,15 @@ import { join } from 'node:path';
 
 const root = join(import.meta.dirname, '../..');
 const ci = readFileSync(join(root, '.ci/run'), 'utf8');
-const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
-  scripts: Record<string, string>;
-};
+const { scripts, peerDependencies } = JSON.parse(
+  readFileSync(join(root, 'package.json'), 'utf8'),
+) as Record<'scripts' | 'peerDependencies', Record<string, string>>;
 
-/** What is run by hand: all planted mistakes in one process need more memory than a machine of CI may have. */
-const BY_HAND = ['check:mutations'];
+/**
+ * What is run by hand: Nest's own tests are in its repository alone, and Sentry and dd-trace are a hundred megabytes
+ * each.
+ */
+const BY_HAND = ['check:nest-suite', 'check:apm'];
 
 describe('the checks', () => {
   it('are all run by CI', () => {
@@ -21,6 +24,17 @@ describe('the checks', () => {
     const wanted = Object.keys(scripts).filter((name) => name.startsWith('check:'));
     expect(wanted.filter((name) => !run.has(name))).toEqual([]);
     expect(ci).toMatch(/^npm test /m);
+  });
+
+  it('run Nest from the oldest version of the peer range to the newest of each of its lines', async () => {
+    const path = `${root}/scripts/nest-versions.mjs`;
+    const { NEST_VERSIONS } = (await import(path)) as { NEST_VERSIONS: { nest: string }[] };
+    const versions = NEST_VERSIONS.map(({ nest }) => nest);
+    const majors = [...new Set(versions.map((nest) => /\d+/.exec(nest)?.[0] ?? ''))];
+    const oldest = majors.map((major) => versions.find((nest) => nest.startsWith(`${major}.`)));
+    const range = oldest.map((nest) => `^${nest}`).join(' || ');
+    for (const name of ['common', 'core']) expect(peerDependencies[`@nestjs/${name}`]).toBe(range);
+    expect(versions.at(-1)).toMatch(/^\^/);
   });
 
   it('run the test files that the suite leaves out, all of which there are', async () => {

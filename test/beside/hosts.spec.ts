@@ -126,9 +126,14 @@ describe('a host that cuts at a time limit', () => {
   }
 
   it.each([
-    ['cuts a response in the middle', false as const, 1],
-    ['is ahead of with maxLifetime: the response ends whole, and its client resumes', 200, 0],
-  ])('%s', async (_, maxLifetime, expected) => {
+    ['cuts a response in the middle', false as const, 1, 'the connection broke'],
+    [
+      'is ahead of with maxLifetime: the response ends whole, and its client resumes',
+      200,
+      0,
+      'the response has ended',
+    ],
+  ])('%s', async (_, maxLifetime, expected, told) => {
     const app = await bench.start({ controllers: [News], sse: { maxLifetime } });
     const bus = app.get(EventBus);
     const url = await start(portOf(app));
@@ -136,7 +141,7 @@ describe('a host that cuts at a time limit', () => {
     const client = await connectSse(url, '/news', { headers });
     await bus.publish('news', { data: 'one' });
     await client.next();
-    await client.closed;
+    await expect(client.next()).rejects.toThrow(told);
     expect(app.get(SseConnections).ended).toMatchObject(
       expected === 0 ? { lifetime: 1 } : { lifetime: 0 },
     );

@@ -7,6 +7,7 @@ import { z } from 'zod';
 import { EventBus, type EventSchemas, type SseEvent, SseModule } from 'nestjs-event-stream';
 import { createPublisher } from 'nestjs-event-stream/publisher';
 import { redisBackplane } from 'nestjs-event-stream/redis';
+import { until } from '../support/until.js';
 
 /** A schema of no library: it refuses negative numbers. */
 const positive: EventSchemas[string] = {
@@ -82,6 +83,47 @@ describe('schemas of events', () => {
       code: 'BAD_EVENT',
       message: expect.stringContaining('asynchronous') as unknown,
     });
+  });
+
+  it.each<[string, () => unknown, string]>([
+    ['a promise of another library', () => ({ then: () => {} }), 'asynchronous'],
+    ['nothing', () => undefined, 'gave back undefined'],
+    [
+      'an error',
+      () => {
+        throw new Error('of its own');
+      },
+      'of its own',
+    ],
+  ])('refuse the event where they give %s', async (_, validate, told) => {
+    const price = { '~standard': { version: 1, vendor: 'test', validate } };
+    const bus = await busWith({ price } as EventSchemas);
+    await expect(bus.publish('a', { type: 'price', data: 1 })).rejects.toMatchObject({
+      code: 'BAD_EVENT',
+      message: expect.stringMatching(new RegExp(`'price'.*${told}`)) as unknown,
+    });
+    await expect(bus.publish('a', { type: 'other', data: 1 })).resolves.toMatch(/\.1$/);
+  });
+
+  it('transform: what they give back arrives, as JSON has it', async () => {
+    const bus = await busWith({
+      price: z.object({ at: z.coerce.date(), cents: z.string().transform(Number) }),
+      none: z.string().transform(() => undefined),
+      big: z.string().transform(BigInt),
+    });
+    const received: SseEvent[] = [];
+    bus.stream('a').subscribe((event) => received.push(event));
+    const at = '2026-01-01T00:00:00.000Z';
+    await bus.publish('a', { type: 'price', data: { at: Date.parse(at), cents: '7' } });
+    for (const type of ['none', 'big']) {
+      await expect(bus.publish('a', { type, data: '1' })).rejects.toMatchObject({
+        code: 'BAD_EVENT',
+        message: expect.stringContaining('what JSON can hold') as unknown,
+      });
+    }
+    await bus.publish('a', { type: 'other', data: 'unchecked' });
+    await until('both', () => received.length === 2);
+    expect(received.map(({ data }) => data)).toEqual([{ at, cents: 7 }, 'unchecked']);
   });
 
   it('are refused at the start if they are none', async () => {

@@ -16,6 +16,7 @@ const HARMLESS: readonly Fault[] = [
   'pause Redis',
   'kill an instance',
   'replace an instance',
+  'join an instance',
 ];
 const HARMFUL: readonly Fault[] = [
   ...HARMLESS,
@@ -25,13 +26,20 @@ const HARMFUL: readonly Fault[] = [
   'pause an instance',
 ];
 
+/** Clients are behind the tail whenever they have been away, and read what is kept. */
+const KEPT = { areKept: true, maxEvents: 40, absence: 1_000 };
+
+const TAIL_ONLY = { areKept: false };
+
 const EVERY = [2, 5].flatMap((instances) => [
-  { instances, faults: HARMLESS, maxEvents: 50_000, absence: 0, mayLose: false },
-  { instances, faults: HARMFUL, maxEvents: 200, absence: 2_000, mayLose: true },
+  { instances, faults: HARMLESS, maxEvents: 50_000, absence: 0, ...TAIL_ONLY, mayLose: false },
+  { instances, faults: HARMFUL, maxEvents: 200, absence: 2_000, ...TAIL_ONLY, mayLose: true },
+  { instances, faults: HARMLESS, ...KEPT, mayLose: false },
+  { instances, faults: HARMFUL, ...KEPT, mayLose: true },
 ]);
 
-/** The short run takes the first and the last. */
-const SCENARIOS = SECONDS < 10 ? [EVERY[0], EVERY[3]].flatMap((one) => one ?? []) : EVERY;
+/** The short run takes one of each kind, and of those with kept topics the one that excuses nothing. */
+const SCENARIOS = SECONDS < 10 ? [EVERY[0], EVERY[5], EVERY[2]].flatMap((one) => one ?? []) : EVERY;
 
 describeWith(REDIS_SERVER, `chaos, with CHAOS_SEED=${SEED}`, (redisPath) => {
   let built: Awaited<ReturnType<typeof buildInstance>>;
@@ -47,7 +55,7 @@ describeWith(REDIS_SERVER, `chaos, with CHAOS_SEED=${SEED}`, (redisPath) => {
   });
 
   it.each(SCENARIOS)(
-    'each acknowledged event reaches each client once and in one order, or a gap does: $instances instances, Redis may lose data: $mayLose',
+    'each acknowledged event reaches each client once and in one order, or a gap does: $instances instances, Redis may lose data: $mayLose, kept: $areKept',
     async (scenario) => {
       const milliseconds = (SECONDS * 1_000) / SCENARIOS.length;
       const run = { milliseconds, seed: SEED, redisPath, folder: built.folder };

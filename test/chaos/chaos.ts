@@ -20,6 +20,7 @@ export type Fault =
   | 'cut the network'
   | 'kill an instance'
   | 'replace an instance'
+  | 'join an instance'
   | 'pause an instance'
   | 'flush Redis'
   | 'flush Redis unheard'
@@ -30,6 +31,8 @@ export interface Scenario {
   readonly faults: readonly Fault[];
   /** Events that Redis and the instances keep. */
   readonly maxEvents: number;
+  /** Whether all that has left the tail is kept, so that only a log that is gone is a gap. */
+  readonly areKept: boolean;
   /** Milliseconds that a client stays away now and then. */
   readonly absence: number;
 }
@@ -64,17 +67,23 @@ export async function chaos(
   const random = new Random(run.seed);
   const redis = await RedisServer.start(run.redisPath);
   const [proxy, childProxy] = [await Proxy.start(redis.port), await Proxy.start(redis.port)];
-  const { instances, maxEvents, absence } = scenario;
+  const { instances, maxEvents, areKept, absence } = scenario;
   const counts = { all: instances, children: 1 };
   const options = {
-    here: { url: proxy.url, maxEvents },
-    child: { url: childProxy.url, maxEvents },
+    here: { url: proxy.url, maxEvents, areKept },
+    child: { url: childProxy.url, maxEvents, areKept },
   };
   const fleet = await Fleet.start(options, counts, run.folder);
   const clients = Array.from(
     { length: TOPICS.length * CLIENTS_PER_TOPIC },
     (_, index) =>
-      new ChaosClient(TOPICS[index % TOPICS.length] ?? '', fleet, random.fork(), absence),
+      new ChaosClient(
+        TOPICS[index % TOPICS.length] ?? '',
+        fleet,
+        random.fork(),
+        absence,
+        index % 2 === 0 ? 'topics' : 'mapped',
+      ),
   );
   const isLossless = !scenario.faults.includes('flush Redis');
   const publishers = Array.from(
@@ -100,6 +109,13 @@ export async function chaos(
     }
     await Promise.all(publishers.map((publisher) => publisher.stop()));
     const last = await publishers[0]?.insist(TOPICS, 'the last event');
+    if (areKept) {
+      const late = TOPICS.map(
+        (topic) => new ChaosClient(topic, fleet, random.fork(), absence, 'whole'),
+      );
+      for (const client of late) client.start();
+      clients.push(...late);
+    }
     await until(
       `all clients have the last event, ${last}`,
       () => clients.every((client) => client.has('the last event')),
@@ -117,7 +133,7 @@ export async function chaos(
   const acknowledged = publishers.flatMap((publisher) => publisher.acknowledged);
   const records = clients.map(({ record }) => record);
   const begunAt = new Map(publishers.flatMap((publisher) => [...publisher.begunAt]));
-  const verdict = judge(records, acknowledged);
+  const verdict = judge(records, acknowledged, areKept);
   return {
     ...verdict,
     faults: [...verdict.faults, ...owners.faults(begunAt)],
@@ -222,6 +238,11 @@ async function cause(
       break;
     case 'replace an instance':
       await fleet.replace(random.between(1, fleet.urls.length - 1));
+      break;
+    case 'join an instance':
+      await fleet.join();
+      await elapse(random.between(100, 1_000));
+      await fleet.leave();
       break;
     case 'pause an instance': {
       const { child } = fleet;

@@ -7,6 +7,7 @@ import type { Record } from './verdict.js';
 /** A client that keeps coming back, to whichever instance, from where it was. */
 export class ChaosClient {
   readonly record: Record;
+  readonly #route: string;
   readonly #fleet: Instances;
   readonly #random: Random;
   /** Milliseconds that it stays away now and then. */
@@ -16,7 +17,9 @@ export class ChaosClient {
   #connection: SseTestClient | undefined;
   #run: Promise<void> | undefined;
 
-  constructor(topic: string, fleet: Instances, random: Random, absence: number) {
+  /** @param route what it asks for: see the instance */
+  constructor(topic: string, fleet: Instances, random: Random, absence: number, route = 'topics') {
+    this.#route = route;
     this.record = { topic, start: '', end: '', items: [] };
     this.#fleet = fleet;
     this.#random = random;
@@ -53,7 +56,7 @@ export class ChaosClient {
 
   async #visit(url: string): Promise<void> {
     const lastEventId = this.#lastEventId === '' ? undefined : this.#lastEventId;
-    const path = `/topics/${this.record.topic}`;
+    const path = `/${this.#route}/${this.record.topic}`;
     try {
       this.#connection = await connectSse(url, path, { lastEventId, timeout: 2_000 });
     } catch {

@@ -104,6 +104,17 @@ export class Fleet implements Instances {
     await this.#start(index);
   }
 
+  /** Starts one more, beside those that run; it can be {@link replace}d later. */
+  async join(): Promise<void> {
+    this.#instances.push(undefined);
+    await this.#start(this.#instances.length - 1);
+  }
+
+  /** Closes the last one, which has joined. */
+  async leave(): Promise<void> {
+    await this.#instances.pop()?.close();
+  }
+
   async stop(): Promise<void> {
     await Promise.all(this.#instances.map(async (instance) => instance?.close()));
   }
@@ -141,8 +152,10 @@ export async function startChild(folder: string, options: InstanceOptions): Prom
   const child = spawn(process.execPath, ['instance.js'], {
     cwd: folder,
     env: { ...process.env, CHAOS_INSTANCE: JSON.stringify(options) },
-    stdio: ['ignore', 'pipe', 'inherit'],
+    // It ends with what it reads from: a test that fails, or is killed itself, leaves none behind.
+    stdio: ['pipe', 'pipe', 'inherit'],
   });
+  child.stdin.on('error', () => {});
   const lines = createInterface({ input: child.stdout });
   const signal = AbortSignal.timeout(20_000);
   const [line] = (await once(lines, 'line', { signal })) as [string];

@@ -16,11 +16,13 @@ import { Backplane, EventBus, SseConnections, SseModule } from 'nestjs-event-str
 import { SsePresence, SsePresenceModule } from 'nestjs-event-stream/presence';
 import { redisBackplane } from 'nestjs-event-stream/redis';
 import { type Durability, sqliteBackplane } from 'nestjs-event-stream/sqlite';
-import type { Observable } from 'rxjs';
+import { map, type Observable } from 'rxjs';
 
 /** Where the log is: in Redis, or in a file. */
 export type InstanceOptions = {
   readonly maxEvents: number;
+  /** Whether what has left the tail is kept. */
+  readonly areKept?: boolean | undefined;
   /** Milliseconds; undefined if nobody asks who is there. */
   readonly presence?: { readonly grace: number; readonly lease: number } | undefined;
 } & ({ readonly url: string } | { readonly path: string; readonly durability: Durability });
@@ -76,6 +78,16 @@ class ChaosController {
     return this.bus.stream(topic);
   }
 
+  @Sse('mapped/:topic')
+  mapped(@Param('topic') topic: string): Observable<MessageEvent> {
+    return this.bus.stream(topic).pipe(map((event) => event));
+  }
+
+  @Sse('whole/:topic')
+  whole(@Param('topic') topic: string): Observable<MessageEvent> {
+    return this.bus.stream(topic, { from: 'start' });
+  }
+
   @Post('publish')
   async publish(@Body() { topics, text, idempotencyKey }: Publication): Promise<object> {
     try {
@@ -123,10 +135,10 @@ function backplaneOf(options: InstanceOptions): Backplane {
 
 /** An instance of the application under test, on a free port. */
 export async function startInstance(options: InstanceOptions): Promise<INestApplication> {
-  const { presence, maxEvents } = options;
+  const { presence, maxEvents, areKept = false } = options;
   const sse = SseModule.forRoot({
     backplane: backplaneOf(options),
-    history: { maxEvents },
+    history: { maxEvents, topics: areKept ? [{ match: '**' }] : [] },
     heartbeatInterval: 200,
     drain: { timeout: 500 },
     identify,
@@ -147,5 +159,6 @@ export async function startInstance(options: InstanceOptions): Promise<INestAppl
 const { CHAOS_INSTANCE } = process.env;
 if (CHAOS_INSTANCE !== undefined) {
   const app = await startInstance(JSON.parse(CHAOS_INSTANCE) as InstanceOptions);
+  process.stdin.resume().once('close', () => process.exit());
   console.log(`Listening on ${await app.getUrl()}`);
 }

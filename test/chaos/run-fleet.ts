@@ -39,8 +39,10 @@ export class RunInstance {
     const child = spawn(process.execPath, ['run-instance.js'], {
       cwd: folder,
       env: { ...process.env, RUN_INSTANCE: JSON.stringify(options) },
-      stdio: ['ignore', 'pipe', 'inherit'],
+      // It ends with what it reads from: a test that fails, or is killed itself, leaves none behind.
+      stdio: ['pipe', 'pipe', 'inherit'],
     });
+    child.stdin.on('error', () => {});
     const signal = AbortSignal.timeout(20_000);
     const [line] = (await once(createInterface({ input: child.stdout }), 'line', { signal })) as [
       string,

@@ -120,4 +120,5 @@ const app = await NestFactory.create(
   { logger: false, abortOnError: false },
 );
 await app.listen(0, '127.0.0.1');
+process.stdin.resume().once('close', () => process.exit());
 console.log(`Listening on ${await app.getUrl()}`);

@@ -23,11 +23,14 @@ class Pair implements Instances {
   readonly #folder: string;
   readonly #path: string;
   readonly #durability: Durability;
+  readonly #areKept: boolean;
 
-  constructor(folder: string, path: string, durability: Durability) {
+  /** @param areKept whether clients read what has left the tail, which is short */
+  constructor(folder: string, path: string, durability: Durability, areKept: boolean) {
     this.#folder = folder;
     this.#path = path;
     this.#durability = durability;
+    this.#areKept = areKept;
   }
 
   get urls(): readonly string[] {
@@ -42,7 +45,8 @@ class Pair implements Instances {
     this.#instances[index] = await startChild(this.#folder, {
       path: this.#path,
       durability: this.#durability,
-      maxEvents: 50_000,
+      maxEvents: this.#areKept ? 40 : 50_000,
+      areKept: this.#areKept,
     });
   }
 
@@ -68,14 +72,20 @@ describe(`two processes on one file, killed ${ROUNDS} times, with CHAOS_SEED=${S
     await rm(data, { recursive: true, force: true });
   });
 
-  it.each<Durability>(['process', 'power'])(
-    "each acknowledged event reaches each client once and in order, and there is no gap: '%s'",
-    async (durability) => {
+  it.each<[Durability, boolean]>([
+    ['process', true],
+    ['power', false],
+  ])(
+    "each acknowledged event reaches each client once and in order, and there is no gap: '%s', kept: %s",
+    async (durability, areKept) => {
       const random = new Random(SEED);
-      const pair = new Pair(built.folder, join(data, `${durability}.db`), durability);
+      const path = join(data, `${durability}.db`);
+      const pair = new Pair(built.folder, path, durability, areKept);
       await Promise.all([pair.start(0), pair.start(1)]);
       const clients = TOPICS.flatMap((topic) =>
-        [0, 1].map(() => new ChaosClient(topic, pair, random.fork(), 0)),
+        ['topics', 'mapped'].map(
+          (route) => new ChaosClient(topic, pair, random.fork(), areKept ? 800 : 0, route),
+        ),
       );
       const publishers = [0, 1].map((index) => new Publisher(index, pair, random.fork(), true));
       try {
@@ -91,6 +101,13 @@ describe(`two processes on one file, killed ${ROUNDS} times, with CHAOS_SEED=${S
         }
         await Promise.all(publishers.map((publisher) => publisher.stop()));
         await publishers[0]?.insist(TOPICS, 'the last event');
+        if (areKept) {
+          const late = TOPICS.map(
+            (topic) => new ChaosClient(topic, pair, random.fork(), 0, 'whole'),
+          );
+          for (const client of late) client.start();
+          clients.push(...late);
+        }
         await until(
           'all clients have the last event',
           () => clients.every((client) => client.has('the last event')),
@@ -105,6 +122,7 @@ describe(`two processes on one file, killed ${ROUNDS} times, with CHAOS_SEED=${S
       const { faults, gaps } = judge(
         clients.map(({ record }) => record),
         acknowledged,
+        areKept,
       );
       if (ROUNDS > 20) {
         process.stderr.write(

@@ -33,6 +33,31 @@ describe('judge()', () => {
     expect(faultsOf([event(1), gap('a.1', 'b.0'), event(1, 'new', 'b')], 'b.1')).toEqual([]);
   });
 
+  it('finds a gap in what is kept, unless its log is gone', () => {
+    const trimmed = [event(1), gap('a.1', 'a.3'), event(4)];
+    const gone = [
+      { ...gap('a.4', 'b.0'), data: gap('a.4', 'b.0').data.replace('trimmed', 'epoch') },
+    ];
+    const faults = (items: Record['items'], end: string, start = 'a.0') =>
+      judge([{ topic: 't', start, end, items }], acknowledged, true).faults;
+    expect(faults(trimmed, 'a.4')).toHaveLength(1);
+    expect(faults(gone, 'b.0', 'a.4')).toEqual([]);
+  });
+
+  it('lets what is kept begin later, after a gap, in a log that is gone too', () => {
+    const epoch = (requested: string, resumedAt: string) => {
+      const { data, ...item } = gap(requested, resumedAt);
+      return { ...item, data: data.replace('trimmed', 'epoch') };
+    };
+    const all = [...acknowledged, { topics: ['t'], text: 'first', cursor: 'b.1' }];
+    const faults = (items: Record['items'], others = all) =>
+      judge([{ topic: 't', start: '0.7', end: 'b.1', items }], others, true).faults;
+    const last = [epoch('a.4', 'b.0'), event(1, 'first', 'b')];
+    expect(faults([epoch('0.7', 'a.0'), event(3), event(4), ...last])).toEqual([]);
+    expect(faults([epoch('0.7', 'a.0'), event(3), ...last])).toHaveLength(1);
+    expect(faults([epoch('0.7', 'a.0'), event(4), ...last.slice(0, 1)])).toHaveLength(1);
+  });
+
   it.each<[string, Record['items'], end?: string, start?: string]>([
     ['a missing event', [event(1), event(2), event(4)]],
     ['a missing event at the end', [event(1), event(2), event(3)]],

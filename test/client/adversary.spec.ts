@@ -1,4 +1,6 @@
-import { afterEach, describe, expect, it, jest } from '@jest/globals';
+import { getEventListeners } from 'node:events';
+import { Readable } from 'node:stream';
+import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { sharedBy } from '../../src/client/share.js';
 import type { Sink } from '../../src/client/link.js';
 import { until } from '../support/until.js';
@@ -114,6 +116,7 @@ describe('sharing', () => {
       return { move() {}, close() {} };
     };
     const link = sharedBy('ada', open)(new URL('http://a.test/'), {}, sink);
+    await until('it has a connection', () => opened > 0 && asked > 0);
     await new Promise((later) => setTimeout(later, 100));
     link.close();
     expect({ asked, opened }).toEqual({ asked: 1, opened: 1 });
@@ -150,5 +153,86 @@ describe('sharing', () => {
     await until('it follows', () => sink.cursor === 'e.2');
     link.close();
     channel.close();
+  });
+});
+
+describe('a body that is a stream', () => {
+  const bench = ClientBench.use();
+  const stream = () => new Blob(['x']).stream() as ReadableStream;
+
+  it('cannot be resumable, since it can be read once: that is said at once', async () => {
+    const options = { method: 'POST', resumable: true };
+    expect(() => bench.connect({ ...options, body: stream() })).toThrow(
+      'A stream body is not resumable',
+    );
+    expect(() => bench.connect({ ...options, body: Readable.from(['x']) as never })).toThrow(
+      TypeError,
+    );
+    const client = bench.connect({ ...options, body: new Blob(['x']) });
+    (await bench.server.next()).open();
+    await client.is('live');
+    expect(bench.server.requests).toBe(1);
+  });
+
+  it('is sent once', async () => {
+    const client = bench.connect({ method: 'POST', body: stream(), duplex: 'half' } as never);
+    const exchange = await bench.server.next();
+    expect(await exchange.body()).toBe('x');
+    exchange.open().write('data: 1\n\n').end();
+    await client.is('closed');
+    expect(client.data).toEqual([1]);
+  });
+});
+
+describe('an id', () => {
+  const bench = ClientBench.use();
+
+  it('goes back as the bytes that it came as', async () => {
+    const client = bench.connect({ lastEventId: 'é€😀' });
+    const first = await bench.server.next();
+    expect(Buffer.from(first.lastEventId ?? '', 'latin1').toString()).toBe('é€😀');
+    first.open().write('retry: 1\nid: ü€\ndata: 1\n\n').end();
+    const next = await bench.server.next();
+    expect(Buffer.from(next.lastEventId ?? '', 'latin1').toString()).toBe('ü€');
+    expect(client.events.lastEventId).toBe('ü€');
+  });
+});
+
+describe('a network that comes back', () => {
+  const bench = ClientBench.use();
+  const page = new EventTarget();
+  beforeEach(() => {
+    Object.assign(globalThis, { addEventListener: page.addEventListener.bind(page) });
+  });
+  afterEach(() => void Reflect.deleteProperty(globalThis, 'addEventListener'));
+
+  it.each(['online', 'visibilitychange', 'pageshow'])(
+    'or a tab that is shown (%s) does not change when a server that refused is asked again',
+    async (type) => {
+      const client = bench.connect({ retry: 200, heartbeatInterval: 0 });
+      const refused = await bench.server.next();
+      const refusedAt = Date.now();
+      refused.answer(502);
+      await client.is('waiting');
+      page.dispatchEvent(new Event(type));
+      await bench.server.next();
+      expect(Date.now() - refusedAt).toBeGreaterThanOrEqual(95);
+    },
+  );
+
+  it('ends the wait for it', async () => {
+    const client = bench.connect({ retry: 1e6 });
+    const exchange = await bench.server.next();
+    exchange.cut();
+    await client.is('waiting');
+    page.dispatchEvent(new Event('online'));
+    await bench.server.next();
+  });
+
+  it('is listened to by none that is closed', async () => {
+    const client = bench.connect();
+    expect(getEventListeners(page, 'online')).toHaveLength(1);
+    client.events.close();
+    expect(getEventListeners(page, 'online')).toEqual([]);
   });
 });

@@ -137,7 +137,8 @@ describe.each(judges)('as %s sees it,', (_, connect) => {
   });
 
   it('values of every kind from an ordinary Observable arrive as text or JSON', async () => {
-    await start('/own', ['7']);
+    await start('/own', ['7', 'of a class', '[object Object]']);
+    const named = { toString: () => 'of a class' };
     const values: [unknown, string | undefined][] = [
       ['text', 'text'],
       [7, '7'],
@@ -149,8 +150,10 @@ describe.each(judges)('as %s sees it,', (_, connect) => {
       [{ data: 10n }, undefined],
       [{ data: () => 1 }, undefined],
       [{ type: 7, data: 'numeric type' }, 'numeric type'],
-      [{ type: {}, data: 'no type' }, 'no type'],
-      [{ id: {}, data: 'no id' }, 'no id'],
+      [{ type: null, id: null, data: 'none' }, 'none'],
+      [{ type: {}, data: 'an object as type' }, 'an object as type'],
+      [{ type: named, id: named, data: 'named' }, 'named'],
+      [{ type: Object.create(null) as object, data: 'unprintable type' }, undefined],
       [undefined, undefined],
       ['after', 'after'],
     ];
@@ -159,6 +162,10 @@ describe.each(judges)('as %s sees it,', (_, connect) => {
     expect(judge.received.map(({ data }) => data)).toEqual(
       values.map(([, text]) => text).filter((text) => text !== undefined),
     );
-    expect(bench.logs.find('error', 'not what JSON can hold')).toHaveLength(1);
+    // Identifiers of databases are such objects.
+    const of = judge.received.find(({ data }) => data === 'named');
+    expect(of).toMatchObject({ type: 'of a class', lastEventId: 'of a class' });
+    expect(bench.logs.find('error', 'not what JSON can hold')).toHaveLength(2);
+    expect(bench.logs.find('error', 'Cannot convert object to primitive value')).toHaveLength(1);
   });
 });

@@ -36,6 +36,7 @@ eachAdapter((bench) => {
     ['no offset', (epoch) => `${epoch}.`],
     ['more than a number holds', (epoch) => `${epoch}.99999999999999999999`],
     ['an offset that was never issued', (epoch) => `${epoch}.999`],
+    ['other alphabets', () => 'größer 日本 🦊'],
     ['bytes above ASCII', () => '\u00ff\u00fe\u0080'],
     ['a tab', () => 'a\tb'],
     ['8 KiB', () => 'x'.repeat(8_192)],

@@ -45,6 +45,8 @@ function onReply(change: (reply: Reply) => unknown): NestInterceptor {
   };
 }
 
+/** What String() refuses. */
+const UNPRINTABLE = Object.create(null) as string;
 /** Hands on what it is given. */
 const handingOn = onReply(() => {});
 const hello = of<MessageEvent>({ data: 'hello' });
@@ -107,6 +109,16 @@ class Routes {
   @Sse('unserializable-first')
   unserializableFirst(): Observable<MessageEvent> {
     return of({ data: { n: 1n } });
+  }
+
+  @Sse('unserializable-field')
+  unserializableField(): Observable<MessageEvent> {
+    return of(1, 2, 3).pipe(map((n) => ({ data: { n }, ...(n === 2 && { id: UNPRINTABLE }) })));
+  }
+
+  @Sse('unserializable-field-first')
+  unserializableFieldFirst(): Observable<MessageEvent> {
+    return of({ data: { n: 1 }, id: UNPRINTABLE });
   }
 
   @Sse('later')
@@ -261,18 +273,24 @@ eachAdapter((bench) => {
     expect(text).toMatch(/\n\ndata: 1\n\ndata: 0\n\ndata: true\n\n$/);
   });
 
-  it('data that cannot be serialized is not sent', async () => {
-    const { text } = await answer('/unserializable');
+  it.each([
+    ['data', '/unserializable', 'BigInt'],
+    ['a field', '/unserializable-field', 'Cannot convert object to primitive value'],
+  ])('a message of which %s cannot be serialized is not sent', async (_, path, told) => {
+    const { text } = await answer(path);
     // Different: Nest ends the stream with an `error` event.
     expect(text.match(/^(data|event): .*$/gm)).toEqual(['data: {"n":1}', 'data: {"n":3}']);
-    expect(bench.logs.find('error', 'BigInt')).toHaveLength(1);
+    expect(bench.logs.find('error', told)).toHaveLength(1);
   });
 
-  it('nor is the first message', async () => {
-    // Different: Nest answers with 500.
-    const { status, text } = await answer('/unserializable-first');
-    expect([status, text]).toEqual([200, expect.not.stringContaining('data:')]);
-  });
+  it.each(['/unserializable-first', '/unserializable-field-first'])(
+    'nor is the first message: %s',
+    async (path) => {
+      // Different: Nest answers with 500.
+      const { status, text } = await answer(path);
+      expect([status, text]).toEqual([200, expect.not.stringContaining('data:')]);
+    },
+  );
 
   it.each([
     ['GET', '/later'],

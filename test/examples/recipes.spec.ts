@@ -339,6 +339,8 @@ describe('the example sqlite', () => {
     const again = await NestFactory.create(AppModule);
     const second = await connectSse(again, '/news', { lastEventId });
     expect((await second.next()).json()).toEqual({ text: 'missed' });
+    await import('../../examples/sqlite/nightly.js');
+    expect((await second.next()).json()).toEqual({ text: 'From a cron job' });
     second.close();
     await again.close();
     rmSync(folder, { recursive: true });

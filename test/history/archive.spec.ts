@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { Controller, type INestApplication, Module, Param, Query, Sse } from '@nestjs/common';
 import { Test } from '@nestjs/testing';
-import type { Backplane, History } from 'nestjs-event-stream';
+import type { Backplane, History, SseEvent } from 'nestjs-event-stream';
 import { EventBus, matching, SseModule } from 'nestjs-event-stream';
 import { connectSse, type SseTestClient } from 'nestjs-event-stream/testing';
 import { delay } from 'rxjs';
@@ -337,6 +337,32 @@ function keepsTopics({ canMatch, survivesRestart, backplane }: Kind): void {
     const anew = await connect('/jobs/1');
     expect(await anew.take(3)).toHaveLength(3);
     await anew.closed;
+  });
+
+  it('say when they were published, live and from the archive, to subscribers and not on the wire', async () => {
+    await start(keepAll);
+    const live: SseEvent[] = [];
+    const kept: SseEvent[] = [];
+    const subscription = bus.stream('job.1').subscribe((event) => live.push(event));
+    const begun = Date.now();
+    const first = await bus.publish('job.1', { data: '1' });
+    const done = Date.now();
+    await until('it has come', () => live.length === 1);
+    subscription.unsubscribe();
+    await flood();
+    const again = bus.stream('job.1', { from: 'start' }).subscribe((event) => kept.push(event));
+    await until('it has come', () => kept.length === 1);
+    again.unsubscribe();
+    const [{ at = 0 } = { at: undefined }] = live;
+    // Redis has a clock of its own.
+    expect(at).toBeGreaterThan(begun - 1_000);
+    expect(at).toBeLessThan(done + 1_000);
+    expect(kept.map((event) => event.at)).toEqual([at]);
+    expect({ ...kept[0] }).not.toHaveProperty('at');
+    const client = await connect('/topics/job.1', first.replace(/1$/, '0'));
+    expect((await client.next()).data).toBe('1');
+    expect(client.text).not.toContain(String(at));
+    client.close();
   });
 
   it('tell a client that asks for it where it stands', async () => {

@@ -161,6 +161,20 @@ describe('Where streams begin and end', () => {
     expect([isSentAway, connection.data]).toEqual([false, ['a 5']]);
   });
 
+  it('what is between two holes comes from the tail, though a page that goes beyond it has it as well', async () => {
+    await open([{ match: 'a' }], 9);
+    await publish('a', 'noise');
+    const { log } = instance;
+    log.lose(4);
+    await publish('a');
+    log.lose(7);
+    backplanes[0]?.archive?.add(6, { topics: ['a'], text: 'a 6', isJson: false });
+    await publish('noise');
+    const connection = instance.connect((bus) => bus.stream('a', { from: 'start' }));
+    await turns();
+    expect(connection.data).toEqual(['a 1', 'a 5', 'a 6']);
+  });
+
   it('two streams end each for itself', async () => {
     await open([], 9);
     const connection = instance.connect((bus) =>

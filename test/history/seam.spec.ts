@@ -13,6 +13,7 @@ import { MemoryBackplane } from '../../src/backplane/memory.backplane.js';
 import type { MemoryArchive } from '../../src/backplane/memory-archive.js';
 import type { History, LogSink } from '../../src/log/log-sink.js';
 import type { TopicRetention } from '../../src/log/retention.js';
+import type { SseEvent } from '../../src/log/event.js';
 import { matching } from '../../src/log/matching.js';
 import { Instance, turns } from '../reader/recording-connection.js';
 
@@ -24,7 +25,11 @@ class Answering implements Archive {
   failure: Error | undefined;
   /** Of questions for a topic's last event: whether it has ended. */
   failureOfLatest: Error | undefined;
+  /** How often it was asked for a topic's last event. */
+  askedForLatest = 0;
   change = (page: ArchivePage): ArchivePage => page;
+  /** Pages come when this has come. */
+  gate: Promise<void> | undefined;
   /** Events of a page at most. */
   pageSize = Infinity;
 
@@ -32,6 +37,7 @@ class Answering implements Archive {
 
   async read(query: ArchiveQuery): Promise<ArchivePage> {
     this.#ask();
+    await this.gate;
     const maxEvents = Math.min(query.maxEvents, this.pageSize);
     return this.change(await this.archive.read({ ...query, maxEvents }));
   }
@@ -42,6 +48,7 @@ class Answering implements Archive {
   }
 
   async latest(topics: ArchiveTopics, upTo: number): Promise<ArchivedEvent | undefined> {
+    this.askedForLatest++;
     if (this.failureOfLatest !== undefined) throw this.failureOfLatest;
     return this.archive.latest(topics, upTo);
   }
@@ -275,6 +282,150 @@ describe('Where the archive and the tail meet', () => {
     expect(few.data).toEqual([expect.stringContaining('trimmed'), 'few 6']);
   });
 
+  describe('what is missing in the middle of the tail, and kept', () => {
+    let first = '';
+
+    /** The instance has `kept` 1, 2 and 7, and not what was published while it was cut off. */
+    async function openWithHole(
+      missing: readonly string[] = ['noise', 'kept', 'kept', 'noise'],
+      last = 'kept',
+    ): Promise<void> {
+      await open([{ match: 'kept' }, { match: 'other' }], 100);
+      const [backplane] = backplanes;
+      [first = ''] = await publish('kept', 'kept');
+      if (backplane !== undefined) backplane.isCutOff = true;
+      await publish(...missing);
+      await new Promise((resolve) => setTimeout(resolve, 3));
+      if (backplane !== undefined) backplane.isCutOff = false;
+      if (last === 'end') await instance.bus.complete('kept');
+      else await publish(last);
+    }
+
+    it('is no reason to say that a client has not resumed', async () => {
+      await openWithHole();
+      const announced = (topics: string | string[]) =>
+        instance.connect((bus) => bus.stream(topics, { announce: true }), first);
+      const kept = announced('kept');
+      const mixed = announced(['kept', 'noise']);
+      await turns();
+      expect(kept.data[0]).toContain('"resumed":true');
+      expect(kept.data.slice(1, -1)).toEqual(['kept 2', 'kept 4', 'kept 5', 'kept 7']);
+      expect(mixed.data[0]).toContain('"resumed":false');
+    });
+
+    it.each([
+      [1, ['kept 7']],
+      [2, ['kept 5', 'kept 7']],
+      [4, ['kept 2', 'kept 4', 'kept 5', 'kept 7']],
+      [9, ['kept 1', 'kept 2', 'kept 4', 'kept 5', 'kept 7']],
+    ])('counts among the last n: %d', async (last, expected) => {
+      await openWithHole();
+      const connection = instance.connect((bus) => bus.stream('kept', { from: { last } }));
+      await turns();
+      expect(connection.data).toEqual(expected);
+    });
+
+    it('is waited for by a stream that goes out as it is, whatever comes meanwhile', async () => {
+      await open([{ match: 'kept' }], 100);
+      const [backplane] = backplanes;
+      const connection = instance.connect((bus) => bus.stream('kept'), undefined, true);
+      await turns();
+      await publish('kept');
+      let answer = () => {};
+      archive.gate = new Promise((resolve) => (answer = resolve));
+      if (backplane !== undefined) backplane.isCutOff = true;
+      await publish('kept', 'kept');
+      if (backplane !== undefined) backplane.isCutOff = false;
+      await publish('kept');
+      await publish('kept');
+      expect(connection.data).toEqual(['kept 1']);
+      answer();
+      await turns();
+      expect(connection.data).toEqual(['kept 1', 'kept 2', 'kept 3', 'kept 4', 'kept 5']);
+    });
+
+    it('is older than a time, if it was published before that', async () => {
+      await openWithHole();
+      const { at } = inTail('kept', 7).event;
+      const since = new Date(at ?? 0);
+      const connection = instance.connect((bus) => bus.stream('kept', { from: since }));
+      await turns();
+      expect(connection.data).toEqual(['kept 7']);
+    });
+
+    it('is given to a client that comes back to a place before the end of its topic', async () => {
+      await openWithHole(['kept', 'kept'], 'end');
+      const connection = instance.connect((bus) => bus.stream('kept'), instance.log.cursorAt(2));
+      await turns();
+      expect(connection.isEndedForGood).toBe(false);
+      expect(connection.data).toEqual(['kept 3', 'kept 4']);
+    });
+
+    it('may be what opened one of two topics again', async () => {
+      await open([{ match: 'kept' }, { match: 'other' }], 100);
+      const connection = instance.connect((bus) => bus.stream(['kept', 'other']));
+      await turns();
+      await instance.bus.complete('other');
+      const [backplane] = backplanes;
+      if (backplane !== undefined) backplane.isCutOff = true;
+      await publish('other');
+      if (backplane !== undefined) backplane.isCutOff = false;
+      await instance.bus.complete('kept');
+      await turns();
+      await publish('other');
+      expect(connection.data).toEqual(['other 2', 'other 4']);
+    });
+
+    it('may be the end of its topic, for a client that has it', async () => {
+      await open([{ match: 'kept' }], 100);
+      const [backplane] = backplanes;
+      await publish('kept');
+      if (backplane !== undefined) backplane.isCutOff = true;
+      await instance.bus.complete('kept');
+      if (backplane !== undefined) backplane.isCutOff = false;
+      await publish('noise');
+      const end = instance.log.cursorAt(2);
+      const connection = instance.connect((bus) => bus.stream('kept'), end);
+      await turns();
+      expect(connection.isEndedForGood).toBe(true);
+    });
+  });
+
+  /** The entry that a topic has in the tail at an offset. */
+  function inTail(topic: string, offset: number) {
+    const { entries } = instance.log.indexOf(topic);
+    const entry = entries.at(entries.seek(offset - 1));
+    if (entry?.offset !== offset) throw new Error(`The tail has no ${topic} at ${offset}`);
+    return entry;
+  }
+
+  it('nobody asks how a topic has ended for whom its page has something', async () => {
+    await open([{ match: 'kept' }]);
+    const [first = '', second = ''] = await publish('kept', 'kept', ...noise);
+    const behind = instance.connect((bus) => bus.stream('kept'), first);
+    await turns();
+    expect(behind.data).toEqual(['kept 2']);
+    expect([archive.asked, archive.askedForLatest]).toEqual([1, 0]);
+    instance.connect((bus) => bus.stream('kept'), second);
+    instance.connect((bus) => bus.stream('kept'), instance.log.cursorAt(instance.log.head));
+    await turns();
+    expect([archive.asked, archive.askedForLatest]).toEqual([1, 1]);
+  });
+
+  it('clients that come at once ask once where to begin, and whether they are over', async () => {
+    await open([{ match: 'kept' }]);
+    const [first = ''] = await publish('kept', 'kept', 'kept', 'kept', ...noise);
+    const herd = <T>(each: () => T) => Array.from({ length: 20 }, each);
+    const last = herd(() => instance.connect((bus) => bus.stream('kept', { from: { last: 2 } })));
+    const until = ({ data }: SseEvent) => data === 'kept 3';
+    const over = herd(() => instance.connect((bus) => bus.stream('kept', { until }), first));
+    await turns();
+    for (const { data } of last) expect(data).toEqual(['kept 3', 'kept 4']);
+    for (const { data } of over) expect(data).toEqual(['kept 2', 'kept 3']);
+    // A place, and one page for all; the last event at a place.
+    expect([archive.asked, archive.askedForLatest]).toEqual([2, 1]);
+  });
+
   it('an id overtakes nothing that is on its way from the archive', async () => {
     await open([{ match: 'kept' }]);
     const [first = ''] = await publish('kept', 'kept', ...noise);
@@ -287,12 +438,12 @@ describe('Where the archive and the tail meet', () => {
   });
 
   describe('while the archive does not answer', () => {
-    async function clientThatWaits(answer: () => void) {
+    async function clientThatWaits(answer: () => void, isBehind = true) {
       jest.useFakeTimers({ doNotFake: ['setImmediate', 'nextTick', 'queueMicrotask'] });
       await open([{ match: 'kept' }]);
-      const [first = ''] = await publish('kept', 'kept', ...noise);
+      const [first = '', last = ''] = await publish('kept', 'kept', ...noise);
       answer();
-      const connection = instance.connect((bus) => bus.stream('kept'), first);
+      const connection = instance.connect((bus) => bus.stream('kept'), isBehind ? first : last);
       await turns();
       return connection;
     }
@@ -308,14 +459,15 @@ describe('Where the archive and the tail meet', () => {
     });
 
     it('and nobody knows whether the topic has ended, the client is told no place', async () => {
-      const connection = await clientThatWaits(() => (archive.failureOfLatest = new Error('away')));
+      const answer = () => (archive.failureOfLatest = new Error('away'));
+      const connection = await clientThatWaits(answer, false);
       connection.beat();
       expect(connection.told).toBeUndefined();
-      expect(archive.asked).toBe(0);
       archive.failureOfLatest = undefined;
       await jest.advanceTimersByTimeAsync(2_000);
       await turns();
-      expect(connection.data).toEqual(['kept 2']);
+      connection.beat();
+      expect(connection.told).toBe(5);
     });
 
     it('nobody asks again for a client that has gone', async () => {

@@ -173,3 +173,25 @@ describe('history.maxBytes bounds the memory of a log that is full of', () => {
     expect(connection).toEqual(read === undefined ? undefined : expect.any(RecordingConnection));
   });
 });
+
+it('archive.maxBytes bounds the memory of an archive that is full of events of many topics', async () => {
+  const maxBytes = 8 * MAX_BYTES;
+  opened = await Instance.open({
+    maxEvents: 10,
+    topics: [{ match: 'quiet.*', keepEvents: 20 }],
+    archive: { maxBytes },
+  });
+  const { bus } = opened;
+  const fill = async (count: number) => {
+    for (let n = 0; n < count; n++) {
+      void bus.publish(`quiet.${n % 800}`, { data: { n, text: 'x'.repeat(200) } });
+      if (n % 100 === 0) await turns();
+    }
+    await turns();
+  };
+  await fill(200);
+  const before = await memory();
+  await fill(30_000);
+  // What is counted is an estimate, and the places of what was dropped are given back with others.
+  expect((await memory()) - before).toBeLessThan(1.4 * maxBytes + CONSTANT);
+});

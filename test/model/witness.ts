@@ -273,14 +273,21 @@ export class Witness {
       view.isLenient = false;
       view.excused = this.#moment;
     }
-    const moment = this.views.length > 1 ? this.#moment : undefined;
-    const isExtra =
-      this.#isInHole(event) ||
-      (moment !== undefined && this.#losses.wasGone(view.lane, event, moment));
-    if (event.offset <= view.quotaUpTo && !isExtra && view.quota-- === 0) {
+    if (event.offset <= view.quotaUpTo && !this.#isExtra(view, event) && view.quota-- === 0) {
       throw new Error(`Event ${event.n} came, and is none of the last that were asked for`);
     }
     if (source !== undefined && ends(source, event.n)) view.endedBy = event;
+  }
+
+  /** Whether it need not have been counted among the last ones. */
+  #isExtra({ lane }: LaneView, event: Published): boolean {
+    const { holes } = this.#circumstances;
+    const isReadWhole =
+      this.views.length === 1 && lane.sources.every((source) => this.#losses.readsAll(source));
+    if (!isReadWhole && this.#isInHole(event)) return true;
+    // Where a hole is the archive is counted, also for what the tail has longer than that.
+    const moment = this.views.length > 1 || holes.length > 0 ? this.#moment : undefined;
+    return moment !== undefined && this.#losses.wasGone(lane, event, moment);
   }
 
   /**

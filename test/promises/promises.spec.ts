@@ -449,16 +449,19 @@ describe.each([
   });
 });
 
-/** Those after it, about what is kept, have theirs in test/history. */
-const LAST_HERE = 10;
+/** Those after it, about presence and runs, have theirs in test/presence and test/runs. */
+const LAST_HERE = 18;
 
-it('Each of the first promises of docs/delivery.md has a test that is named after it', () => {
+it('Each promise of docs/delivery.md about the log and what is kept has a test that is named after it', () => {
   const page = readFileSync('docs/delivery.md', 'utf8');
   const [, promised = ''] = /## What is promised\n([\s\S]*?)\n## /.exec(page) ?? [];
   const all = [...promised.matchAll(/^(\d+)\. \*\*(.+?)\*\*/gm)];
   const promises = all.slice(0, LAST_HERE);
   expect(promises.map(([, number]) => Number(number))).toEqual(promises.map((_, at) => at + 1));
-  const names = readFileSync('test/promises/promises.spec.ts', 'utf8');
+  const names = ['promises', 'kept']
+    .map((name) => readFileSync(`test/promises/${name}.spec.ts`, 'utf8'))
+    .join('\n')
+    .replaceAll('`', '');
   const beginnings = promises.map(([, number, words = '']) => {
     const [, beginning = ''] = /^((?:\S+ ?){1,3})/.exec(words.replaceAll('`', '')) ?? [];
     return `${number}. ${beginning.replace(/[.:, ]+$/, '')}`;

@@ -21,6 +21,7 @@ interface Case {
   readonly topics: string | string[];
   readonly event: { readonly data: unknown };
   readonly idempotencyKey?: string;
+  readonly traceparent?: string;
   readonly rules?: readonly TopicRetention[];
 }
 
@@ -56,6 +57,7 @@ async function callOf(test: Case): Promise<string[]> {
   const client = { duplicate: () => connection, options: {} } as unknown as Redis;
   const publisher = createPublisher(redisBackplane({ client, key: test.key }), {
     history: { topics: test.rules },
+    traceparent: () => test.traceparent,
   });
   const { topics, event, idempotencyKey } = test;
   await publisher.publish(topics, event, { idempotencyKey }).finally(() => publisher.close());

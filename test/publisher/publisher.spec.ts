@@ -20,6 +20,39 @@ it('does without a backplane that reaches nobody: it says which one to use', () 
   );
 });
 
+it.each([undefined, 'redis://127.0.0.1:6379', {}])('needs a backplane, not %p', (backplane) => {
+  expect(() => createPublisher(backplane as unknown as MemoryBackplane)).toThrow(
+    expect.objectContaining({
+      code: 'BAD_OPTION',
+      message: expect.stringContaining('redisBackplane({ url })'),
+    }),
+  );
+});
+
+it('waits for what is on its way when it is closed, no longer than a publish does', async () => {
+  const backplane = redisBackplane({ url: 'redis://127.0.0.1:1', publishTimeout: 100 });
+  backplane.logger = { log: () => {}, warn: () => {}, error: () => {} };
+  const publisher = createPublisher(backplane);
+  const published = publisher.publish('a', { data: 1 });
+  let failure: unknown;
+  published.catch((error: unknown) => (failure = error));
+  await publisher.close();
+  expect(failure).toMatchObject({ code: 'BACKPLANE_UNAVAILABLE' });
+});
+
+it('waits for nothing when what was published has failed already', async () => {
+  const backplane = redisBackplane({ url: 'redis://127.0.0.1:1', publishTimeout: 100 });
+  backplane.logger = { log: () => {}, warn: () => {}, error: () => {} };
+  const publisher = createPublisher(backplane);
+  await expect(publisher.publish('a', { data: 1 })).rejects.toThrow('Redis has been away');
+  const timer = jest.spyOn(globalThis, 'setTimeout');
+  await publisher.close();
+  const waits = timer.mock.calls.map(([, milliseconds = 0]) => milliseconds);
+  timer.mockRestore();
+  // Of the connection's end alone.
+  expect(waits).toEqual([500]);
+});
+
 it('refuses options that it does not know, and says whose they are', () => {
   const backplane = redisBackplane({ url: 'redis://127.0.0.1:1' });
   const mistakes: [options: object, named: string][] = [
@@ -122,6 +155,23 @@ describeWith(REDIS_SERVER, 'a publisher outside Nest', (path) => {
     }
   });
 
+  it('sends what is on its way before it closes, which it can be told twice', async () => {
+    begin();
+    const own = publisher();
+    // Not connected yet.
+    const cursors = [own.publish('news', { data: 1 }), own.publish('news', { data: 2 })];
+    await Promise.all([own.close(), own.close()]);
+    expect((await Promise.all(cursors)).map((cursor) => cursor.split('.')[1])).toEqual(['1', '2']);
+    await own.close();
+    for (const late of [own.publish('news', { data: 3 }), own.complete('news')]) {
+      await expect(late).rejects.toMatchObject({
+        code: 'BACKPLANE_CLOSED',
+        message: expect.stringContaining('close() was called') as unknown,
+      });
+    }
+    expect(await redis.control.xlen(`{${key}}:log`)).toBe(2);
+  });
+
   it('completes a topic for the clients of every instance', async () => {
     begin();
     const own = publisher();
@@ -145,6 +195,7 @@ describeWith(REDIS_SERVER, 'a publisher outside Nest', (path) => {
     const mistakes: [topics: string | string[], event: never][] = [
       [[], { data: 1 } as never],
       ['', { data: 1 } as never],
+      ['$runs', { data: 1 } as never],
       ['a', null as never],
       ['a', {} as never],
       ['a', { type: 'gap', data: 1 } as never],

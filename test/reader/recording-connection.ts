@@ -60,6 +60,8 @@ export class RecordingConnection implements ConnectionPort, Task {
   capacity = Infinity;
   readonly isSilent = false;
   isEnded = false;
+  /** Whether it was told never to come back. */
+  isEndedForGood = false;
   readonly frames: string[] = [];
   error: unknown;
   leave = () => {};
@@ -123,7 +125,9 @@ export class RecordingConnection implements ConnectionPort, Task {
     if (--this.capacity <= 0) this.isReady = false;
   }
 
-  endForGood(): void {}
+  endForGood(): void {
+    this.isEndedForGood = true;
+  }
 
   announce(_gap: SseEvent, frame: Buffer): void {
     this.write(frame);

@@ -130,6 +130,43 @@ describeWith(REDIS_SERVER, 'what Redis keeps beyond the log', (path) => {
     expect((await read(replica, 'job.1')).lost).toBe(last);
   });
 
+  it('is told to be lost where nothing is left of it but the state', async () => {
+    const replica = await open({ topics: [{ match: 'job.*' }] });
+    const { epoch } = replica.sink;
+    await publish(replica, 'job.1');
+    await publish(replica, 'job.2');
+    await redis.control.del(
+      keyOf('kept', epoch, 'job.1'),
+      keyOf('topic', epoch, 'job.1'),
+      keyOf('by-age', epoch),
+    );
+    expect(await read(replica, 'job.1')).toEqual({ lost: 2, offsets: [] });
+    await publish(replica, 'job.3');
+    expect((await read(replica, 'job.1')).lost).toBe(2);
+    await publish(replica, 'job.1');
+    expect(await read(replica, 'job.1')).toEqual({ lost: 2, offsets: [4] });
+    expect(await read(replica, 'job.2')).toMatchObject({ offsets: [2] });
+  });
+
+  it('has no more keys of events than events', async () => {
+    const rule = { match: 'keyed', keepLatestPerKey: true };
+    for (const bound of [{ keepEvents: 3 }, { keepFor: 10 }]) {
+      key = `${key}-`;
+      const replica = await open({ topics: [{ ...rule, ...bound }, { match: 'other' }] });
+      for (let n = 0; n < 30; n++) await publish(replica, 'keyed', 'x', `key ${n % 20}`);
+      const { epoch } = replica.sink;
+      const keysOf = async () =>
+        (await redis.control.hkeys(keyOf('topic', epoch, 'keyed'))).filter((each) =>
+          each.startsWith('k:'),
+        ).length;
+      await until('what is too old has gone', async () => {
+        await publish(replica, 'other');
+        return (await redis.control.xlen(keyOf('kept', epoch, 'keyed'))) <= 3;
+      });
+      expect(await keysOf()).toBeLessThanOrEqual(3);
+    }
+  });
+
   it('is kept of what publishers send by the rules of the instances, whatever theirs are', async () => {
     const topics = [{ match: 'job.*' }, { match: 'a.**', keepEvents: 2 }, { match: '*' }];
     const replica = await open({ topics });

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { Logger } from '@nestjs/common';
 import { Cluster, Redis } from 'ioredis';
+import type { History } from 'nestjs-event-stream';
 import { redisBackplane, type RedisBackplaneOptions } from 'nestjs-event-stream/redis';
 import { LogLines } from '../support/log-lines.js';
 import { describeWith, REDIS_SERVER } from '../support/programs.js';
@@ -33,8 +34,11 @@ describeWith(REDIS_SERVER, "redisBackplane() with the application's client", (pa
     Logger.overrideLogger(false);
   });
 
-  async function open(options: RedisBackplaneOptions): Promise<Replica> {
-    const replica = await Replica.open(options);
+  async function open(
+    options: RedisBackplaneOptions,
+    history: Partial<History> = {},
+  ): Promise<Replica> {
+    const replica = await Replica.open(options, history);
     endings.push(() => replica.backplane.close());
     return replica;
   }
@@ -101,6 +105,20 @@ describeWith(REDIS_SERVER, "redisBackplane() with the application's client", (pa
     );
     const client = ending(new Cluster([{ host: '127.0.0.1', port: node.port }]));
     await publishAndReceive({ client });
+    const topics = ['a', '{b}', '}{c}', 'd{e}'];
+    const rules = { maxEvents: 1, topics: [{ match: '**', keepEvents: 1, keepFor: 60_000 }] };
+    const { backplane, sink } = await open({ client, key: 'kept' }, rules);
+    for (const text of ['lost', 'kept']) {
+      const published = topics.map((topic) =>
+        backplane.publish({ topics: [topic], text, isJson: false, key: 'k' }),
+      );
+      await Promise.all(published);
+    }
+    const range = { after: 0, upTo: 100, maxEvents: 100, maxBytes: 1_000 };
+    const page = await backplane.archive?.read({ topics, epoch: sink.epoch, ...range });
+    expect(page?.events.map(({ record }) => [record.topics[0], record.text])).toEqual(
+      topics.map((topic) => [topic, 'kept']),
+    );
     expect(await client.ping()).toBe('PONG');
   });
 

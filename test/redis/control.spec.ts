@@ -66,11 +66,13 @@ describeWith(REDIS_SERVER, 'what instances that share a Redis tell each other', 
       const others = [await connect(one, 'b', 'grace'), await connect(two, 'b', 'grace')];
       void one.get(EventBus).publish('a', { data: 'last' });
       await one.get(SseConnections).closeEverywhere(target);
-      void one.get(EventBus).publish('a', { data: 'after' });
+      const after = await one.get(EventBus).publish('a', { data: 'after' });
       for (const client of meant) {
         expect((await client.next()).data).toBe('last');
         await expect(client.next()).rejects.toThrow('the response has ended');
       }
+      const isThere = () => [one, two].every((app) => app.get(EventBus).head === after);
+      await until('both have it', isThere);
       const again = [await connect(one, 'a', 'ada'), await connect(two, 'a', 'ada')];
       await two.get(EventBus).publish(['a', 'b'], { data: 'still' });
       for (const client of [...again, ...others]) expect((await client.next()).data).toBe('still');

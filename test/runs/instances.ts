@@ -11,7 +11,12 @@ import { Test } from '@nestjs/testing';
 import type { Backplane, SseModuleOptions } from 'nestjs-event-stream';
 import { EventBus, SseModule } from 'nestjs-event-stream';
 import { redisBackplane } from 'nestjs-event-stream/redis';
-import { SseRuns, SseRunsModule, type SseRunsOptions } from 'nestjs-event-stream/runs';
+import {
+  type ReplayedEvent,
+  SseRuns,
+  SseRunsModule,
+  type SseRunsOptions,
+} from 'nestjs-event-stream/runs';
 import { sqliteBackplane } from 'nestjs-event-stream/sqlite';
 import { connectSse, type ReceivedEvent, type SseTestClient } from 'nestjs-event-stream/testing';
 import { mkdtempSync } from 'node:fs';
@@ -23,6 +28,16 @@ import { RedisServer } from '../redis/support/redis-server.js';
 import { LogLines } from '../support/log-lines.js';
 import { describeWith, REDIS_SERVER } from '../support/programs.js';
 
+/** Joins texts; what has a type stays as it is, and 'odd' is what a `merge` must not give. */
+export function joinTexts(a: ReplayedEvent, b: ReplayedEvent): ReplayedEvent | undefined {
+  if (a.type !== undefined || b.type !== undefined) return undefined;
+  if (b.data === 'throws') throw new Error('merge threw');
+  if (b.data === 'odd') return 7 as never;
+  if (b.data === 'promise') return Promise.reject(new Error('late')) as never;
+  if (typeof a.data === 'bigint' || b.data === 'unwritten') return { data: 1n };
+  return { data: `${String(a.data)}${String(b.data)}` };
+}
+
 @Controller()
 class RunsController {
   constructor(
@@ -33,6 +48,19 @@ class RunsController {
   @Sse('runs/:id')
   join(@Param('id') id: string): Observable<MessageEvent> {
     return this.runs.stream(id);
+  }
+
+  @Sse('merged/:id')
+  merged(@Param('id') id: string): Observable<MessageEvent> {
+    return this.runs.stream(id, { merge: joinTexts });
+  }
+
+  @Sse('merged-with-news/:id')
+  mergedWithNews(@Param('id') id: string): Observable<MessageEvent> {
+    return merge(
+      this.bus.stream('news', { from: 'start' }),
+      this.runs.stream(id, { merge: joinTexts }),
+    );
   }
 
   @Sse('several/:ids')

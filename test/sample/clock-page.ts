@@ -14,6 +14,10 @@ export class ClockPage {
     return this.page.locator(`#${id}`).innerText();
   }
 
+  click(id: string): Promise<void> {
+    return this.page.click(`#${id}`);
+  }
+
   async figure(id: 'received' | 'replayed' | 'missed' | 'repeated'): Promise<number> {
     return Number(await this.text(id));
   }

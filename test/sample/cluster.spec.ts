@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { connectSse, type SseTestClient } from 'nestjs-event-stream/testing';
 import { CHROMIUM, describeWith, REDIS_SERVER } from '../support/programs.js';
@@ -11,7 +12,8 @@ interface Progress {
 }
 
 interface Events {
-  welcome: { connection: string; instance: string };
+  welcome: { name: string };
+  status: { instance: string; connections: number };
   testEvent: string;
   progress: Progress;
   done: object;
@@ -38,9 +40,10 @@ describeWith(redis, 'the cluster of the sample', () => {
   });
 
   async function connect(lastEventId?: string) {
-    const client = await connectSse<Events>(url, '/', { lastEventId });
-    const { instance, connection } = (await client.next('welcome')).json();
-    return { client, instance, connection };
+    const client = await connectSse<Events>(url, `/?browser=${randomUUID()}`, { lastEventId });
+    const { name } = (await client.next('welcome')).json();
+    const { instance } = (await client.next('status')).json();
+    return { client, instance, name };
   }
 
   function post(path: string): Promise<Response> {
@@ -58,8 +61,8 @@ describeWith(redis, 'the cluster of the sample', () => {
   });
 
   it('drops a connection on whichever instance it is', async () => {
-    for (const { client, connection } of [await connect(), await connect(), await connect()]) {
-      await post(`/drop/${connection}`);
+    for (const { client, name } of [await connect(), await connect(), await connect()]) {
+      await post(`/drop/${name}`);
       await client.closed;
     }
   });

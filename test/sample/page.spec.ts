@@ -1,5 +1,5 @@
 import { expect, it } from '@jest/globals';
-import { EventBus } from 'nestjs-event-stream';
+import { EventBus, SseConnections } from 'nestjs-event-stream';
 import type { Page } from 'playwright-core';
 import { CHROMIUM, describeWith } from '../support/programs.js';
 import { until } from '../support/until.js';
@@ -102,7 +102,7 @@ describeWith(CHROMIUM, 'the page of the sample', (path) => {
     // The browser comes back only when what it has missed has gone with the server.
     let comeBack = () => {};
     const isBack = new Promise<void>((resolve) => (comeBack = resolve));
-    await page.route('**/', async (route) => {
+    await page.route('**/?*', async (route) => {
       await isBack;
       await route.continue();
     });
@@ -129,20 +129,50 @@ describeWith(CHROMIUM, 'the page of the sample', (path) => {
     expect(new Set(texts).size).toBe(groups.length);
   });
 
-  it('opens a new EventSource where the one before it has been refused', async () => {
+  it('comes back past a 502, and asks once more where it has been refused for good', async () => {
     const { page, clock } = await sample.open();
     await clock.receives(1);
-    // An EventSource gives up for good after any status but 200.
-    await page.route('**/', (route) => route.fulfill({ status: 503 }));
+    const isStream = (url: URL) => url.pathname === '/' && url.search !== '';
+    let status = 502;
+    let refusals = 0;
+    await page.route(isStream, (route) => {
+      refusals++;
+      return route.fulfill({ status });
+    });
     await page.click('#drop');
+    await until('it has met a 502', () => refusals > 0, 15_000);
+    expect(await page.locator('#again').isVisible()).toBe(false);
+    status = 404;
     await clock.shows('Closed by the server');
-    await page.unroute('**/');
+    await page.unroute(isStream);
     await page.click('#again');
     await clock.shows('Connected');
     await clock.receives(2);
     await clock.expectNoHole();
     expect(await page.locator('#again').isVisible()).toBe(false);
-  });
+  }, 60_000);
+
+  it('has one connection in two tabs, each of which shows every event, also when one is closed', async () => {
+    const first = await sample.open();
+    await first.clock.receives(1);
+    const second = await sample.openBeside(first);
+    const both = [first.clock, second];
+    for (const tab of both) await tab.says('tabs', 'Tabs of this page: 2.');
+    for (const tab of both) await tab.says('tabs', 'to the server: 1.');
+    expect(sample.app.get(SseConnections).count).toBe(1);
+    for (const tab of both) await tab.receives(2);
+
+    // Either tab ends the connection that both have.
+    await second.click('drop');
+    for (const tab of both) await tab.says('events', 'The connection was lost.');
+    for (const tab of both) await tab.receives(3);
+    for (const tab of both) await tab.expectNoHole();
+
+    await first.page.close();
+    await second.says('tabs', 'Tabs of this page: 1. Connections that they have to the server: 1.');
+    await second.receives(2);
+    await second.expectNoHole();
+  }, 60_000);
 
   it.each(['light', 'dark'] as const)('is readable, %s', async (colorScheme) => {
     for (const width of [390, 1280]) {

@@ -81,10 +81,10 @@ describe('the sample', () => {
   });
 
   it('ends the connection that is to be dropped, and no other', async () => {
-    const dropped = await connectSse<{ welcome: { connection: string } }>(app, '/');
+    const dropped = await connectSse<{ welcome: { name: string } }>(app, '/');
     const other = await connectSse(app, '/');
-    const { connection } = (await dropped.next('welcome')).json();
-    const url = `http://localhost:${port}/drop/${connection}`;
+    const { name } = (await dropped.next('welcome')).json();
+    const url = `http://localhost:${port}/drop/${name}`;
     expect((await fetch(url, { method: 'POST' })).status).toBe(202);
     await dropped.closed;
     expect(app.get(SseConnections)).toMatchObject({ count: 1, ended: { closed: 1, client: 0 } });

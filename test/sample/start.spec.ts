@@ -25,6 +25,9 @@ describe('npm start, with nothing built', () => {
     expect(sample.output).toContain(`Open http://localhost:${port}`);
     const page = await fetch(`http://localhost:${port}`, { headers: { accept: 'text/html' } });
     expect(await page.text()).toContain('page.js');
+    const library = await fetch(`http://localhost:${port}/client/index.js`);
+    expect(library.headers.get('content-type')).toContain('text/javascript');
+    expect(await library.text()).toContain('connect-events.js');
     const client = await connectSse(`http://localhost:${port}`, '/');
     expect(Date.parse((await client.next('testEvent')).data)).toBeGreaterThan(0);
     client.close();

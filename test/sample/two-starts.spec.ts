@@ -58,8 +58,8 @@ async function addressOf(running: Running): Promise<string> {
 }
 
 async function instanceAt(url: string): Promise<string> {
-  const client = await connectSse<{ welcome: { instance: string } }>(url, '/');
-  const { instance } = (await client.next('welcome')).json();
+  const client = await connectSse<{ status: { instance: string } }>(url, '/?browser=test');
+  const { instance } = (await client.next('status')).json();
   client.close();
   return instance;
 }

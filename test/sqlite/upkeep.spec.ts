@@ -70,7 +70,7 @@ describe('the files of a log', () => {
   ])("are synced by SQLite as '%s' needs: synchronous = %d", (durability, level) => {
     const history = { maxEvents: 1, maxBytes: 1, maxAge: false } as const;
     const options = { path: newPath(), durability, history, patience: 1, idempotencyWindow: 1 };
-    const { database } = openDatabase(options, undefined);
+    const { database } = openDatabase(options, undefined, '[]');
     expect(numberOf(database, 'synchronous')).toBe(level);
     database.close();
   });

@@ -104,7 +104,7 @@ class TabTopics implements Scope {
         await (this.#hasDeclared ??= this.#declare());
         if (!request.aborted) await own.take(frames, request);
       },
-      change: (state, error, quiet) => own.change(state, error, quiet),
+      change: (...told) => own.change(...told),
       end: (error) => {
         if (error && this.asked !== this.mine) {
           this.#refused = this.asked;
@@ -171,7 +171,7 @@ function ownOf({ topicsOf }: GivenTopics, mine: string, sink: Sink): Sink {
       return sink.isOver;
     },
     take: (frames, request) => sink.take(frames.map(own), request),
-    change: (state, error, quiet) => sink.change(state, error, quiet),
+    change: (...told) => sink.change(...told),
     end: (error) => sink.end(error),
   };
 }

@@ -113,10 +113,8 @@ export class HeaderGate implements ResponseGate {
     const writeHead = response.writeHead.bind(response) as (...head: unknown[]) => HttpResponse;
     // Nest's own is 'keep-alive', given to writeHead() together with the others.
     const writeLast = (status: number, ...rest: unknown[]) => {
-      const headers = rest.pop();
-      return typeof headers === 'object'
-        ? writeHead(status, ...rest, { ...headers, Connection: 'close' })
-        : writeHead(status, ...rest, headers);
+      const headers = typeof rest.at(-1) === 'object' ? rest.pop() : undefined;
+      return writeHead(status, ...rest, { ...(headers as object), Connection: 'close' });
     };
     Object.defineProperty(response, 'writeHead', { value: writeLast });
   }

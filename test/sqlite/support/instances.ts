@@ -1,4 +1,5 @@
 import { afterEach } from '@jest/globals';
+import { Logger } from '@nestjs/common';
 import type { Backplane, Cursor, History, PublishOptions } from 'nestjs-event-stream';
 import { sqliteBackplane, type SqliteBackplaneOptions } from 'nestjs-event-stream/sqlite';
 import { RecordingSink } from '../../../src/testing/recording-sink.js';
@@ -21,6 +22,7 @@ export function instances(): Open {
   });
   return async (options, history = {}) => {
     const backplane = sqliteBackplane(options);
+    backplane.logger = new Logger('SqliteBackplane');
     opened.push(backplane);
     const sink = new RecordingSink(10_000);
     await backplane.open(sink, { ...HISTORY, ...history });

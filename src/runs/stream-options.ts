@@ -1,0 +1,35 @@
+import { GivenOptions } from '../options.js';
+import { type ProfileOptions, profileOf } from '../profiles/profile-options.js';
+import type { Profile } from '../profiles/profile.js';
+import type { Merge } from './merges.js';
+
+/** Options of `runs.stream()`. */
+export interface RunStreamOptions {
+  /**
+   * Makes one event of two that follow each other, for clients that get what was emitted before they came: thousands of
+   * tokens arrive as a few events, each with the cursor of the last one that it stands for. What is live goes out as it is
+   * emitted. It is given `{ type?, data }` twice, and returns the same, or undefined for what stays two events. Let it be one
+   * function for all clients, for what it has made is kept for the next one; and say the same whenever it is asked. One that
+   * throws, or returns anything else, is logged once, and the run is told as it was emitted.
+   *
+   * @example merge: (a, b) => a.type === b.type ? { ...a, data: `${a.data}${b.data}` } : undefined
+   */
+  readonly merge?: Merge | undefined;
+  readonly as?: undefined;
+}
+
+/** Complete and checked options of `runs.stream()`. */
+export type RunStream =
+  | { readonly profile: Profile; readonly as: string }
+  | { readonly profile?: undefined; readonly merge: Merge | undefined };
+
+/** @throws SseError `BAD_OPTION`; BadRequestException as {@link profileOf} does */
+export function runStreamOf(options: RunStreamOptions | ProfileOptions): RunStream {
+  if (isProfiled(options)) return { profile: profileOf(options), as: options.as };
+  const given = new GivenOptions('runs.stream()', 'options', options, ['merge', 'as']);
+  return { merge: given.function('merge') as Merge | undefined };
+}
+
+function isProfiled(options: RunStreamOptions | ProfileOptions): options is ProfileOptions {
+  return (options as { readonly as?: unknown } | null)?.as !== undefined;
+}

@@ -1,0 +1,204 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { Controller, Inject, Sse } from '@nestjs/common';
+import { Backplane, EventBus, type History } from 'nestjs-event-stream';
+import { redisBackplane } from 'nestjs-event-stream/redis';
+import { sqliteBackplane } from 'nestjs-event-stream/sqlite';
+import type { Observable } from 'rxjs';
+import { RedisServer } from '../redis/support/redis-server.js';
+import { type Client, onExpress } from '../support/each-adapter.js';
+import { describeWith, REDIS_SERVER } from '../support/programs.js';
+import { turns, until } from '../support/until.js';
+
+type Handler = (bus: EventBus) => Observable<unknown>;
+const HANDLER = Symbol('handler');
+
+@Controller()
+class HostileController {
+  constructor(
+    private readonly bus: EventBus,
+    @Inject(HANDLER) private readonly handler: Handler,
+  ) {}
+
+  @Sse('stream')
+  stream() {
+    return this.handler(this.bus);
+  }
+}
+
+/** What somebody does who wants the archive to lose something in silence. */
+function withstands(backplaneOf: () => Backplane | undefined, clock?: 'of this process'): void {
+  const bench = onExpress();
+  let bus: EventBus;
+  let connect: (lastEventId?: string) => Promise<Client>;
+
+  afterEach(() => {
+    jest.restoreAllMocks();
+  });
+
+  async function serve(handler: Handler, history: Partial<History>): Promise<void> {
+    const app = await bench.start({
+      sse: { backplane: backplaneOf(), history: { maxEvents: 3, ...history } },
+      controllers: [HostileController],
+      providers: [{ provide: HANDLER, useValue: handler }],
+    });
+    bus = app.get(EventBus);
+    connect = (lastEventId) => bench.connect(app, '/stream', { lastEventId });
+  }
+
+  async function flood(): Promise<void> {
+    let last = '';
+    for (let n = 0; n < 6; n++) last = await bus.publish('noise', { data: n });
+    await until('this instance has read it', () => bus.head === last);
+    await turns();
+  }
+
+  async function dataOf(client: Client, count: number): Promise<string[]> {
+    const events = await client.take(count);
+    return events.map(({ type, data }) => (type === 'gap' ? 'gap' : data.slice(0, 10)));
+  }
+
+  it('events that are larger than a page come, each once', async () => {
+    await serve((from) => from.stream('job'), { topics: [{ match: 'job' }] });
+    const first = await bus.publish('job', { data: '0' });
+    for (let n = 1; n <= 5; n++) await bus.publish('job', { data: `${n} ${'x'.repeat(300_000)}` });
+    await bus.publish('job', { data: '6' });
+    await flood();
+    const data = await dataOf(await connect(first), 6);
+    expect(data.map((text) => text[0])).toEqual(Array.from('123456'));
+  });
+
+  it('an archive with less room than one event has loses it, and says so', async () => {
+    const rules = { topics: [{ match: 'job' }], archive: { maxBytes: 1_000 } };
+    await serve((from) => from.stream('job'), rules);
+    const first = await bus.publish('job', { data: '0' });
+    await bus.publish('job', { data: 'x'.repeat(5_000) });
+    await flood();
+    await bus.publish('job', { data: 'after' });
+    expect(await dataOf(await connect(first), 2)).toEqual(['gap', 'after']);
+  });
+
+  it('a topic that takes all the room costs the others a gap, and nothing in silence', async () => {
+    const rules = {
+      topics: [{ match: 'quiet' }, { match: 'noisy' }],
+      archive: { maxBytes: 20_000 },
+    };
+    await serve((from) => from.stream('quiet'), rules);
+    const first = await bus.publish('quiet', { data: '0' });
+    await bus.publish('quiet', { data: 'lost' });
+    const noise = Array.from({ length: 200 }, (_, n) => bus.publish('noisy', { data: n }));
+    await Promise.all(noise);
+    await bus.publish('quiet', { data: 'kept' });
+    await flood();
+    expect(await dataOf(await connect(first), 2)).toEqual(['gap', 'kept']);
+  });
+
+  it('an end that nobody has any more keeps nobody from being told what is lost', async () => {
+    const until = ({ type }: { type?: string }) => type === 'done';
+    await serve((from) => from.stream('job', { until }), {
+      topics: [{ match: 'job', keepEvents: 1 }],
+    });
+    const first = await bus.publish('job', { data: '0' });
+    const end = await bus.publish('job', { type: 'done', data: 'end' });
+    await bus.publish('job', { data: 'after the end' });
+    await flood();
+    expect(await dataOf(await connect(first), 2)).toEqual(['gap', 'after the ']);
+    const done = await connect(end);
+    expect(done.status).toBe(200);
+    expect(await dataOf(done, 1)).toEqual(['after the ']);
+  });
+
+  it('a time that many events share begins with the first of them, wherever pages end', async () => {
+    let since = new Date();
+    await serve((from) => from.stream('job', { from: since }), { topics: [{ match: 'job' }] });
+    await bus.publish('job', { data: 'before' });
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    const all = Array.from({ length: 600 }, (_, n) => bus.publish('job', { data: `${n}` }));
+    await Promise.all(all);
+    await flood();
+    const times: number[] = [];
+    const stop = bus.stream('job', { from: 'start' }).subscribe(({ at, data }) => {
+      if (data === '0' && at !== undefined) times.push(at);
+    });
+    await until('its time is known', () => times.length > 0);
+    stop.unsubscribe();
+    since = new Date(times[0] ?? 0);
+    const data = await dataOf(await connect(), 600);
+    expect(data).toEqual(Array.from({ length: 600 }, (_, n) => `${n}`));
+  });
+
+  it('keys without end leave the last event of each, as far as there is room, and a client that resumes gets them once', async () => {
+    await serve((from) => from.stream('price'), {
+      topics: [{ match: 'price', keepLatestPerKey: true, keepEvents: 50 }],
+    });
+    const first = await bus.publish('price', { data: 'first', key: 'k0' });
+    const all = Array.from({ length: 300 }, (_, n) =>
+      bus.publish('price', { data: `${n}`, key: `k${n % 70}` }),
+    );
+    await Promise.all(all);
+    await flood();
+    const data = await dataOf(await connect(first), 51);
+    expect(data).toEqual(['gap', ...Array.from({ length: 50 }, (_, n) => `${250 + n}`)]);
+  });
+
+  it('topics of strange names are kept apart', async () => {
+    const names = ['a:b', 'a', '{a}', 'b}', '__proto__', 'ü\n', 'a b', 'x'.repeat(1_024), 'k:a'];
+    let topic = '';
+    await serve((from) => from.stream(topic, { from: 'start' }), { topics: [{ match: '**' }] });
+    for (const name of names) await bus.publish(name, { data: `${names.indexOf(name)}` });
+    await flood();
+    for (const name of names) {
+      topic = name;
+      expect(await dataOf(await connect(), 1)).toEqual([`${names.indexOf(name)}`]);
+    }
+  });
+
+  if (clock === 'of this process') {
+    it('a clock that is set back hides nothing from who resumes, or begins at the start', async () => {
+      await serve((from) => from.stream('job', { from: 'start' }), { topics: [{ match: 'job' }] });
+      const now = Date.now();
+      const dates = jest.spyOn(Date, 'now');
+      const first = await bus.publish('job', { data: '0' });
+      for (let n = 1; n <= 5; n++) {
+        dates.mockReturnValue(now - n * 3_600_000);
+        await bus.publish('job', { data: `${n}` });
+      }
+      dates.mockRestore();
+      await flood();
+      expect(await dataOf(await connect(first), 5)).toEqual(Array.from('12345'));
+      expect(await dataOf(await connect(), 6)).toEqual(Array.from('012345'));
+    });
+  }
+}
+
+describe('The archive in memory, with somebody who is against it', () => {
+  withstands(() => undefined, 'of this process');
+});
+
+describe('The archive in SQLite, with somebody who is against it', () => {
+  let folder: string;
+  let logs = 0;
+
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'adversary-'));
+  });
+
+  afterAll(() => rm(folder, { recursive: true, force: true }));
+
+  withstands(() => sqliteBackplane({ path: join(folder, `${++logs}.db`) }));
+});
+
+describeWith(REDIS_SERVER, 'The archive in Redis, with somebody who is against it', (path) => {
+  let redis: RedisServer;
+  let logs = 0;
+
+  beforeAll(async () => {
+    redis = await RedisServer.start(path);
+  });
+
+  afterAll(() => redis.stop());
+
+  withstands(() => redisBackplane({ url: redis.url, key: `log-${++logs}`, checkInterval: 50 }));
+});
