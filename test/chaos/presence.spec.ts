@@ -105,9 +105,6 @@ describe(`who is there, in chaos, with CHAOS_SEED=${SEED}`, () => {
     const { visitors, windows, judge, happened } = house;
     try {
       await house.suffer();
-        process.stderr.write('SUFFER ' + (e as Error).stack + happened.join());
-        throw e;
-      });
       await Promise.all(visitors.map((visitor) => visitor.stop()));
       const isEmpty = () => windows.every(({ model }) => model.owners.size === 0);
       await until('nobody is shown', isEmpty, 20_000);

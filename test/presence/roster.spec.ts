@@ -1,5 +1,6 @@
 import { beforeEach, expect, it } from '@jest/globals';
 import { toRecord } from '../../src/log/event-record.js';
+import { internalRetention } from '../../src/log/internal-topics.js';
 import { Log } from '../../src/log/log.js';
 import { TurnScheduler } from '../../src/log/turn-scheduler.js';
 import {
@@ -56,6 +57,11 @@ function voidOf(roster: Roster, ...offsets: number[]): boolean[] {
   roster.catchUp();
   return offsets.map((offset) => !roster.isTold(offset));
 }
+
+it('keeps nothing beyond the tail, whatever a topic and an owner are called', () => {
+  for (const topic of ['keep', 'keep.7', 'whole.7'])
+    expect(internalRetention(toldTopic(topic), '999999~ada')).toBeUndefined();
+});
 
 it('has nobody join twice, nor leave twice', () => {
   const roster = newRoster();
