@@ -9,6 +9,7 @@ import {
 import { connectSse, type SseTestClient } from 'nestjs-event-stream/testing';
 import { filter, firstValueFrom } from 'rxjs';
 import { LIMITS_TOPIC } from '../../src/control/limits.js';
+import type { Message } from '../../src/registry/message.js';
 import { buildInstance, startChild } from '../chaos/fleet.js';
 import { LEASE, PER_OWNER, startInstance as startChaosInstance } from '../chaos/instance.js';
 import { describeWith, REDIS_SERVER } from '../support/programs.js';
@@ -196,8 +197,16 @@ describeWith(REDIS_SERVER, 'limits of instances that share a Redis', (path) => {
         await until('it counts no more', () => count() <= before);
         return false;
       };
+      // Who came to the other instance before they are known there would take the place of one of them.
+      const known = new Set<string>();
+      const following = app.get(EventBus).follow(LIMITS_TOPIC);
+      const subscription = following.pipe(filter(hasAdded)).subscribe(({ data }) => {
+        for (const [key] of (data as unknown as Message).add ?? []) known.add(key);
+      });
       const gone = await Promise.all(Array.from({ length: PER_OWNER }, () => join(child.url)));
-      await until('all of them count on the other instance', isRefused);
+      await until('all of them are told', () => known.size === PER_OWNER);
+      subscription.unsubscribe();
+      expect(await isRefused()).toBe(true);
       const killedAt = performance.now();
       child.process?.kill('SIGKILL');
       await Promise.all(gone.map(({ closed }) => closed));
