@@ -76,7 +76,7 @@ describeWith(REDIS_SERVER, 'a Redis that refuses something', (path) => {
     return Number(/cmdstat_xread:.*rejected_calls=(\d+)/.exec(stats)?.[1] ?? 0);
   }
 
-  it('is one line when it is reading that it refuses, and tried less and less often', async () => {
+  it('is one line for the outage and one for the reason when it is reading that it refuses, and tried less and less often', async () => {
     await redis.control.acl('SETUSER', 'default', '-xread');
     await redis.killClients(':read');
     await until('a read is refused', async () => (await refusedReads()) > 0);
@@ -91,7 +91,8 @@ describeWith(REDIS_SERVER, 'a Redis that refuses something', (path) => {
     await replica.received('after');
     await until('it is back', () => replica.backplane.health.isConnected);
     expect(lines.find('log', 'is back')).toHaveLength(1);
-    expect(lines.lines.filter(({ level }) => level !== 'debug')).toHaveLength(2);
+    expect(lines.find('warn', 'Its user needs the commands and keys')).toHaveLength(1);
+    expect(lines.lines.filter(({ level }) => level !== 'debug')).toHaveLength(3);
   });
 
   it('is one line when it has become a replica', async () => {
@@ -151,6 +152,12 @@ describeWith(REDIS_SERVER, 'a Redis that refuses something', (path) => {
     await redis.control.config('SET', 'lua-time-limit', 20);
     const other = redis.control.duplicate();
     const script = other.eval('while true do end', 0).catch(String);
+    const isBusy = () =>
+      redis.control.ping().then(
+        () => false,
+        () => true,
+      );
+    await until('it runs', isBusy);
     const refused = replica.publish('refused');
     await expect(refused).rejects.toMatchObject({ code: 'BACKPLANE_UNAVAILABLE' });
     await expect(refused).rejects.toThrow(/BUSY.*SCRIPT KILL/);
