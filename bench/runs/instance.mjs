@@ -27,19 +27,28 @@ async function* paced({ tokens, interval }) {
   }
 }
 
+/** Tokens of the first second are those of a process that has just begun. */
+const WARM_UP = 1_000_000_000n;
+
 /** Takes down how long tokens were on their way, and how many came. */
 class Arrivals {
-  taken = [];
+  #begin;
+  #count = 0;
+  #taken = [];
 
   take(text) {
     const at = now();
     for (const line of text.split('\n')) {
-      if (line !== '') this.taken.push(Number(at - BigInt(line.slice(0, line.indexOf(' ')))) / 1e6);
+      if (line === '') continue;
+      const sent = BigInt(line.slice(0, line.indexOf(' ')));
+      this.#begin ??= sent;
+      this.#count++;
+      if (sent - this.#begin > WARM_UP) this.#taken.push(Number(at - sent) / 1e6);
     }
   }
 
   get result() {
-    return { taken: this.taken.sort((a, b) => a - b), count: this.taken.length };
+    return { taken: this.#taken.sort((a, b) => a - b), count: this.#count };
   }
 }
 

@@ -57,6 +57,13 @@ const redis = new Redis(url, { retryStrategy: () => 50, maxRetriesPerRequest: nu
 redis.on('error', () => {});
 await redis.ping();
 
+/** Microseconds of CPU that Redis has used. */
+async function redisCpu() {
+  const text = await redis.info('cpu');
+  const of = (name) => Number(new RegExp(`${name}:([\\d.]+)`).exec(text)[1]);
+  return (of('used_cpu_user') + of('used_cpu_sys')) * 1e6;
+}
+
 /** A token through a run, and a publish, both with one reader, in one process. */
 async function cpu() {
   const instance = await Instance.start('runs');
@@ -79,18 +86,21 @@ async function latency(kind, name) {
     Instance.start(kind, url),
   ]);
   const ids = Array.from({ length: RUNS }, (_, index) => `chat.${index}`);
-  const before = await Promise.all([source.ask('usage'), reader.ask('usage')]);
+  const usage = () => Promise.all([source.ask('usage'), reader.ask('usage'), redisCpu()]);
+  const before = await usage();
   const order = { ids, tokens: TOKENS_PER_SECOND * SECONDS, interval: 1_000 / TOKENS_PER_SECOND };
   await source.ask('start', order);
   const { taken, count } = await reader.ask('read', { ids });
-  const after = await Promise.all([source.ask('usage'), reader.ask('usage')]);
+  const after = await usage();
   await Promise.all([source.stop(), reader.stop()]);
-  const used = after.reduce((sum, each, index) => sum + each - before[index], 0);
+  const [ofSource, ofReader, ofRedis] = after.map((each, index) => (each - before[index]) / count);
   const at = (part) => taken[Math.floor(taken.length * part)];
   return {
     [`${name}: ${RUNS} runs of ${TOKENS_PER_SECOND} tokens/s, p50 (ms)`]: at(0.5),
     [`${name}: the same, p99 (ms)`]: at(0.99),
-    [`${name}: CPU of both instances for a token (µs)`]: used / count,
+    [`${name}: CPU of the source's instance for a token (µs)`]: ofSource,
+    [`${name}: CPU of the reader's instance for a token (µs)`]: ofReader,
+    [`${name}: CPU of Redis for a token (µs)`]: ofRedis,
   };
 }
 
