@@ -1,4 +1,6 @@
+import { createHash } from 'node:crypto';
 import type { EventBus } from '../bus/event-bus.js';
+import { type Part, split } from '../registry/parts.js';
 
 /** The topic of the log that everything about presence lies under, for the instances themselves. */
 export const PRESENCE_TOPIC = '$presence';
@@ -43,6 +45,27 @@ export interface ToldState {
   readonly rooms: readonly ToldRoom[];
 }
 
+/** What of it one entry holds: a room of many members is in several of them. */
+export interface ToldStatePart extends ToldState {
+  /** Undefined where it is all of it. */
+  readonly part?: Part;
+  /** The same for all parts. */
+  readonly id?: string;
+}
+
+/** Cuts what was told into parts of which none is large. */
+export function statePartsOf({ upTo, rooms }: ToldState): readonly ToldStatePart[] {
+  const pieces = rooms.flatMap(([topic, since, count, members]) => {
+    const cut = members.length === 0 ? [[]] : split(members);
+    return cut.map((each): ToldRoom => [topic, since, count, each]);
+  });
+  const parts = split(pieces);
+  if (parts.length < 2) return [{ upTo, rooms }];
+  // What instances say that know other things is not put together.
+  const id = createHash('sha1').update(JSON.stringify(rooms)).digest('base64url');
+  return parts.map((each, index) => ({ upTo, rooms: each, part: [index + 1, parts.length], id }));
+}
+
 /**
  * Writes what is said about presence. Whether an entry says anything new is decided by its offset: see
  * `Roster`. What several instances say for the same reason is in the log once.
@@ -82,10 +105,15 @@ export class PresenceLog {
 
   /** @param reason why it is said, the same for all that say it */
   state(state: ToldState, reason: string): Promise<unknown> {
-    return this.#bus.publishInternal(PRESENCE_TOPIC, state, {
-      type: 'state',
-      idempotencyKey: `${PRESENCE_TOPIC} state ${reason}`,
+    const told = statePartsOf(state).map((part) => {
+      const [number] = part.part ?? [];
+      const which = number === undefined ? '' : ` ${part.upTo} ${part.id} ${number}`;
+      return this.#bus.publishInternal(PRESENCE_TOPIC, part, {
+        type: 'state',
+        idempotencyKey: `${PRESENCE_TOPIC} state ${reason}${which}`,
+      });
     });
+    return Promise.all(told);
   }
 
   #tell(topic: string, type: string, key: string, data: object, reason?: string): Promise<unknown> {

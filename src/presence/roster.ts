@@ -1,7 +1,14 @@
 import type { Entry } from '../log/entry.js';
 import type { Log } from '../log/log.js';
 import { isMessage } from '../registry/message.js';
-import { parseName, PRESENCE_TOPIC, type ToldState } from './presence-log.js';
+import { Parts } from '../registry/parts.js';
+import {
+  parseName,
+  PRESENCE_TOPIC,
+  type ToldRoom,
+  type ToldState,
+  type ToldStatePart,
+} from './presence-log.js';
 import { Room } from './room.js';
 
 /** Told what the log says about presence, as it is read. */
@@ -24,6 +31,7 @@ export class Roster {
   readonly #log: Log;
   readonly #observer: RosterObserver;
   readonly #rooms = new Map<string, Room>();
+  readonly #parts = new Parts<ToldRoom>();
   /** Offsets of entries that clients are not told, the oldest first. */
   readonly #void = new Set<number>();
   #epoch = '';
@@ -132,6 +140,7 @@ export class Roster {
     }
     this.#rooms.clear();
     this.#void.clear();
+    this.#parts.clear();
     this.#stateAt = 0;
     this.#isKnown = false;
     if (this.#position === 0) this.#know(0);
@@ -147,10 +156,16 @@ export class Roster {
 
   /** What another instance says was told; true if it is read on from there. */
   #adopt(entry: Entry, lost: number): boolean {
-    const { upTo, rooms } = entry.event.data as unknown as ToldState;
+    const { upTo, rooms: some, part, id } = entry.event.data as unknown as ToldStatePart;
+    const rooms = this.#parts.join(`${upTo} ${id}`, part, some);
+    if (rooms === undefined) return false;
     if (upTo > this.#stateAt) this.#stateAt = upTo;
     if (this.#isKnown || upTo < lost) return false;
-    for (const room of rooms) this.#rooms.set(room[0], Room.of(room));
+    for (const room of rooms) {
+      const begun = this.#rooms.get(room[0]);
+      if (begun === undefined) this.#rooms.set(room[0], Room.of(room));
+      else begun.add(room);
+    }
     this.#position = upTo;
     this.#know(upTo);
     return true;
