@@ -359,6 +359,7 @@ export class Reader {
     const isAlone = this.streams.all.length === 1;
     const knownUpTo = isAlone ? upTo : entry.offset;
     const neighbours = merge.begin(entry, knownUpTo, isAlone && taker.isFirstAfter(before));
+    if (isAlone) taker.addNeighbours(neighbours, upTo);
     for (;;) {
       const next = this.#neighbourAfter(neighbours.offset, taker);
       if (next === undefined || !neighbours.add(next)) break;
