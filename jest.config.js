@@ -8,6 +8,7 @@ export const PROGRAMS = [
   'beside/(commonjs|hosts)',
   'chaos/(chaos|presence|runs|sqlite)',
   'client/(react|restart|runtimes|tabs)',
+  'docs/browser',
   'examples/(ai-chat|jobs|reopening|run)',
   'inspector/page',
   'log/memory',

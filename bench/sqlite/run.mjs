@@ -150,6 +150,7 @@ const MEASUREMENTS = {
   'CPU per event in batches of 100, in memory (µs)': () => cpuPerEvent(new MemoryBackplane()),
   "CPU per event in batches of 100, 'process' (µs)": () =>
     cpuPerEvent(sqliteBackplane({ path: newPath() })),
+  'sustained, in memory (events/s)': () => sustained(new MemoryBackplane()),
   "sustained, 'process' (events/s)": () => sustained(sqliteBackplane({ path: newPath() })),
   "sustained, 'power' (events/s)": () =>
     sustained(sqliteBackplane({ path: newPath(), durability: 'power' })),

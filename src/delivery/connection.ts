@@ -408,7 +408,8 @@ export class Connection implements ConnectionPort, Task {
     this.#connections.report(this, message, error);
   }
 
-  #open(id: string | undefined, ending?: EndReason): void {
+  #open(idOfReader: string | undefined, ending?: EndReason): void {
+    const id = idOfReader ?? this.reader?.beginEarly();
     tellHeartbeat(this.response, this.options.heartbeatInterval);
     if (this.#dialect !== undefined) tell(this.response, this.#dialect.headers);
     try {

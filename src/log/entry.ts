@@ -109,7 +109,9 @@ export class Entry implements Parsed {
   get text(): string {
     if (this.#text !== undefined) return this.#text;
     const { frame } = this;
-    const start = frame.indexOf(DATA_FIELD) + DATA_FIELD.length;
+    let lineEnd = frame.indexOf(LINE_FEED);
+    if (this.type) lineEnd = frame.indexOf(LINE_FEED, lineEnd + 1);
+    const start = lineEnd + DATA_FIELD.length;
     const lines = frame.toString('utf8', start, frame.length - '\n\n'.length);
     return this.isJson ? lines : lines.replaceAll(DATA_FIELD, '\n');
   }

@@ -49,6 +49,11 @@ const REMEMBERED = 10_000;
 export class RetentionRules {
   readonly #rules: readonly { readonly matcher: TopicMatcher; readonly retention: Retention }[];
   #known = new Map<string, Retention | undefined>();
+  /** Of topics of this package itself what their last key said: a run says the same of each of thousands of entries. */
+  #last = new Map<
+    string,
+    { readonly key: string | undefined; readonly said: Retention | undefined }
+  >();
 
   /** @throws SseError `BAD_TOPIC` for a pattern that is none */
   constructor(rules: readonly TopicRetention[] = []) {
@@ -86,13 +91,22 @@ export class RetentionRules {
 
   /** How a topic is kept, or an entry of it with that key; undefined if it is not. */
   of(topic: string, key?: string): Retention | undefined {
-    if (isInternal(topic)) return ownRetention(topic, key);
+    if (isInternal(topic)) return this.#own(topic, key);
     if (this.#rules.length === 0) return undefined;
     if (this.#known.has(topic)) return this.#known.get(topic);
     const found = this.#rules.find(({ matcher }) => matcher.matches(topic))?.retention;
     if (this.#known.size >= REMEMBERED) this.#known = new Map();
     this.#known.set(topic, found);
     return found;
+  }
+
+  #own(topic: string, key: string | undefined): Retention | undefined {
+    const last = this.#last.get(topic);
+    if (last !== undefined && last.key === key) return last.said;
+    const said = ownRetention(topic, key);
+    if (this.#last.size >= REMEMBERED) this.#last = new Map();
+    this.#last.set(topic, { key, said });
+    return said;
   }
 }
 

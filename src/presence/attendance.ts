@@ -21,6 +21,7 @@ export class Attendance implements AttendancePort {
   readonly #isFollowed: (topic: string) => boolean;
   readonly #observer: AttendanceObserver;
   readonly #readings = new Map<Connection, Reading>();
+  readonly #changed = new Set<Connection>();
   /** Connections, by owner and topic. */
   readonly #counts = new Map<string, number>();
 
@@ -29,7 +30,26 @@ export class Attendance implements AttendancePort {
     this.#observer = observer;
   }
 
+  /** Soon: a handler may open many streams, one after the other. */
   update(connection: Connection): void {
+    if (this.#changed.size === 0) queueMicrotask(() => this.#readAll());
+    this.#changed.add(connection);
+  }
+
+  release(connection: Connection): void {
+    const reading = this.#readings.get(connection);
+    if (reading === undefined) return;
+    this.#readings.delete(connection);
+    for (const topic of reading.topics) this.#remove(topic, reading.owner);
+  }
+
+  #readAll(): void {
+    const changed = [...this.#changed];
+    this.#changed.clear();
+    for (const connection of changed) this.#read(connection);
+  }
+
+  #read(connection: Connection): void {
     if (connection.isEnded) return;
     const { owner, tags } = connection;
     const topics = new Set(connection.topics.filter((topic) => this.#isFollowed(topic)));
@@ -45,13 +65,6 @@ export class Attendance implements AttendancePort {
       if (!isSame || !topics.has(topic)) this.#remove(topic, before?.owner ?? owner);
     if (topics.size > 0) this.#readings.set(connection, { owner, topics });
     else this.#readings.delete(connection);
-  }
-
-  release(connection: Connection): void {
-    const reading = this.#readings.get(connection);
-    if (reading === undefined) return;
-    this.#readings.delete(connection);
-    for (const topic of reading.topics) this.#remove(topic, reading.owner);
   }
 
   #add(topic: string, owner: string, tags: readonly string[]): void {

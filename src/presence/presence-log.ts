@@ -1,4 +1,7 @@
+import { createHash } from 'node:crypto';
 import type { EventBus } from '../bus/event-bus.js';
+import type { Cursor } from '../log/cursor.js';
+import { type Part, split } from '../registry/parts.js';
 
 /** The topic of the log that everything about presence lies under, for the instances themselves. */
 export const PRESENCE_TOPIC = '$presence';
@@ -43,6 +46,27 @@ export interface ToldState {
   readonly rooms: readonly ToldRoom[];
 }
 
+/** What of it one entry holds: a room of many members is in several of them. */
+export interface ToldStatePart extends ToldState {
+  /** Undefined where it is all of it. */
+  readonly part?: Part;
+  /** The same for all parts. */
+  readonly id?: string;
+}
+
+/** Cuts what was told into parts of which none is large. */
+export function statePartsOf({ upTo, rooms }: ToldState): readonly ToldStatePart[] {
+  const pieces = rooms.flatMap(([topic, since, count, members]) => {
+    const cut = members.length === 0 ? [[]] : split(members);
+    return cut.map((each): ToldRoom => [topic, since, count, each]);
+  });
+  const parts = split(pieces);
+  if (parts.length < 2) return [{ upTo, rooms }];
+  // What instances say that know other things is not put together.
+  const id = createHash('sha1').update(JSON.stringify(rooms)).digest('base64url');
+  return parts.map((each, index) => ({ upTo, rooms: each, part: [index + 1, parts.length], id }));
+}
+
 /**
  * Writes what is said about presence. Whether an entry says anything new is decided by its offset: see
  * `Roster`. What several instances say for the same reason is in the log once.
@@ -58,21 +82,21 @@ export class PresenceLog {
     return this.#tell(topic, 'join', owner, { topic, member });
   }
 
-  /** @param since offset of the last word that the owner is there: if there is a later one, this is void */
-  leave(topic: string, owner: string, since: number, member: unknown): Promise<unknown> {
+  /** @param since the last word that the owner is there: if there is a later one, or another log, this is void */
+  leave(topic: string, owner: string, since: Cursor, member: unknown): Promise<unknown> {
     const reason = `leave ${since} ${nameOf(topic, owner)}`;
     return this.#tell(topic, 'leave', `${since} ${owner}`, { topic, member }, reason);
   }
 
-  /** @param since the offset from which the topic was told as it is: if it is not told like this any more, this is void */
-  count(topic: string, since: number, count: number): Promise<unknown> {
-    return this.#tell(topic, 'count', String(since), { topic, count }, `room ${since} ${topic}`);
+  /** @param since from where on the topic was told as it is: if it is not told like this any more, this is void */
+  count(topic: string, since: Cursor, count: number): Promise<unknown> {
+    return this.#tell(topic, 'count', since, { topic, count }, `room ${since} ${topic}`);
   }
 
   /** From now on they are told by name, each anew. */
-  startList(topic: string, since: number): Promise<unknown> {
+  startList(topic: string, since: Cursor): Promise<unknown> {
     const data = { topic, members: [] };
-    return this.#tell(topic, 'members', String(since), data, `room ${since} ${topic}`);
+    return this.#tell(topic, 'members', since, data, `room ${since} ${topic}`);
   }
 
   /** Who knows what was told is to say it. */
@@ -82,10 +106,15 @@ export class PresenceLog {
 
   /** @param reason why it is said, the same for all that say it */
   state(state: ToldState, reason: string): Promise<unknown> {
-    return this.#bus.publishInternal(PRESENCE_TOPIC, state, {
-      type: 'state',
-      idempotencyKey: `${PRESENCE_TOPIC} state ${reason}`,
+    const told = statePartsOf(state).map((part) => {
+      const [number] = part.part ?? [];
+      const which = number === undefined ? '' : ` ${part.upTo} ${part.id} ${number}`;
+      return this.#bus.publishInternal(PRESENCE_TOPIC, part, {
+        type: 'state',
+        idempotencyKey: `${PRESENCE_TOPIC} state ${reason}${which}`,
+      });
     });
+    return Promise.all(told);
   }
 
   #tell(topic: string, type: string, key: string, data: object, reason?: string): Promise<unknown> {

@@ -150,7 +150,8 @@ export class Reception implements AttendanceObserver, RosterObserver {
 
   async #describe(owner: string, tags: readonly string[]): Promise<unknown> {
     const member = await this.#options.describe(owner, tags);
-    toRecord([PRESENCE_TOPIC], { data: member });
+    const { maxEventBytes: maxBytes } = this.#statistics.options;
+    toRecord([PRESENCE_TOPIC], { data: member }, { maxBytes });
     return JSON.parse(JSON.stringify(member)) as unknown;
   }
 

@@ -16,11 +16,16 @@ export class Room {
   /** @param since the offset from which it is told as it is */
   constructor(public since: number) {}
 
-  static of([, since, count, members]: ToldRoom): Room {
-    const room = new Room(since);
-    room.count = count ?? undefined;
-    for (const [owner, last, member] of members) room.#members.set(owner, { member, since: last });
+  static of(told: ToldRoom): Room {
+    const room = new Room(told[1]);
+    room.count = told[2] ?? undefined;
+    room.add(told);
     return room;
+  }
+
+  /** More members of the same. */
+  add([, , , members]: ToldRoom): void {
+    for (const [owner, since, member] of members) this.#members.set(owner, { member, since });
   }
 
   get size(): number {

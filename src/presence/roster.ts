@@ -1,7 +1,15 @@
+import { type Cursor, formatCursor, parseCursor } from '../log/cursor.js';
 import type { Entry } from '../log/entry.js';
 import type { Log } from '../log/log.js';
 import { isMessage } from '../registry/message.js';
-import { parseName, PRESENCE_TOPIC, type ToldState } from './presence-log.js';
+import { Parts } from '../registry/parts.js';
+import {
+  parseName,
+  PRESENCE_TOPIC,
+  type ToldRoom,
+  type ToldState,
+  type ToldStatePart,
+} from './presence-log.js';
 import { Room } from './room.js';
 
 /** Told what the log says about presence, as it is read. */
@@ -24,6 +32,7 @@ export class Roster {
   readonly #log: Log;
   readonly #observer: RosterObserver;
   readonly #rooms = new Map<string, Room>();
+  readonly #parts = new Parts<ToldRoom>();
   /** Offsets of entries that clients are not told, the oldest first. */
   readonly #void = new Set<number>();
   #epoch = '';
@@ -68,6 +77,11 @@ export class Roster {
   get state(): ToldState {
     const rooms = Array.from(this.#rooms, ([topic, room]) => room.toState(topic));
     return { upTo: this.#position, rooms };
+  }
+
+  /** As the log names an offset of what was told. */
+  cursorAt(offset: number): Cursor {
+    return formatCursor(this.#epoch, offset);
   }
 
   isMember(topic: string, owner: string): boolean {
@@ -132,6 +146,7 @@ export class Roster {
     }
     this.#rooms.clear();
     this.#void.clear();
+    this.#parts.clear();
     this.#stateAt = 0;
     this.#isKnown = false;
     if (this.#position === 0) this.#know(0);
@@ -147,10 +162,16 @@ export class Roster {
 
   /** What another instance says was told; true if it is read on from there. */
   #adopt(entry: Entry, lost: number): boolean {
-    const { upTo, rooms } = entry.event.data as unknown as ToldState;
+    const { upTo, rooms: some, part, id } = entry.event.data as unknown as ToldStatePart;
+    const rooms = this.#parts.join(`${upTo} ${id}`, part, some);
+    if (rooms === undefined) return false;
     if (upTo > this.#stateAt) this.#stateAt = upTo;
     if (this.#isKnown || upTo < lost) return false;
-    for (const room of rooms) this.#rooms.set(room[0], Room.of(room));
+    for (const room of rooms) {
+      const begun = this.#rooms.get(room[0]);
+      if (begun === undefined) this.#rooms.set(room[0], Room.of(room));
+      else begun.add(room);
+    }
     this.#position = upTo;
     this.#know(upTo);
     return true;
@@ -165,9 +186,9 @@ export class Roster {
       case 'leave':
         return this.#leave(topic, key);
       case 'count':
-        return this.#count(topic, Number(key), count, offset);
+        return this.#count(topic, this.#offsetOf(key), count, offset);
       case 'members':
-        return this.#startList(topic, Number(key));
+        return this.#startList(topic, this.#offsetOf(key));
       case 'ask':
         this.#observer.onAsk(offset);
         return true;
@@ -189,26 +210,33 @@ export class Roster {
     const space = key.indexOf(' ');
     const owner = key.slice(space + 1);
     const room = this.#rooms.get(topic);
-    if (room?.leave(owner, Number(key.slice(0, space))) !== true) return false;
+    const since = this.#offsetOf(key.slice(0, space));
+    if (since === undefined || room?.leave(owner, since) !== true) return false;
     if (room.isEmpty) this.#rooms.delete(topic);
     this.#observer.onChange(topic, owner);
     return true;
   }
 
-  #count(topic: string, since: number, count: number, offset: number): boolean {
+  #count(topic: string, since: number | undefined, count: number, offset: number): boolean {
     const room = this.#rooms.get(topic);
-    if (room?.since !== since) return false;
+    if (room === undefined || room.since !== since) return false;
     room.countAs(count, offset);
     this.#observer.onRoomChange(topic);
     return true;
   }
 
-  #startList(topic: string, since: number): boolean {
+  #startList(topic: string, since: number | undefined): boolean {
     const room = this.#rooms.get(topic);
-    if (room?.since !== since || room.count === undefined) return false;
+    if (room?.count === undefined || room.since !== since) return false;
     this.#rooms.delete(topic);
     this.#observer.onRoomChange(topic);
     return true;
+  }
+
+  /** Undefined for that of another log: what answers it is void, however its offsets coincide with those of this one. */
+  #offsetOf(cursor: Cursor): number | undefined {
+    const position = parseCursor(cursor);
+    return position?.epoch === this.#epoch ? position.offset : undefined;
   }
 
   /** An instance says whom it has. */

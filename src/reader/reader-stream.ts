@@ -10,6 +10,7 @@ import type { TopicCursor } from './topic-cursor.js';
 import type { Output, Sink } from './sink.js';
 import { mayHaveEnded, TopicEnds } from './topic-ends.js';
 import { readSnapshot } from './snapshot.js';
+import type { Neighbours } from './neighbours.js';
 import type { Span, StreamPlan } from './stream-options.js';
 
 /** An offset before all others. */
@@ -329,6 +330,16 @@ export class ReaderStream {
     if (!this.plan.latestPerKey || entry.offset > catchUpTo) return true;
     // What `where` drops replaces nothing: the client would be left with neither.
     return !this.topics.isReplaced(entry, (later) => this.#admits(later));
+  }
+
+  /** Adds what follows in the tail, of a stream that is alone on its connection: not all is asked again for each of thousands. */
+  addNeighbours(neighbours: Neighbours, upTo: number): void {
+    const { span, where, until, latestPerKey } = this.plan;
+    if (span === undefined || where !== undefined || until !== undefined || latestPerKey) return;
+    this.topics.readAhead(Math.max(neighbours.offset, this.after), upTo, (entry) => {
+      const isPart = entry.isForAll && span.admits(entry) && !span.isLast(entry);
+      return isPart && neighbours.add(entry);
+    });
   }
 
   #admits(entry: Entry): boolean {

@@ -68,6 +68,11 @@ export class Reader {
     return this.#hasBegun ? formatCursor(this.#epoch, this.#offset) : undefined;
   }
 
+  /** The response begins before the reader does: gives what its client waits for, if it is a place that has yet to come. */
+  beginEarly(): Cursor | undefined {
+    return this.#start?.tell();
+  }
+
   join(stream: ReaderStream): void {
     this.streams.add(stream);
     if (stream.mayEnd) this.#mayEnd = true;
@@ -241,7 +246,7 @@ export class Reader {
     this.#offset = offset;
     if (gap === undefined) start.askForSnapshots();
     const id = gap === undefined ? this.#tell(offset) : undefined;
-    if (!start.hasWaited) this.#sink.begin(id);
+    if (!start.hasTold) this.#sink.begin(id);
     const asked = start.beginning;
     if (asked !== undefined) this.#beginning = { asked, offset };
     this.#announceReady(start.requested !== undefined && gap === undefined);
@@ -354,6 +359,7 @@ export class Reader {
     const isAlone = this.streams.all.length === 1;
     const knownUpTo = isAlone ? upTo : entry.offset;
     const neighbours = merge.begin(entry, knownUpTo, isAlone && taker.isFirstAfter(before));
+    if (isAlone) taker.addNeighbours(neighbours, upTo);
     for (;;) {
       const next = this.#neighbourAfter(neighbours.offset, taker);
       if (next === undefined || !neighbours.add(next)) break;

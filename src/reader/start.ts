@@ -27,6 +27,7 @@ export class Start {
   #requested: Cursor | undefined;
   /** For the cursor that is requested, if its event had to come first. */
   #wait: Wait | undefined;
+  #hasTold = false;
 
   constructor(
     context: ReaderContext,
@@ -46,8 +47,14 @@ export class Start {
   }
 
   /** Whether the client has been told what it waits for. */
-  get hasWaited(): boolean {
-    return this.#wait !== undefined;
+  get hasTold(): boolean {
+    return this.#hasTold;
+  }
+
+  /** What to tell a client whose response begins while it waits. */
+  tell(): Cursor | undefined {
+    this.#hasTold ||= this.#wait !== undefined;
+    return this.#wait?.requested;
   }
 
   /** What a new client asks to begin with, if that may be gone. */
@@ -64,7 +71,7 @@ export class Start {
 
   /**
    * Finds the position, and puts the streams there. Undefined while it may yet come, or the archive is asked: until
-   * then the client is told of no other.
+   * then the client is told of no other, and of that only when its response cannot wait any longer: it may be answered 204.
    *
    * @param isReplaced whether another log began after the streams had joined
    */

@@ -110,6 +110,21 @@ export class TopicCursor extends IndexCursor implements Work, ReadPosition {
     );
   }
 
+  /**
+   * Gives what follows an offset in the tail, of one topic, as long as nothing can be missing before it.
+   *
+   * @param take false if it wants no more
+   */
+  readAhead(offset: number, upTo: number, take: (entry: Entry) => boolean): void {
+    if (this.#others !== undefined || this.lost > offset) return;
+    const last = Math.min(upTo, this.#context.log.holeAfter(offset)?.after ?? Infinity);
+    const { entries } = this.index;
+    for (let at = entries.seek(offset); ; at++) {
+      const entry = entries.at(at);
+      if (entry === undefined || entry.offset > last || !take(entry)) return;
+    }
+  }
+
   /** What there is after an offset that the tail no longer reaches back to. */
   lookBackAll(offset: number, look: LookBack): Lookup {
     let found: Lookup = NOTHING;

@@ -8,12 +8,14 @@ export class Wait {
   isOver = false;
   readonly #sink: Sink;
   readonly #joined: number;
+  /** What it waits for. */
+  readonly requested: Cursor;
 
   /** @param joined how many streams had joined when it began */
   constructor(sink: Sink, joined: number, requested: Cursor) {
     this.#sink = sink;
     this.#joined = joined;
-    sink.begin(requested);
+    this.requested = requested;
   }
 
   /** Whether a stream has joined since: it was not there when the client asked to go on. */

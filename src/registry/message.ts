@@ -1,3 +1,5 @@
+import { isPart, type Part } from './parts.js';
+
 /** What an instance tells the others of what it has registered. */
 export interface Message {
   readonly by: string;
@@ -5,6 +7,8 @@ export interface Message {
   readonly lease: number;
   /** Whether `add` is all that it has. */
   readonly all?: true;
+  /** Of `all`, where that is too much for one message. */
+  readonly part?: Part;
   /** Whether it asks the others for all that they have. */
   readonly ask?: true;
   /** Whether it has gone, with all that it had. */
@@ -34,8 +38,8 @@ export interface RegistryPort {
 /** Whether it is one that this version knows. */
 export function isMessage(data: unknown): data is Message {
   if (typeof data !== 'object' || data === null) return false;
-  const { by, lease, add, remove } = data as Record<string, unknown>;
-  if (typeof by !== 'string' || typeof lease !== 'number') return false;
+  const { by, lease, add, remove, part } = data as Record<string, unknown>;
+  if (typeof by !== 'string' || typeof lease !== 'number' || !isPart(part)) return false;
   return areAdditions(add) && (remove === undefined || areAll(remove, isString));
 }
 

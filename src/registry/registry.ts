@@ -1,4 +1,5 @@
 import { isMessage, type Message, type RegistryPort } from './message.js';
+import { Parts, split } from './parts.js';
 
 /** Something that an instance has registered, and that every instance knows of. */
 export interface Registration<Value> {
@@ -26,6 +27,8 @@ const LAST_MOMENT = 500;
 /** How often a lease is renewed while it lasts. */
 const RENEWALS = 3;
 
+type Addition = NonNullable<Message['add']>[number];
+
 /** What one instance has, and until when it is believed. */
 class Lease<Value> {
   readonly registrations = new Map<string, Registration<Value>>();
@@ -44,6 +47,7 @@ export class Registry<Value> {
   readonly #lease: number;
   readonly #own = new Map<string, Value>();
   readonly #leases = new Map<string, Lease<Value>>();
+  readonly #parts = new Parts<Addition>();
   #added = new Set<string>();
   #removed = new Set<string>();
   /** Whether the others need all that this instance has, and whether it needs what they have. */
@@ -108,38 +112,50 @@ export class Registry<Value> {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     this.#toldAt = performance.now();
-    const message = this.#message();
+    const messages = this.#messages();
+    const [{ ask } = {}] = messages;
     this.#added = new Set();
     this.#removed = new Set();
+    this.#owesAll = this.#asks = false;
     // Whatever has become of it: all of it is told, and asked for, again.
-    this.#port.publish(message).catch(() => {
+    Promise.all(messages.map((message) => this.#port.publish(message))).catch(() => {
       this.#owesAll = true;
-      this.#asks ||= message.ask === true;
+      this.#asks ||= ask === true;
       this.#tellSoon();
     });
   }
 
-  #message(): Message {
+  #messages(): Message[] {
     const { instance: by } = this.#port;
-    const mine = this.#leases.get(by)?.registrations;
+    const header = { by, lease: this.#lease, ...(this.#owesAll && { all: true as const }) };
+    const [add = [], ...more] = split(this.#additions());
+    const of = more.length + 1;
+    const isCut = this.#owesAll && of > 1;
+    const first: Message = {
+      ...header,
+      ...(isCut && { part: [1, of] }),
+      ...(this.#asks && { ask: true }),
+      ...(add.length > 0 && { add }),
+      ...(this.#removed.size > 0 && !this.#owesAll && { remove: [...this.#removed] }),
+    };
+    const others = more.map((each, index): Message => ({
+      ...header,
+      ...(isCut && { part: [index + 2, of] }),
+      add: each,
+    }));
+    return [first, ...others];
+  }
+
+  #additions(): Addition[] {
+    const mine = this.#leases.get(this.#port.instance)?.registrations;
     const keys = this.#owesAll ? [...this.#own.keys()] : [...this.#added];
-    const add = keys.map((key) => {
+    return keys.map((key) => {
       const value = this.#own.get(key);
       const known = mine?.get(key);
       return known?.value === value && known !== undefined
         ? ([key, value, known.at] as const)
         : ([key, value] as const);
     });
-    const message: Message = {
-      by,
-      lease: this.#lease,
-      ...(this.#owesAll && { all: true }),
-      ...(this.#asks && { ask: true }),
-      ...(add.length > 0 && { add }),
-      ...(this.#removed.size > 0 && !this.#owesAll && { remove: [...this.#removed] }),
-    };
-    this.#owesAll = this.#asks = false;
-    return message;
   }
 
   #renew(): void {
@@ -168,11 +184,22 @@ export class Registry<Value> {
       this.#owesAll = true;
       this.#tellSoon();
     }
+    const add = this.#parts.join(data.by, data.part, data.add ?? []);
+    if (add === undefined) {
+      const [number, of] = data.part ?? [0, 0];
+      if (number === of) this.#askSoon();
+      return;
+    }
     const lease = this.#leaseOf(data);
     if (lease === undefined) return;
     lease.heardAt = performance.now();
     if (!isOwn) lease.expiresAt = lease.heardAt + data.lease;
-    this.#apply(data, lease, at);
+    this.#apply({ ...data, add }, lease, at);
+  }
+
+  #askSoon(): void {
+    this.#asks = true;
+    this.#tellSoon();
   }
 
   /** Undefined for an instance of which this one does not know what it had before: then it asks. */
@@ -180,8 +207,7 @@ export class Registry<Value> {
     const known = this.#leases.get(by);
     if (known !== undefined) return known;
     if (all !== true) {
-      this.#asks = true;
-      this.#tellSoon();
+      this.#askSoon();
       return undefined;
     }
     const lease = new Lease<Value>();

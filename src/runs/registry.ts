@@ -28,6 +28,8 @@ export class RunRegistry {
   #isClosed = false;
   /** The latest time of a claim, in milliseconds since the Unix epoch. */
   #time = 0;
+  /** Who waits for a run of an id to start. */
+  readonly #awaited = new Map<string, Set<(run: Run) => void>>();
   /** Who waits until this instance has read up to an offset. */
   #waiting: { readonly offset: number; readonly resolve: () => void }[] = [];
 
@@ -97,6 +99,20 @@ export class RunRegistry {
     return new Promise((resolve) => this.#waiting.push({ offset, resolve }));
   }
 
+  /**
+   * Tells of the next run of an id, once, before anybody reads of it.
+   *
+   * @returns what ends the waiting
+   */
+  awaitStart(id: string, onStart: (run: Run) => void): () => void {
+    const waiting = this.#awaited.get(id) ?? new Set();
+    this.#awaited.set(id, waiting.add(onStart));
+    return () => {
+      waiting.delete(onStart);
+      if (waiting.size === 0 && this.#awaited.get(id) === waiting) this.#awaited.delete(id);
+    };
+  }
+
   /** Takes in what the log has by now: nobody who reads it is ahead of what is known here. */
   readOn(): void {
     this.#log.readOn();
@@ -151,6 +167,9 @@ export class RunRegistry {
     const run = new Run({ id, token, owner, keepFor, lease, begin, at }, since?.tokens);
     this.#byToken.set(token, run);
     this.#byId.set(id, [...known, run]);
+    const waiting = this.#awaited.get(id) ?? [];
+    this.#awaited.delete(id);
+    for (const onStart of waiting) onStart(run);
     this.#observer.onStart(run);
   }
 

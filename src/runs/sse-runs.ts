@@ -1,24 +1,23 @@
 import { randomUUID } from 'node:crypto';
-import { Logger, NotFoundException } from '@nestjs/common';
+import { Logger } from '@nestjs/common';
 import { type Observable, Subject } from 'rxjs';
 import type { EventBus } from '../bus/event-bus.js';
 import { PulledStream } from '../bus/pulled-stream.js';
 import { renderError, SseError } from '../errors.js';
 import { type Cursor, parseCursor } from '../log/cursor.js';
-import type { Entry } from '../log/entry.js';
 import type { SseEvent } from '../log/event.js';
 import { GivenOptions } from '../options.js';
 import type { ProfileMessage } from '../profiles/profile.js';
 import type { ProfileOptions } from '../profiles/profile-options.js';
 import { ProfiledStream } from '../profiles/profiled-stream.js';
-import type { StreamPlan } from '../reader/stream-options.js';
 import { OwnerWatch } from './owner-watch.js';
 import { endKey, OwnRun, type OwnRunContext } from './own-run.js';
-import { type Merge, Merges } from './merges.js';
+import { Merges } from './merges.js';
 import type { RunsOptions } from './options.js';
 import { RunRegistry } from './registry.js';
 import type { Run, RunInfo } from './run.js';
 import { endRecord, registryRecord, type RunEntry } from './run-entry.js';
+import { type RunReading, type RunReadingContext, RunSpan } from './run-span.js';
 import { checkRunId, newToken, topicOf } from './run-topics.js';
 import { type RunStreamOptions, runStreamOf } from './stream-options.js';
 import { checkSource, type RunFactory, type RunSource } from './source.js';
@@ -77,7 +76,7 @@ export class SseRuns {
   readonly #instance = randomUUID();
   readonly #changes = new Subject<RunChange>();
   readonly #logger = new Logger('SseRuns');
-  readonly #merges: Merges;
+  readonly #reading: RunReadingContext;
   /** Claims of this instance that are on their way. */
   readonly #claimed = new Set<string>();
   readonly #own = new Map<string, OwnRun>();
@@ -89,13 +88,13 @@ export class SseRuns {
     this.#bus = bus;
     this.#options = options;
     this.events$ = this.#changes.asObservable();
-    this.#merges = new Merges(bus, this.#logger);
     this.#registry = new RunRegistry(bus, {
       onStart: (run) => this.#onStart(run),
       onStop: (run) => queueMicrotask(() => this.#own.get(run.claim.token)?.stop()),
       onEnd: (run) => this.#onEnd(run),
       onLost: (runs) => this.#onLogLost(runs),
     });
+    this.#reading = { bus, registry: this.#registry, merges: new Merges(bus, this.#logger) };
     const shared = {
       bus,
       registry: this.#registry,
@@ -148,7 +147,7 @@ export class SseRuns {
   /**
    * A run's events for a client of an `@Sse()` handler: a new one gets all of them from the start, one that comes back
    * goes on where it was. The last one is of type `run-end`; then the response ends, and whoever comes back is answered
-   * 204. A run that nobody knows is answered as the option `unknown` says. Several runs, and streams of the bus, go
+   * 204. A run that nobody knows is answered, or waited for, as the option `unknown` says. Several runs, and streams of the bus, go
    * together on one connection: `merge(runs.stream(id), bus.stream('news'))`.
    *
    * @throws SseError `BAD_TOPIC`, `BAD_OPTION`
@@ -169,7 +168,11 @@ export class SseRuns {
     checkRunId(id);
     const stream = runStreamOf(options);
     if (stream.profile === undefined) {
-      return this.#bus.streamSpan(topicOf(id), (onClose) => this.#plan(id, onClose, stream.merge));
+      const { merge, unknown = this.#options.unknown } = stream;
+      return this.#bus.streamSpan(
+        topicOf(id),
+        (onClose) => this.#span({ id, onClose, merge, unknown }).plan,
+      );
     }
     return new ProfiledStream({
       events: this.read(id),
@@ -196,7 +199,7 @@ export class SseRuns {
       ...this.#bus.reading,
       select: (onClose) => ({
         topics: [topic],
-        plan: { ...this.#plan(id, onClose), announce },
+        plan: { ...this.#span({ id, onClose, unknown: this.#options.unknown }).plan, announce },
       }),
       after,
     });
@@ -377,53 +380,8 @@ export class SseRuns {
     });
   }
 
-  #plan(id: string, onClose: (work: () => void) => void, merge?: Merge): StreamPlan {
-    let run: Run | undefined;
-    let hasAsked = false;
-    const follow = (next: Run | undefined) => {
-      if (next === undefined || next === run) return;
-      if (run !== undefined) run.readers--;
-      run = next;
-      run.readers++;
-      const joined = run;
-      onClose(() => {
-        if (joined === run) joined.readers--;
-      });
-    };
-    const admits = (entry: Entry): boolean => {
-      this.#registry.readOn();
-      // The log has gone: what there is of the run now is in another one.
-      if (entry.epoch !== run?.claim.begin.epoch) follow(this.#registry.get(id));
-      return run?.admits(entry) === true;
-    };
-    return {
-      from: 'start',
-      snapshot: undefined,
-      latestPerKey: false,
-      notBefore: undefined,
-      announce: false,
-      where: undefined,
-      until: undefined,
-      span: {
-        admits,
-        isLast: (entry) => entry.type === 'run-end' && admits(entry),
-        merge: merge && this.#merges.of(merge, () => run),
-        find: (onKnown) => {
-          if (!this.#registry.isLoaded) {
-            void this.#registry.whenLoaded().then(onKnown);
-            return undefined;
-          }
-          follow(this.#registry.get(id));
-          // One that has ended may have been replaced by now, which others may know already.
-          if (run !== undefined && (run.end === undefined || hasAsked))
-            return { begin: run.claim.begin, end: run.end?.place };
-          if (hasAsked) return this.#options.unknown === 204 ? 'gone' : unknownError(id);
-          hasAsked = true;
-          void this.#bus.catchUp().then(onKnown);
-          return undefined;
-        },
-      },
-    };
+  #span(reading: RunReading): RunSpan {
+    return new RunSpan(reading, this.#reading);
   }
 
   #check(options: RunOptions): Checked {
@@ -478,8 +436,4 @@ function fullError(id: string, maxRuns: number): SseError {
     `There are maxRuns (${maxRuns}) runs already that are live or can still be read: '${id}' was not started. ` +
       'Raise it in SseRunsModule.forRoot(), or lower keepFor',
   );
-}
-
-function unknownError(id: string): NotFoundException {
-  return new NotFoundException(`There is no run '${id}'`);
 }

@@ -134,11 +134,14 @@ export class Follower {
     at: number,
   ): void {
     if (this.#isClosed) return;
-    for (const [index, { record }] of jobs.entries()) {
-      const isNext = this.#sink.epoch === epoch && offsetOf(index) === this.#sink.head + 1;
-      if (isNext) this.#sink.append(this.#sink.head + 1, datedRecord(record, at));
+    const sink = this.#sink;
+    let index = 0;
+    for (const { record } of jobs) {
+      const offset = offsetOf(index++);
+      if (sink.epoch === epoch && offset === sink.head + 1)
+        sink.append(offset, datedRecord(record, at));
     }
-    this.#head = Math.max(this.#head, this.#sink.head);
+    this.#head = Math.max(this.#head, sink.head);
     this.#lastReadAt = new Date();
   }
 

@@ -67,7 +67,7 @@ export class KeptRows {
 
   /** Whether there is something to do, and nobody may publish for a while. */
   isDue(bytes: number, now: number): boolean {
-    return bytes > this.#maxBytes || this.#isDue.get(now) !== undefined;
+    return bytes > this.#maxBytes || this.#hasDue(now);
   }
 
   /**
@@ -104,7 +104,10 @@ export class KeptRows {
   trim(bytes: number, first: number, now: number, added: Progress): number {
     const done: Progress = { events: 0, bytes: 0 };
     const budget = Math.max(STEP, added.events * 2);
-    for (const topic of this.#topics.dueAt(now, Math.max(DUE_TOPICS, added.events * 2))) {
+    const due = this.#hasDue(now)
+      ? this.#topics.dueAt(now, Math.max(DUE_TOPICS, added.events * 2))
+      : [];
+    for (const topic of due) {
       if (topic.count === 0) this.#topics.forget(topic);
       else this.#expire(topic, first, now, budget, done);
       if (done.events >= budget) break;
@@ -129,6 +132,10 @@ export class KeptRows {
   /** The transaction has failed. */
   reset(): void {
     this.#topics.reset();
+  }
+
+  #hasDue(now: number): boolean {
+    return this.#isDue.get(now) !== undefined;
   }
 
   #add(

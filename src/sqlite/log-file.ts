@@ -102,10 +102,7 @@ export class LogFile {
   state(known?: LogPlace): LogState {
     const state = this.#state();
     if (known === undefined || !isBehind(state, known)) return this.#bounded(state);
-    this.#transaction(() => {
-      this.#database.prepare('UPDATE log SET epoch = ?').run(epochAfter(known.epoch));
-    });
-    return this.#bounded(this.#state());
+    return this.#bounded(this.#transaction(() => this.#stateAfter(known)));
   }
 
   /** Whoever publishes from outside goes by the rules of the instance that started last. */
@@ -134,15 +131,16 @@ export class LogFile {
     }
   }
 
-  /** Adds a batch in one transaction. */
-  publish({ values, idempotencyKeys }: Batch): Published {
+  /** Adds a batch in one transaction; in a new epoch if the file has gone back behind what was read of it. */
+  publish({ values, idempotencyKeys }: Batch, known?: LogPlace): Published {
     return this.#transaction(() => {
-      const state = this.#state();
+      const state = this.#stateAfter(known);
+      const { epoch, head: before } = state;
       const at = Date.now();
       const count = values.length / VALUES_PER_RECORD;
       if (idempotencyKeys === undefined) {
         this.#add(state, values, at);
-        return { epoch: state.epoch, at, before: state.head, offsets: undefined };
+        return { epoch, at, before, head: before + count, offsets: undefined };
       }
       const { offsets, isNew } = this.#keys.claim(idempotencyKeys, state.head, at);
       const added: Value[] = [];
@@ -154,7 +152,8 @@ export class LogFile {
         }
       }
       this.#add(state, added, at);
-      return { epoch: state.epoch, at, before: state.head, offsets };
+      const head = before + added.length / VALUES_PER_RECORD;
+      return { epoch, at, before, head, offsets };
     });
   }
 
@@ -214,6 +213,14 @@ export class LogFile {
 
   #state(): State {
     return this.#readState.get() as State;
+  }
+
+  /** Within a transaction: the state, in a new epoch if it is behind what was read. */
+  #stateAfter(known: LogPlace | undefined): State {
+    const state = this.#state();
+    if (known === undefined || !isBehind(state, known)) return state;
+    this.#database.prepare('UPDATE log SET epoch = ?').run(epochAfter(known.epoch));
+    return this.#state();
   }
 
   /** What this instance holds of the tail, which may be less than the file has. */

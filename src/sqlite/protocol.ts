@@ -55,6 +55,8 @@ export interface Published {
   readonly at: number;
   /** The head before the batch: what others published comes first. */
   readonly before: number;
+  /** The head after it. */
+  readonly head: number;
   /** Of each record; undefined if they simply follow one another. */
   readonly offsets: readonly number[] | undefined;
 }

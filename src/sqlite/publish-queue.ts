@@ -16,16 +16,19 @@ const BATCH_LENGTH = 8 * 2 ** 20;
 /** How long, in milliseconds, the thread may be late with the answer that its patience has ended. */
 const GRACE = 250;
 
-/** One publish on its way. */
-export interface Job {
-  readonly record: EventRecord;
-  readonly idempotencyKey: string | undefined;
-  /** See {@link PublishOptions.sequence}. */
-  readonly sequence: string | undefined;
-  readonly deadline: number;
-  isSettled: boolean;
-  resolve(cursor: Cursor): void;
-  reject(error: SseError): void;
+/** One publish on its way. A class, as copies of a literal by `...` would each have a hidden class of their own (V8). */
+export class Job {
+  isSettled = false;
+
+  /** @param sequence see {@link PublishOptions.sequence} */
+  constructor(
+    readonly record: EventRecord,
+    readonly idempotencyKey: string | undefined,
+    readonly sequence: string | undefined,
+    readonly deadline: number,
+    readonly resolve: (cursor: Cursor) => void,
+    readonly reject: (error: SseError) => void,
+  ) {}
 }
 
 /** Publishes that wait, and those that are being written; each is settled by its deadline. */
@@ -58,9 +61,8 @@ export class PublishQueue {
       if (this.#closed !== undefined) throw this.#closed;
       if (this.#waiting.length >= MAX_WAITING) throw tooManyError(this.#path, MAX_WAITING);
       const deadline = performance.now() + this.#timeout;
-      const job = { record, idempotencyKey, sequence, deadline, isSettled: false };
-      this.#waiting.push({ ...job, resolve, reject });
-      this.#watch();
+      this.#waiting.push(new Job(record, idempotencyKey, sequence, deadline, resolve, reject));
+      if (this.#timer === undefined) this.#watch();
     });
   }
 
@@ -84,12 +86,15 @@ export class PublishQueue {
 
   /** What is on its way is in the log. */
   settle(cursorOf: (index: number) => Cursor): void {
-    for (const [index, job] of this.#sent.entries()) {
+    const sent = this.#sent;
+    this.#sent = [];
+    let index = 0;
+    for (const job of sent) {
+      const at = index++;
       if (job.isSettled) continue;
       job.isSettled = true;
-      job.resolve(cursorOf(index));
+      job.resolve(cursorOf(at));
     }
-    this.#sent = [];
   }
 
   /** What is on its way has failed. */

@@ -66,9 +66,9 @@ class FileOwner {
     }
     if (request.kind === 'sizeKept') return file.sizeOfArchive();
     if (request.kind !== 'publish') return answerFromArchive(file, request);
-    file.state(this.#known);
-    const published = file.publish(request.batch);
-    this.#known = file.state();
+    const published = file.publish(request.batch, this.#known);
+    const { epoch, head } = published;
+    this.#known = { epoch, head };
     return published;
   }
 

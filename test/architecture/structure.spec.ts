@@ -128,7 +128,7 @@ const PACKAGES: Readonly<Record<string, RegExp>> = {
   terminus: /^@nestjs\/(common|terminus)$/,
   metrics:
     /^(node:(http|diagnostics_channel)|@opentelemetry\/api|prom-client|rxjs|@nestjs\/(common|core))$/,
-  presence: /^(rxjs|@nestjs\/common)$/,
+  presence: /^(rxjs|node:crypto|@nestjs\/common)$/,
   inspector: /^(node:(http|os)|rxjs|@nestjs\/(common|core))$/,
   client: /^(react|rxjs)$/,
   testing: /^(node:.*|@nestjs\/common)$/,

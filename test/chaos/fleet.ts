@@ -158,7 +158,10 @@ export async function startChild(folder: string, options: InstanceOptions): Prom
   child.stdin.on('error', () => {});
   const lines = createInterface({ input: child.stdout });
   const signal = AbortSignal.timeout(20_000);
-  const [line] = (await once(lines, 'line', { signal })) as [string];
+  const [line] = (await once(lines, 'line', { signal }).catch((error: unknown) => {
+    child.kill('SIGKILL');
+    throw error;
+  })) as [string];
   return {
     url: line.replace('Listening on ', ''),
     process: child,

@@ -36,7 +36,7 @@ interface Publication {
 /** How many streams an owner may have. */
 export const PER_OWNER = 3;
 /** Milliseconds after which an instance that died is forgotten. */
-const LEASE = 900;
+export const LEASE = 900;
 
 export interface InstanceState {
   /** Whether it hears Redis, and has read what is there. */

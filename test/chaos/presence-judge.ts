@@ -58,11 +58,13 @@ export class PresenceJudge {
     this.leaves++;
     const visitor = this.#visitors.find((each) => each.owner === owner);
     if (visitor === undefined) return;
-    const { openSince, openUntil } = visitor;
+    const { openSince, openUntil, wasOpenSince } = visitor;
     const now = performance.now();
     const awayFor = now - openUntil;
     if (openSince === undefined) {
-      if (awayFor < this.#promise.grace - this.#promise.slack)
+      // Of who came for a moment only, it may be the absence before that they leave for.
+      const wasKnown = this.#isSettled(wasOpenSince, openUntil);
+      if (wasKnown && awayFor < this.#promise.grace - this.#promise.slack)
         this.faults.push(`${owner} leaves after ${Math.round(awayFor)} ms`);
     } else if (this.#silences === 0 && this.#isSettled(openSince, now)) {
       this.faults.push(`${owner} leaves and is there`);

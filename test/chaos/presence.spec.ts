@@ -17,7 +17,7 @@ import { Visitor } from './visitor.js';
 import { Window } from './window.js';
 
 /** `npm run chaos` sets more. */
-const SECONDS = Number(process.env['CHAOS_SECONDS'] ?? 10) / 2;
+const SECONDS = Number(process.env['CHAOS_SECONDS'] ?? 6) / 2;
 const SEED = Number(process.env['CHAOS_SEED'] ?? Math.floor(Math.random() * 2 ** 32));
 const OWNERS = ['ada', 'bob', 'cleo', 'dan', 'eve', 'finn', 'gil', 'hal'];
 const COUNTS = { all: 3, children: 1 };

@@ -8,15 +8,16 @@ export class Visitor {
   readonly owner: string;
   /** Since when there is an open connection; undefined while there is none. */
   openSince: number | undefined;
-  /** When there was one last. */
+  /** When there was one last, and since when. */
   openUntil = -Infinity;
+  wasOpenSince = -Infinity;
   readonly #fleet: Instances;
   readonly #random: Random;
   /** Milliseconds of an absence that is one. */
   readonly #absence: number;
   /** By where they are connected. */
   readonly #tabs = new Map<SseTestClient, string>();
-  #isStopped = false;
+  readonly #stopping = new AbortController();
   #runs: Promise<void>[] = [];
   #isAway = false;
 
@@ -32,7 +33,7 @@ export class Visitor {
   }
 
   async stop(): Promise<void> {
-    this.#isStopped = true;
+    this.#stopping.abort();
     this.#close();
     await Promise.all(this.#runs);
   }
@@ -42,13 +43,21 @@ export class Visitor {
     for (const [tab, where] of this.#tabs) if (where === url) tab.close();
   }
 
+  get #isStopped(): boolean {
+    return this.#stopping.signal.aborted;
+  }
+
+  async #wait(milliseconds: number): Promise<void> {
+    await elapse(milliseconds, undefined, this.#stopping).catch(() => {});
+  }
+
   async #comeAndGo(): Promise<void> {
     while (!this.#isStopped) {
-      await elapse(this.#random.between(500, 4_000));
+      await this.#wait(this.#random.between(500, 4_000));
       this.#isAway = true;
       this.#close();
       const isReload = this.#random.next() < 0.5;
-      await elapse(isReload ? this.#random.between(1, 200) : this.#absence);
+      await this.#wait(isReload ? this.#random.between(1, 200) : this.#absence);
       this.#isAway = false;
     }
   }
@@ -82,6 +91,7 @@ export class Visitor {
     this.#tabs.delete(tab);
     if (this.#tabs.size > 0 || this.openSince === undefined) return;
     this.openUntil = performance.now();
+    this.wasOpenSince = this.openSince;
     this.openSince = undefined;
   }
 }

@@ -2,8 +2,11 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 import { Controller, type MessageEvent, Query, Sse } from '@nestjs/common';
 import type { Observable } from 'rxjs';
 import { EventBus, matching, SseConnections, SseModule } from 'nestjs-event-stream';
+import { createPublisher } from 'nestjs-event-stream/publisher';
+import { sqliteBackplane } from 'nestjs-event-stream/sqlite';
 import { MemoryBackplane } from '../../src/backplane/memory.backplane.js';
 import { onExpress } from '../support/each-adapter.js';
+import { temporaryPaths } from '../sqlite/support/folder.js';
 import { Instance } from '../reader/recording-connection.js';
 
 @Controller()
@@ -14,10 +17,16 @@ class Routes {
   matched(@Query('pattern') pattern: string): Observable<MessageEvent> {
     return this.bus.stream(matching(pattern));
   }
+
+  @Sse('named')
+  named(@Query('topics') topics: string): Observable<MessageEvent> {
+    return this.bus.stream(topics.split(','));
+  }
 }
 
 describe("topics that begin with '$'", () => {
   const bench = onExpress();
+  const newPath = temporaryPaths();
   let instance: Instance | undefined;
 
   afterEach(() => instance?.log.close());
@@ -41,6 +50,23 @@ describe("topics that begin with '$'", () => {
   it('cannot be named by a rule of retention', async () => {
     const module = SseModule.forRoot({ history: { topics: [{ match: '$connections' }] } });
     await expect(bench.start({ sse: module })).rejects.toMatchObject({ code: 'BAD_TOPIC' });
+  });
+
+  it('cannot be published to from outside of Nest, nor ended', async () => {
+    const publisher = createPublisher(sqliteBackplane({ path: newPath() }));
+    const refusal = { code: 'BAD_TOPIC', message: expect.stringContaining("begin with '$'") };
+    await expect(publisher.publish('$presence', { data: 1 })).rejects.toMatchObject(refusal);
+    await expect(publisher.complete(['a', '$limits'])).rejects.toMatchObject(refusal);
+    await publisher.close();
+    const bus = (await bench.start(Routes)).get(EventBus);
+    await expect(bus.complete('$connections')).rejects.toMatchObject(refusal);
+  });
+
+  it('cannot be asked for by a client', async () => {
+    const app = await bench.start(Routes);
+    expect((await bench.connect(app, '/matched?pattern=$connections')).status).toBe(500);
+    expect((await bench.connect(app, '/named?topics=news,$connections')).status).toBe(500);
+    expect(bench.logs.find('error', '').join()).toContain("begin with '$'");
   });
 
   it('may have it anywhere else', async () => {

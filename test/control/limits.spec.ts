@@ -1,6 +1,13 @@
-import { expect, it } from '@jest/globals';
-import { Controller, type ExecutionContext, type MessageEvent, Sse } from '@nestjs/common';
-import type { NestExpressApplication } from '@nestjs/platform-express';
+import { afterEach, describe, expect, it } from '@jest/globals';
+import {
+  Controller,
+  type ExecutionContext,
+  type INestApplication,
+  type MessageEvent,
+  Sse,
+} from '@nestjs/common';
+import { ExpressAdapter, type NestExpressApplication } from '@nestjs/platform-express';
+import { FastifyAdapter } from '@nestjs/platform-fastify';
 import type { Observable } from 'rxjs';
 import {
   EventBus,
@@ -9,7 +16,7 @@ import {
   SseModule,
   type SseModuleOptions,
 } from 'nestjs-event-stream';
-import { type Client, eachAdapter, onExpress } from '../support/each-adapter.js';
+import { Bench, type Client, eachAdapter, onExpress } from '../support/each-adapter.js';
 import { until } from '../support/until.js';
 
 @Controller()
@@ -31,6 +38,8 @@ class Routes {
 const identify = (context: ExecutionContext) => ({
   owner: context.switchToHttp().getRequest<{ headers: Record<string, string> }>().headers['x-user'],
 });
+
+type SetUp = (app: INestApplication) => unknown;
 
 const LONG = 25_000;
 
@@ -98,23 +107,34 @@ eachAdapter((bench) => {
   });
 });
 
-const bench = onExpress();
+const proxied: [string, Bench, SetUp][] = [
+  [
+    'Express',
+    new Bench(() => new ExpressAdapter()),
+    (made) => (made as NestExpressApplication).set('trust proxy', true),
+  ],
+  ['Fastify', new Bench(() => new FastifyAdapter({ trustProxy: true })), () => {}],
+];
 
-it('counts the addresses that trusted proxies tell', async () => {
-  const app = await bench.start({
-    controllers: [Routes],
-    sse: { limits: { perAddress: 1 } },
-    configure: (made) => (made as NestExpressApplication).set('trust proxy', true),
+describe.each(proxied)('on %s', (_, bench, configure) => {
+  afterEach(() => bench.stop());
+
+  it('counts the addresses that trusted proxies tell', async () => {
+    const sse = { limits: { perAddress: 1 } };
+    const app = await bench.start({ controllers: [Routes], sse, configure });
+    const connect = async (address: string) => {
+      const client = await bench.connect(app, '/news', { headers: { 'x-forwarded-for': address } });
+      await until('it is open', () => client.retry !== undefined);
+      return client;
+    };
+    await connect('192.0.2.1');
+    await connect('192.0.2.2');
+    expect((await connect('192.0.2.1')).retry).toBeGreaterThanOrEqual(LONG);
+    expect(app.get(SseConnections).list()[0]?.remoteAddress).toBe('192.0.2.1');
   });
-  const connect = async (address: string) => {
-    const client = await bench.connect(app, '/news', { headers: { 'x-forwarded-for': address } });
-    await until('it is open', () => client.retry !== undefined);
-    return client;
-  };
-  await connect('192.0.2.1');
-  await connect('192.0.2.2');
-  expect((await connect('192.0.2.1')).retry).toBeGreaterThanOrEqual(LONG);
 });
+
+const bench = onExpress();
 
 it.each([
   {},

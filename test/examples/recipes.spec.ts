@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { NestFactory } from '@nestjs/core';
-import { trace } from '@opentelemetry/api';
+import { metrics, trace } from '@opentelemetry/api';
 import { EventBus, SseConnections } from 'nestjs-event-stream';
 import { connectEvents } from 'nestjs-event-stream/client';
 import {
@@ -13,6 +13,7 @@ import {
 } from 'nestjs-event-stream/testing';
 import { readAnswer } from '../../examples/llm-tokens/read-answer.js';
 import { reporter } from '../../examples/connections/late-errors.service.js';
+import { Sdk } from '../metrics/scrape.js';
 import { Spans } from '../metrics/spans.js';
 import { until } from '../support/until.js';
 import { type Example, startExample } from './start-example.js';
@@ -293,6 +294,38 @@ withExample('metrics', (example) => {
     expect(scrape).toContain('sse_server_published_events_total 1\n');
     expect(scrape).toMatch(/^sse_server_active_connections\{.*http_route="\/news"\} 1$/m);
   });
+
+  it('is measured by OpenTelemetry, too', async () => {
+    const sdk = new Sdk();
+    metrics.setGlobalMeterProvider(sdk.meterProvider);
+    const { TelemetryModule } = await import('../../examples/metrics/telemetry.module.js');
+    const app = await NestFactory.create(TelemetryModule);
+    const client = await connectSse(app, '/news');
+    const name = 'sse.server.active_connections{http.request.method="GET",http.route="/news"}';
+    expect((await sdk.read()).get(name)).toBe(1);
+    client.close();
+    await app.close();
+    metrics.disable();
+    await sdk.stop();
+  });
+});
+
+it('the example own-backplane writes down what is published', async () => {
+  const written: string[] = [];
+  const spy = jest.spyOn(process.stdout, 'write').mockImplementation((line) => {
+    written.push(String(line));
+    return true;
+  });
+  const example = await startExample('own-backplane');
+  const client = await connect(example, '/news');
+  const posted = await example.post('/news', { text: 'Rain' });
+  const { lastEventId, data } = await client.next('headline');
+  spy.mockRestore();
+  const line = { id: lastEventId, topics: ['news'], type: 'headline', text: data };
+  expect(written).toContain(`${JSON.stringify(line)}\n`);
+  expect(posted).toEqual({ id: lastEventId });
+  client.close();
+  await example.app.close();
 });
 
 withExample('contract', (example) => {
@@ -322,6 +355,15 @@ withExample('inspector', (example) => {
     const response = await page('admin=open-sesame');
     expect(response.headers.get('content-type')).toContain('text/html');
     expect(response.status).toBe(200);
+  });
+
+  it('is for this machine where there is no guard', async () => {
+    const { LocalModule } = await import('../../examples/inspector/local.module.js');
+    const app = await NestFactory.create(LocalModule);
+    await app.listen(0, '127.0.0.1');
+    const response = await fetch(`${await app.getUrl()}/_events`);
+    expect(await response.text()).toContain('</html>');
+    await app.close();
   });
 });
 

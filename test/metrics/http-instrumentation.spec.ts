@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as elapse } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { ignoreEventStreams } from 'nestjs-event-stream/metrics';
 import { connectSse } from 'nestjs-event-stream/testing';
 import { build } from '../model/build.js';
 import { until } from '../support/until.js';
@@ -13,6 +14,12 @@ import type { Report } from './instrumented.server.js';
 const OPEN = 250;
 const REMOTE = { traceId: 'a1'.repeat(16), spanId: 'b2'.repeat(8) };
 const SERVER = 1;
+
+it('is told to ignore event streams by the example', async () => {
+  const { http } = await import('../../examples/tracing/instrumentation.js');
+  expect(http.getConfig().ignoreIncomingRequestHook).toBe(ignoreEventStreams);
+  http.disable();
+});
 
 describe("OpenTelemetry's HTTP instrumentation", () => {
   let folder: string;

@@ -3,7 +3,6 @@ import { Controller, type INestApplication, type MessageEvent, Sse } from '@nest
 import { SpanKind, SpanStatusCode } from '@opentelemetry/api';
 import { Backplane, EventBus } from 'nestjs-event-stream';
 import { activeTraceparent, SseTracingModule } from 'nestjs-event-stream/metrics';
-import { createPublisher } from 'nestjs-event-stream/publisher';
 import { redisBackplane } from 'nestjs-event-stream/redis';
 import { sqliteBackplane } from 'nestjs-event-stream/sqlite';
 import type { Observable } from 'rxjs';
@@ -146,9 +145,8 @@ describe('SseTracingModule', () => {
       await bench.start(setup(redisBackplane({ url })));
       const { traceId, value: cursor } = await publishWithin(one, 1);
       await expectOneTrace(traceId, cursor, 2);
-      const publisher = createPublisher(redisBackplane({ url }), {
-        traceparent: activeTraceparent,
-      });
+      process.env['REDIS_URL'] = url;
+      const { publisher } = await import('../../examples/tracing/worker.js');
       const outside = await spans.within(() => publisher.publish('news', { data: 2 }));
       await publisher.close();
       await expectOneTrace(outside.traceId, outside.value, 2);

@@ -75,6 +75,7 @@ export class PlayedConnection implements ConnectionPort, Task {
     this.reader?.read();
     if (!this.#isBeatDue || this.isEnded || this.#isBehind || this.#written > 0) return;
     this.#isBeatDue = false;
+    if (!this.hasBegun) this.#beginEarly();
     const id = this.reader?.heartbeat();
     if (id !== undefined) this.#send(`id: ${id}\n\n`);
   }
@@ -82,6 +83,11 @@ export class PlayedConnection implements ConnectionPort, Task {
   begin(id: string | undefined): void {
     this.hasBegun = true;
     this.#send(id === undefined ? 'retry: 1\n\n' : `retry: 1\nid: ${id}\n\n`);
+  }
+
+  #beginEarly(): void {
+    const awaited = this.reader?.beginEarly();
+    if (awaited !== undefined) this.begin(awaited);
   }
 
   write(frame: Buffer): void {

@@ -1,10 +1,13 @@
 import { beforeEach, expect, it } from '@jest/globals';
+import { formatCursor } from '../../src/log/cursor.js';
 import { toRecord } from '../../src/log/event-record.js';
+import { internalRetention } from '../../src/log/internal-topics.js';
 import { Log } from '../../src/log/log.js';
 import { TurnScheduler } from '../../src/log/turn-scheduler.js';
 import {
   nameOf,
   PRESENCE_TOPIC,
+  statePartsOf,
   toldTopic,
   type ToldState,
 } from '../../src/presence/presence-log.js';
@@ -43,11 +46,12 @@ function add(type: string | undefined, data: object, key?: string): number {
   return offset;
 }
 
+const cursor = (offset: number) => formatCursor(log.epoch, offset);
 const join = (owner: string) => add('join', { topic: TOPIC, member: { name: owner } }, owner);
 const leave = (owner: string, since: number) =>
-  add('leave', { topic: TOPIC, member: { name: owner } }, `${since} ${owner}`);
-const count = (since: number) => add('count', { topic: TOPIC, count: 9 }, `${since}`);
-const startList = (since: number) => add('members', { topic: TOPIC, members: [] }, `${since}`);
+  add('leave', { topic: TOPIC, member: { name: owner } }, `${cursor(since)} ${owner}`);
+const count = (since: number) => add('count', { topic: TOPIC, count: 9 }, cursor(since));
+const startList = (since: number) => add('members', { topic: TOPIC, members: [] }, cursor(since));
 /** An instance says that it has them. */
 const say = (owner: string) => add(undefined, { by: 'x', lease: 1, add: [[nameOf(TOPIC, owner)]] });
 
@@ -55,6 +59,11 @@ function voidOf(roster: Roster, ...offsets: number[]): boolean[] {
   roster.catchUp();
   return offsets.map((offset) => !roster.isTold(offset));
 }
+
+it('keeps nothing beyond the tail, whatever a topic and an owner are called', () => {
+  for (const topic of ['keep', 'keep.7', 'whole.7'])
+    expect(internalRetention(toldTopic(topic), '999999~ada')).toBeUndefined();
+});
 
 it('has nobody join twice, nor leave twice', () => {
   const roster = newRoster();
@@ -106,6 +115,35 @@ it('takes what another instance says was told, and what came after that', () => 
   expect(second.base).toBe(50);
   expect([...(second.rooms.get(TOPIC)?.owners ?? [])]).toEqual(['cleo']);
   expect(second.isTold(left)).toBe(true);
+});
+
+it('takes what was told of many members in parts, when it has all of them', () => {
+  log = new Log({ maxEvents: 100, maxBytes: 2 ** 26, maxAge: false }, new TurnScheduler());
+  log.reset('a', 50);
+  const owners = Array.from({ length: 10_000 }, (_, n) => `owner-${n}`);
+  const members = owners.map((owner, n) => [owner, n, { owner }] as const);
+  const parts = statePartsOf({
+    upTo: 50,
+    rooms: [
+      ['room.1', 1, 600, []],
+      [TOPIC, 1, null, members],
+    ],
+  });
+  expect(parts.length).toBeGreaterThan(5);
+  for (const part of parts) expect(JSON.stringify(part).length).toBeLessThan(70_000);
+  const roster = newRoster();
+  for (const part of parts.slice(1)) add('state', part);
+  roster.catchUp();
+  expect(roster.isKnown).toBe(false);
+  for (const part of parts) {
+    expect(roster.stateAt).toBe(0);
+    add('state', part);
+    roster.catchUp();
+  }
+  expect(roster.isKnown).toBe(true);
+  expect([...(roster.rooms.get(TOPIC)?.owners ?? [])]).toEqual(owners);
+  expect(roster.isCounted('room.1')).toBe(true);
+  expect(roster.stateAt).toBe(50);
 });
 
 it('does not take what reaches not as far as its log', () => {

@@ -65,6 +65,7 @@ export class RecordingConnection implements ConnectionPort, Task {
   readonly frames: string[] = [];
   error: unknown;
   leave = () => {};
+  #isOpen = false;
 
   constructor(
     readonly turn: TurnScheduler,
@@ -117,6 +118,7 @@ export class RecordingConnection implements ConnectionPort, Task {
   }
 
   begin(id: string | undefined): void {
+    this.#isOpen = true;
     this.frames.push(id === undefined ? '' : `id: ${id}\n\n`);
   }
 
@@ -133,7 +135,9 @@ export class RecordingConnection implements ConnectionPort, Task {
     this.write(frame);
   }
 
+  /** Time passes: a response that has not begun begins. */
   beat(): void {
+    if (!this.#isOpen) this.begin(this.reader?.beginEarly());
     const id = this.reader?.heartbeat();
     if (id !== undefined) this.frames.push(`id: ${id}\n\n`);
   }

@@ -64,12 +64,24 @@ describe('A reader whose place has not come to this instance', () => {
     expect(connection.data).toEqual(['b.4', 'b.5']);
   });
 
+  it('is answered that nothing is left, and nothing before that, if its place is the end of its stream', async () => {
+    const { connect, come, haveCaughtUp } = await open();
+    const streams = (bus: EventBus) => bus.stream('a', { until: ({ data }) => data === 'b.3' });
+    const [inTime, late] = [await connect('b.3', streams), await connect('b.3', streams)];
+    late.beat();
+    await come(3);
+    await haveCaughtUp();
+    expect([inTime.isEndedForGood, inTime.frames]).toEqual([true, []]);
+    expect([late.isEndedForGood, late.frames]).toEqual([true, ['id: b.3\n\n']]);
+  });
+
   it('goes on after it when the log that it belongs to has begun here too', async () => {
     const { connect, come, replace } = await open();
     await come(5);
     const connection = await connect('c.2');
     await replace('c');
     await come(1);
+    connection.beat();
     expect(connection.frames).toEqual(['id: c.2\n\n']);
     await come(3);
     expect(connection.data).toEqual(['c.3', 'c.4']);
@@ -194,6 +206,7 @@ describe('Streams of a reader that waits', () => {
     await haveCaughtUp();
     switching.next(true);
     await turns();
+    connection.beat();
     expect([connection.frames, backplane.asked]).toEqual([['id: b.2\n\n'], 2]);
     await haveCaughtUp();
     expect(gapsOf(connection)).toEqual([{ reason: 'unknown', requested: 'b.2', resumedAt: 'b.0' }]);

@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from '@jest/globals';
 import { type INestApplication, Logger } from '@nestjs/common';
-import { EventBus } from 'nestjs-event-stream';
+import { EventBus, SseConnections } from 'nestjs-event-stream';
 import type { RedisBackplaneOptions } from 'nestjs-event-stream/redis';
 import { connectSse, type SseTestClient } from 'nestjs-event-stream/testing';
 import { LogLines } from '../support/log-lines.js';
@@ -42,9 +42,12 @@ describeWith(REDIS_SERVER, 'a client that is ahead of its instance', (path) => {
     Logger.overrideLogger(false);
   });
 
-  async function start(options: RedisBackplaneOptions = {}): Promise<INestApplication> {
+  async function start(
+    options: RedisBackplaneOptions = {},
+    openTimeout = 1_000,
+  ): Promise<INestApplication> {
     const backplane = { url: redis.url, key, checkInterval: 50, ...options };
-    const app = await startInstance(backplane, { heartbeatInterval: 30 });
+    const app = await startInstance(backplane, { heartbeatInterval: 30, openTimeout });
     apps.push(app);
     return app;
   }
@@ -55,12 +58,30 @@ describeWith(REDIS_SERVER, 'a client that is ahead of its instance', (path) => {
     return client;
   }
 
+  it('is answered 204 if its topic has ended there, also by an instance that has yet to read of it', async () => {
+    const [late, other] = [await start({ url: proxy.url }), await start()];
+    const bus = other.get(EventBus);
+    await bus.publish('news', { data: 'one' });
+    await until('both have it', () => headOf(late) === headOf(other));
+    proxy.deafen('');
+    const elsewhere = await connect(other);
+    await bus.publish('news', { data: 'last' });
+    await bus.complete('news');
+    expect((await elsewhere.next()).data).toBe('last');
+    await until('it has ended there', () => other.get(SseConnections).count === 0);
+    const answer = connect(late, elsewhere.lastEventId);
+    await until('it is there', () => late.get(SseConnections).count === 1);
+    proxy.cut();
+    proxy.mend();
+    expect((await answer).status).toBe(204);
+  });
+
   function headOf(app: INestApplication): string {
     return app.get(EventBus).head;
   }
 
   it('waits while that is still in the epoch before, and goes on without a gap and without a repeat', async () => {
-    const [late, other] = [await start({ url: proxy.url }), await start()];
+    const [late, other] = [await start({ url: proxy.url }, 20), await start()];
     await other.get(EventBus).publish('news', { data: 'of the first log' });
     await until('both have it', () => headOf(late) === headOf(other));
     proxy.deafen('');

@@ -6,6 +6,7 @@ import { LogLines } from '../support/log-lines.js';
 import { describeWith, REDIS_SERVER } from '../support/programs.js';
 import { until } from '../support/until.js';
 import { startInstance } from './support/instance.js';
+import { Proxy } from './support/proxy.js';
 import { RedisServer } from './support/redis-server.js';
 
 const identify = (context: ExecutionContext) => {
@@ -41,8 +42,8 @@ describeWith(REDIS_SERVER, 'what instances that share a Redis tell each other', 
     Logger.overrideLogger(false);
   });
 
-  async function start(options: SseModuleOptions = {}): Promise<INestApplication> {
-    const backplane = { url: redis.url, key: `log-${logs}`, checkInterval: 100 };
+  async function start(options: SseModuleOptions = {}, url = redis.url): Promise<INestApplication> {
+    const backplane = { url, key: `log-${logs}`, checkInterval: 100 };
     const app = await startInstance(backplane, { identify, ...options });
     apps.push(app);
     // The test module has put its own in the place of it.
@@ -79,6 +80,47 @@ describeWith(REDIS_SERVER, 'what instances that share a Redis tell each other', 
       expect(ended).toMatchObject([{ closed: 1 }, { closed: 1 }]);
     },
   );
+
+  it('reaches an instance that was away, and nobody on one that began later', async () => {
+    const proxy = await Proxy.start(redis.port);
+    const [one, away] = [await start(), await start({}, proxy.url)];
+    const [client, before] = [await connect(one, 'b', 'grace'), await connect(away, 'a', 'ada')];
+    proxy.cut();
+    await one.get(SseConnections).closeEverywhere({ owner: 'ada' });
+    const three = await start();
+    const late = await connect(three, 'a', 'ada');
+    expect(away.get(SseConnections).count).toBe(1);
+    proxy.mend();
+    await before.closed;
+    await one.get(EventBus).publish(['a', 'b'], { data: 'still' });
+    for (const each of [client, late]) expect((await each.next()).data).toBe('still');
+    expect(away.get(SseConnections).ended).toMatchObject({ closed: 1, expired: 0 });
+    expect(three.get(SseConnections).ended).toMatchObject({ closed: 0 });
+    await away.close();
+    apps = [one, three];
+    await proxy.stop();
+  });
+
+  it('leaves out one connection of another instance, and an owner who comes back to either', async () => {
+    const [one, two] = [await start(), await start()];
+    const [first, second] = [await connect(one, 'a', 'ada'), await connect(two, 'a', 'ada')];
+    const [{ id } = { id: '' }] = two.get(SseConnections).list();
+    const { lastEventId } = first;
+    await one.get(EventBus).publish('a', { data: 'b' }, { except: { connection: id } });
+    await two.get(EventBus).publish('a', { data: 'c' }, { except: { owner: 'ada' } });
+    await one.get(EventBus).publish('a', { data: 'd' });
+    expect((await first.take(2)).map(({ data }) => data)).toEqual(['b', 'd']);
+    expect((await second.next()).data).toBe('d');
+    for (const app of [one, two]) {
+      const options = { lastEventId, headers: { 'x-user': 'ada' } };
+      const again = await connectSse(app, '/topics/a', options);
+      clients.push(again);
+      expect((await again.take(2)).map(({ data }) => data)).toEqual(['b', 'd']);
+      const other = await connectSse(app, '/topics/a', { lastEventId });
+      clients.push(other);
+      expect((await other.take(3)).map(({ data }) => data)).toEqual(['b', 'c', 'd']);
+    }
+  });
 
   it('leaves out the sender of an event on both', async () => {
     const [one, two] = [await start(), await start()];

@@ -8,6 +8,8 @@ class Wire {
   readonly #observers = new Map<string, MessageObserver>();
   readonly cut = new Set<string>();
   isAway = false;
+  /** What gets lost on its way into the log, though who told it believes that it is there. */
+  drop: ((message: Message) => boolean) | undefined;
   #at = 0;
 
   port(instance: string): RegistryPort {
@@ -24,6 +26,7 @@ class Wire {
 
   #publish(message: Message): Promise<void> {
     if (this.isAway || this.cut.has(message.by)) return Promise.reject(new Error('away'));
+    if (this.drop?.(message) === true) return Promise.resolve();
     this.told.push(message);
     const copy: unknown = JSON.parse(JSON.stringify(message));
     this.#at++;
@@ -213,4 +216,35 @@ it('asks again when its question was lost', async () => {
   wire.cut.delete('b');
   await pass(LEASE);
   expect([...b.known].sort()).toEqual(['a1=x', 'a2=y']);
+});
+
+it('cuts all that it has into messages of a bounded size, of which nothing is known before the last', async () => {
+  const a = join('a');
+  for (let n = 0; n < 3_000; n++) a.registry.register(`${n}`, 'x'.repeat(40));
+  await pass(1_000);
+  const b = join('b');
+  await pass(1_000);
+  const whole = wire.told.filter(({ by, part }) => by === 'a' && part !== undefined);
+  expect(whole.length).toBeGreaterThan(2);
+  for (const message of wire.told) expect(JSON.stringify(message).length).toBeLessThan(70_000);
+  expect(b.known).toEqual(a.known);
+  a.registry.unregister('7');
+  b.registry.unregister('7');
+  const c = join('c');
+  await pass(1_000);
+  for (const { known } of [a, b, c]) expect(known.size).toBe(2_999);
+  expect(b.events.filter((event) => event.startsWith('-'))).toEqual(['-a7']);
+});
+
+it('asks again for all of which a part is missing', async () => {
+  const a = join('a');
+  for (let n = 0; n < 3_000; n++) a.registry.register(`${n}`, 'x'.repeat(40));
+  await pass(1_000);
+  wire.drop = ({ part }) => part?.[0] === 2;
+  const b = join('b');
+  await pass(250);
+  expect(b.known.size).toBe(0);
+  wire.drop = undefined;
+  await pass(1_000);
+  expect(b.known).toEqual(a.known);
 });

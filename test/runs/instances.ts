@@ -63,6 +63,16 @@ class RunsController {
     );
   }
 
+  @Sse('awaited/:id')
+  awaited(@Param('id') id: string): Observable<MessageEvent> {
+    return this.runs.stream(id, { unknown: 'wait' });
+  }
+
+  @Sse('awaited-with-news/:id')
+  awaitedWithNews(@Param('id') id: string): Observable<MessageEvent> {
+    return merge(this.bus.stream('news'), this.runs.stream(id, { unknown: 'wait' }));
+  }
+
   @Sse('several/:ids')
   several(@Param('ids') ids: string): Observable<MessageEvent> {
     return merge(...ids.split(',').map((id) => this.runs.stream(id)));

@@ -43,7 +43,7 @@ interface Setup extends ModuleMetadata {
   readonly override?: (builder: TestingModuleBuilder) => TestingModuleBuilder;
   readonly options?: NestApplicationOptions;
   /** Before the application listens. */
-  readonly configure?: (app: INestApplication) => void;
+  readonly configure?: (app: INestApplication) => unknown;
 }
 
 /** Starts applications on one adapter, connects clients to them, and ends them all. */

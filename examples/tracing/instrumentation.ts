@@ -1,0 +1,4 @@
+import { HttpInstrumentation } from '@opentelemetry/instrumentation-http';
+import { ignoreEventStreams } from 'nestjs-event-stream/metrics';
+
+export const http = new HttpInstrumentation({ ignoreIncomingRequestHook: ignoreEventStreams });
