@@ -160,13 +160,21 @@ local function lose_bytes(topic, bytes)
   archive_bytes = math.max(archive_bytes - bytes, 0)
 end
 
+-- Whether it has keys, unless somebody has removed them.
+local function is_listed(name)
+  for _, kind in ipairs({ 'by-age', 'due' }) do
+    if type(try('ZSCORE', archive_key(kind, e), name)) == 'string' then return true end
+  end
+  return false
+end
+
 -- What the topic has beside the event at n is not what it should have: says what is lost.
 local function compare(topic, there)
   if topic.is_known then
     if there >= topic.count then return end
     topic.lost, topic.lost_at = topic.last, whole(now)
     lose_bytes(topic, topic.bytes * (topic.count - there) / topic.count)
-  elseif there > 0 or type(try('ZSCORE', archive_key('by-age', e), topic.name)) == 'string' then
+  elseif there > 0 or is_listed(topic.name) then
     topic.lost, topic.lost_at = whole(n - 1), whole(now)
   elseif is_forgotten(topic.name) then
     topic.lost, topic.lost_at = floor, floor_at
@@ -334,12 +342,13 @@ local function loss_of(name, stream, hash)
     if length < tonumber(known[3]) then return known[4], '0' end
     return known[1], known[2]
   end
-  if is_index_gone or length > 0 or redis.call('ZSCORE', KEYS[2], name) then return state[2], '0' end
+  local is_listed = redis.call('ZSCORE', KEYS[2], name) or redis.call('ZSCORE', KEYS[4], name)
+  if is_index_gone or length > 0 or is_listed then return state[2], '0' end
   if state[5] and is_forgotten(name) then return state[5], state[6] end
   return '0', '0'
 end
 
-for index = 4, #KEYS, 2 do
+for index = 5, #KEYS, 2 do
   local entries, bytes, from, more = {}, 0, ARGV[2], 1
   while #entries <= count and bytes <= max_bytes do
     local found = redis.call('XRANGE', KEYS[index], from, ARGV[3], 'COUNT', 16)
@@ -353,7 +362,7 @@ for index = 4, #KEYS, 2 do
       from = '(' .. entry[1]
     end
   end
-  local lost, lost_at = loss_of(ARGV[4 + index / 2], KEYS[index], KEYS[index + 1])
+  local lost, lost_at = loss_of(ARGV[(index + 7) / 2], KEYS[index], KEYS[index + 1])
   answer[5][#answer[5] + 1] = { lost, lost_at, more, entries }
 end
 return answer

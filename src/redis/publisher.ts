@@ -117,7 +117,8 @@ export class Publisher {
     topics: readonly string[],
     range: readonly (string | number)[],
   ): Promise<unknown> {
-    const ofLog = [this.keyOf('meta'), this.keyOf('by-age', epoch), this.keyOf('forgotten', epoch)];
+    const ofEpoch = ['by-age', 'forgotten', 'due'].map((kind) => this.keyOf(kind, epoch));
+    const ofLog = [this.keyOf('meta'), ...ofEpoch];
     const ofTopics = topics.flatMap((topic) => [
       this.keyOf('kept', epoch, topic),
       this.keyOf('topic', epoch, topic),
