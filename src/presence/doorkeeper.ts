@@ -134,7 +134,10 @@ export class Doorkeeper implements RegistryObserver<unknown> {
       if (told !== undefined || member === undefined || this.#roster.isCounted(topic)) return;
       this.#say(attendee, this.#log.join(topic, owner, member));
     } else if (told !== undefined) {
-      this.#say(attendee, this.#log.leave(topic, owner, told.since, told.member));
+      this.#say(
+        attendee,
+        this.#log.leave(topic, owner, this.#roster.cursorAt(told.since), told.member),
+      );
     } else {
       this.attendees.delete(attendee);
     }

@@ -27,7 +27,8 @@ export class Headcount {
       return;
     this.#said.set(topic, room.since);
     const count = this.#attendees.count(topic);
-    this.#log.count(topic, room.since, count).catch(() => this.#said.delete(topic));
+    const since = this.#roster.cursorAt(room.since);
+    this.#log.count(topic, since, count).catch(() => this.#said.delete(topic));
   }
 
   onRoomChange(topic: string): void {
@@ -39,7 +40,8 @@ export class Headcount {
   /** Says how many there are where that has changed. To be called now and then. */
   tell(): void {
     for (const topic of this.#counted) {
-      const { count, since = 0 } = this.#roster.rooms.get(topic) ?? {};
+      const { count, since: offset = 0 } = this.#roster.rooms.get(topic) ?? {};
+      const since = this.#roster.cursorAt(offset);
       const now = this.#attendees.count(topic);
       if (count === undefined) this.#counted.delete(topic);
       else if (now <= this.#max / 2) this.#log.startList(topic, since).catch(() => {});

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { EventBus } from '../bus/event-bus.js';
+import type { Cursor } from '../log/cursor.js';
 import { type Part, split } from '../registry/parts.js';
 
 /** The topic of the log that everything about presence lies under, for the instances themselves. */
@@ -81,21 +82,21 @@ export class PresenceLog {
     return this.#tell(topic, 'join', owner, { topic, member });
   }
 
-  /** @param since offset of the last word that the owner is there: if there is a later one, this is void */
-  leave(topic: string, owner: string, since: number, member: unknown): Promise<unknown> {
+  /** @param since the last word that the owner is there: if there is a later one, or another log, this is void */
+  leave(topic: string, owner: string, since: Cursor, member: unknown): Promise<unknown> {
     const reason = `leave ${since} ${nameOf(topic, owner)}`;
     return this.#tell(topic, 'leave', `${since} ${owner}`, { topic, member }, reason);
   }
 
-  /** @param since the offset from which the topic was told as it is: if it is not told like this any more, this is void */
-  count(topic: string, since: number, count: number): Promise<unknown> {
-    return this.#tell(topic, 'count', String(since), { topic, count }, `room ${since} ${topic}`);
+  /** @param since from where on the topic was told as it is: if it is not told like this any more, this is void */
+  count(topic: string, since: Cursor, count: number): Promise<unknown> {
+    return this.#tell(topic, 'count', since, { topic, count }, `room ${since} ${topic}`);
   }
 
   /** From now on they are told by name, each anew. */
-  startList(topic: string, since: number): Promise<unknown> {
+  startList(topic: string, since: Cursor): Promise<unknown> {
     const data = { topic, members: [] };
-    return this.#tell(topic, 'members', String(since), data, `room ${since} ${topic}`);
+    return this.#tell(topic, 'members', since, data, `room ${since} ${topic}`);
   }
 
   /** Who knows what was told is to say it. */

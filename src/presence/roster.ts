@@ -1,3 +1,4 @@
+import { type Cursor, formatCursor, parseCursor } from '../log/cursor.js';
 import type { Entry } from '../log/entry.js';
 import type { Log } from '../log/log.js';
 import { isMessage } from '../registry/message.js';
@@ -76,6 +77,11 @@ export class Roster {
   get state(): ToldState {
     const rooms = Array.from(this.#rooms, ([topic, room]) => room.toState(topic));
     return { upTo: this.#position, rooms };
+  }
+
+  /** As the log names an offset of what was told. */
+  cursorAt(offset: number): Cursor {
+    return formatCursor(this.#epoch, offset);
   }
 
   isMember(topic: string, owner: string): boolean {
@@ -180,9 +186,9 @@ export class Roster {
       case 'leave':
         return this.#leave(topic, key);
       case 'count':
-        return this.#count(topic, Number(key), count, offset);
+        return this.#count(topic, this.#offsetOf(key), count, offset);
       case 'members':
-        return this.#startList(topic, Number(key));
+        return this.#startList(topic, this.#offsetOf(key));
       case 'ask':
         this.#observer.onAsk(offset);
         return true;
@@ -204,26 +210,33 @@ export class Roster {
     const space = key.indexOf(' ');
     const owner = key.slice(space + 1);
     const room = this.#rooms.get(topic);
-    if (room?.leave(owner, Number(key.slice(0, space))) !== true) return false;
+    const since = this.#offsetOf(key.slice(0, space));
+    if (since === undefined || room?.leave(owner, since) !== true) return false;
     if (room.isEmpty) this.#rooms.delete(topic);
     this.#observer.onChange(topic, owner);
     return true;
   }
 
-  #count(topic: string, since: number, count: number, offset: number): boolean {
+  #count(topic: string, since: number | undefined, count: number, offset: number): boolean {
     const room = this.#rooms.get(topic);
-    if (room?.since !== since) return false;
+    if (room === undefined || room.since !== since) return false;
     room.countAs(count, offset);
     this.#observer.onRoomChange(topic);
     return true;
   }
 
-  #startList(topic: string, since: number): boolean {
+  #startList(topic: string, since: number | undefined): boolean {
     const room = this.#rooms.get(topic);
-    if (room?.since !== since || room.count === undefined) return false;
+    if (room?.count === undefined || room.since !== since) return false;
     this.#rooms.delete(topic);
     this.#observer.onRoomChange(topic);
     return true;
+  }
+
+  /** Undefined for that of another log: what answers it is void, however its offsets coincide with those of this one. */
+  #offsetOf(cursor: Cursor): number | undefined {
+    const position = parseCursor(cursor);
+    return position?.epoch === this.#epoch ? position.offset : undefined;
   }
 
   /** An instance says whom it has. */

@@ -89,6 +89,8 @@ export class SsePresence {
       const position = parseCursor(id ?? '');
       roster.catchUp();
       if (position === undefined || position.epoch !== roster.epoch) return false;
+      // Before what this instance missed: the client that has yet to read it is told all members after that.
+      if (!roster.isKnown || position.offset <= roster.base) return false;
       if (position.epoch === after.epoch && position.offset <= after.offset) return false;
       return roster.isTold(position.offset);
     };

@@ -1,4 +1,5 @@
 import { beforeEach, expect, it } from '@jest/globals';
+import { formatCursor } from '../../src/log/cursor.js';
 import { toRecord } from '../../src/log/event-record.js';
 import { internalRetention } from '../../src/log/internal-topics.js';
 import { Log } from '../../src/log/log.js';
@@ -45,11 +46,12 @@ function add(type: string | undefined, data: object, key?: string): number {
   return offset;
 }
 
+const cursor = (offset: number) => formatCursor(log.epoch, offset);
 const join = (owner: string) => add('join', { topic: TOPIC, member: { name: owner } }, owner);
 const leave = (owner: string, since: number) =>
-  add('leave', { topic: TOPIC, member: { name: owner } }, `${since} ${owner}`);
-const count = (since: number) => add('count', { topic: TOPIC, count: 9 }, `${since}`);
-const startList = (since: number) => add('members', { topic: TOPIC, members: [] }, `${since}`);
+  add('leave', { topic: TOPIC, member: { name: owner } }, `${cursor(since)} ${owner}`);
+const count = (since: number) => add('count', { topic: TOPIC, count: 9 }, cursor(since));
+const startList = (since: number) => add('members', { topic: TOPIC, members: [] }, cursor(since));
 /** An instance says that it has them. */
 const say = (owner: string) => add(undefined, { by: 'x', lease: 1, add: [[nameOf(TOPIC, owner)]] });
 
