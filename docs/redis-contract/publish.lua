@@ -222,21 +222,13 @@ local function lose_bytes(topic, bytes)
   archive_bytes = math.max(archive_bytes - bytes, 0)
 end
 
--- Whether it has keys, unless somebody has removed them.
-local function is_listed(name)
-  for _, kind in ipairs({ 'by-age', 'due' }) do
-    if type(try('ZSCORE', archive_key(kind, e), name)) == 'string' then return true end
-  end
-  return false
-end
-
 -- What the topic has beside the event at n is not what it should have: says what is lost.
 local function compare(topic, there)
   if topic.is_known then
     if there >= topic.count then return end
     topic.lost, topic.lost_at = topic.last, whole(now)
     lose_bytes(topic, topic.bytes * (topic.count - there) / topic.count)
-  elseif there > 0 or is_listed(topic.name) then
+  elseif there > 0 or type(try('ZSCORE', archive_key('by-age', e), topic.name)) == 'string' then
     topic.lost, topic.lost_at = whole(n - 1), whole(now)
   elseif is_forgotten(topic.name) then
     topic.lost, topic.lost_at = floor, floor_at
