@@ -27,6 +27,8 @@ const isAskedForFiles = process.argv
 
 /** @type {import('jest').Config} */
 export default {
+  globalSetup: '<rootDir>/test/support/dependencies.mjs',
+  resolver: '<rootDir>/test/support/resolver.mjs',
   testEnvironment: '<rootDir>/test/support/environment.mjs',
   roots: ['<rootDir>/test', '<rootDir>/examples'],
   testRegex: '\\.spec\\.ts$',

@@ -4,8 +4,10 @@ import base from './jest.config.js';
 /** Each mistake is a copy of the package that jest never lets go of: so many fit into a process. */
 const PARTS = 6;
 
-const { testEnvironment, roots, extensionsToTreatAsEsm, moduleNameMapper, transform } = base;
-const project = { testEnvironment, roots, extensionsToTreatAsEsm, moduleNameMapper, transform };
+const { globalSetup, resolver, testEnvironment, roots } = base;
+const { extensionsToTreatAsEsm, moduleNameMapper, transform } = base;
+const loading = { extensionsToTreatAsEsm, moduleNameMapper, transform };
+const project = { globalSetup, resolver, testEnvironment, roots, ...loading };
 
 /** @type {import('jest').Config} */
 export default {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { readdirSync, readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { join } from 'node:path';
 
 const root = join(import.meta.dirname, '../..');
@@ -13,6 +14,19 @@ const { scripts, peerDependencies } = JSON.parse(
  * each.
  */
 const BY_HAND = ['check:nest-suite', 'check:apm'];
+
+describe('what the suite loads', () => {
+  it('is one instance of each module, however it is reached', async () => {
+    const required = createRequire(import.meta.url)('rxjs') as typeof import('rxjs');
+    const { Observable } = await import('rxjs');
+    const inner = await import('rxjs/internal/Observable');
+    expect(required.Observable).toBe(Observable);
+    expect(inner.Observable).toBe(Observable);
+    const { Logger } = await import('@nestjs/common');
+    const service = await import('@nestjs/common/services/logger.service.js');
+    expect(service.Logger).toBe(Logger);
+  });
+});
 
 describe('the checks', () => {
   it('are all run by CI', () => {

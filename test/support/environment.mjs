@@ -1,6 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { setTimeout as elapse } from 'node:timers/promises';
 import { TestEnvironment } from 'jest-environment-node';
+import { provideBundled } from './dependencies.mjs';
 
 /** Milliseconds for what was closed to be gone. */
 const PATIENCE = 10_000;
@@ -20,6 +21,11 @@ if (typeof enable === 'function') {
 /** Node's, without what a test file leaves to those after it; what would keep its process alive is a mistake. */
 export default class Environment extends TestEnvironment {
   #before = activeResources();
+
+  constructor(config, context) {
+    super(config, context);
+    provideBundled(this.context, this.global);
+  }
 
   async teardown() {
     await super.teardown();
