@@ -99,7 +99,7 @@ local function keep(kept, header, data)
     local reply = redis.pcall('XADD', stream, id, 'h', header, 'd', data, 't', whole(now))
     if failure(reply) then
       for earlier = 1, index - 1 do redis.pcall('XDEL', archive_key('kept', e, kept[earlier][1]), id) end
-      return reply.err
+      return refusal_of(stream, reply)
     end
   end
 end
@@ -129,12 +129,19 @@ local function bits_of(name)
   return bits
 end
 
+-- Without the bits that say which they are, any topic may be one.
 local function is_forgotten(name)
   if floor == '0' then return false end
+  local forgotten = archive_key('forgotten', e)
+  if try('EXISTS', forgotten) == 0 then return true end
   for _, bit in ipairs(bits_of(name)) do
-    if try('GETBIT', archive_key('forgotten', e), bit) == 0 then return false end
+    if try('GETBIT', forgotten, bit) == 0 then return false end
   end
   return true
+end
+
+local function is_listed(name)
+  return try('ZSCORE', archive_key('by-age', e), name) or try('ZSCORE', archive_key('due', e), name)
 end
 
 -- A kept topic as Redis has it, or is about to have it.
@@ -166,7 +173,7 @@ local function compare(topic, there)
     if there >= topic.count then return end
     topic.lost, topic.lost_at = topic.last, whole(now)
     lose_bytes(topic, topic.bytes * (topic.count - there) / topic.count)
-  elseif there > 0 or type(try('ZSCORE', archive_key('by-age', e), topic.name)) == 'string' then
+  elseif there > 0 or is_listed(topic.name) then
     topic.lost, topic.lost_at = whole(n - 1), whole(now)
   elseif is_forgotten(topic.name) then
     topic.lost, topic.lost_at = floor, floor_at
@@ -290,7 +297,9 @@ local function trim_archive(max_bytes)
   end
   local left = math.max(256, noted * 2)
   while archive_bytes > max_bytes and left > 0 do
-    local name = try('ZRANGE', archive_key('by-age', e), 0, 0)[1]
+    local names = try('ZRANGE', archive_key('by-age', e), 0, 0)
+    if failure(names) then return end
+    local name = names[1]
     if not name then
       archive_bytes = 0
       break
@@ -306,43 +315,63 @@ end
 
 /**
  * Reads a part of some kept topics in one step, so that what is lost meanwhile is never silent. KEYS: the log's state,
- * the sorted set by age, the bits of forgotten topics, then of each topic the stream and the hash. ARGV: the epoch;
- * the first offset and the last one of interest, how many events at most, and bytes; then the topics' names. Answers
- * epoch, offset of the last event, rules and since when they are in force; and for each topic the last offset that it
- * lost, when that was published, whether there is more, and the entries.
+ * the sorted sets by age and by when something is due, the bits of forgotten topics, then of each topic the stream and
+ * the hash. ARGV: the epoch; the first offset and the last one of interest, how many events at most, and bytes; then the
+ * topics' names. Answers epoch, offset of the last event, rules and since when they are in force; for each topic the
+ * last offset that it lost, when that was published at the latest, whether there is more, and the entries; and which
+ * keys are of another type: what was there is lost, because somebody has written over it.
  */
 export const READ_SCRIPT = `
-local state = redis.call('HMGET', KEYS[1], 'e', 'n', 'r', 's', 'fo', 'fl', 'ab')
-local answer = { state[1] or '', state[2] or '0', state[3] or '[]', state[4] or '', {} }
+local wrong = {}
+
+local function read(command, key, ...)
+  local reply = redis.pcall(command, key, ...)
+  if type(reply) ~= 'table' or not reply.err then return reply end
+  if not string.find(reply.err, 'WRONGTYPE', 1, true) then return redis.call(command, key, ...) end
+  wrong[#wrong + 1] = key .. ' holds a ' .. redis.call('TYPE', key).ok
+  return nil
+end
+
+local state = read('HMGET', KEYS[1], 'e', 'n', 'r', 's', 'fo', 'fl', 'ab', 'i')
+if not state then return redis.error_reply('WRONGTYPE ' .. wrong[1]) end
+local answer = { state[1] or '', state[2] or '0', state[3] or '[]', state[4] or '', {}, wrong }
 if state[1] ~= ARGV[1] then return answer end
 local count, max_bytes = tonumber(ARGV[4]), tonumber(ARGV[5])
 local is_index_gone = tonumber(state[7] or 0) >= 200 and redis.call('EXISTS', KEYS[2]) == 0
+local now = string.match(state[8] or '', '^%d+') or '0'
+
+local function is_listed(key, name)
+  return read('ZSCORE', key, name) ~= false
+end
 
 local function is_forgotten(name)
+  if redis.call('EXISTS', KEYS[4]) == 0 then return true end
   local digest = redis.sha1hex(name)
   for index = 1, 4 do
     local bit = tonumber(string.sub(digest, index * 6 - 5, index * 6), 16)
-    if redis.call('GETBIT', KEYS[3], bit) == 0 then return false end
+    if read('GETBIT', KEYS[4], bit) == 0 then return false end
   end
   return true
 end
 
 local function loss_of(name, stream, hash)
-  local known = redis.call('HMGET', hash, 'o', 'l', 'c', 'p')
-  local length = redis.call('XLEN', stream)
+  local known, length = read('HMGET', hash, 'o', 'l', 'c', 'p'), read('XLEN', stream)
+  if not known or not length then return state[2], now end
   if known[3] then
-    if length < tonumber(known[3]) then return known[4], '0' end
+    if length < tonumber(known[3]) then return known[4], now end
     return known[1], known[2]
   end
-  if is_index_gone or length > 0 or redis.call('ZSCORE', KEYS[2], name) then return state[2], '0' end
+  if is_index_gone or length > 0 or is_listed(KEYS[2], name) or is_listed(KEYS[3], name) then
+    return state[2], now
+  end
   if state[5] and is_forgotten(name) then return state[5], state[6] end
   return '0', '0'
 end
 
-for index = 4, #KEYS, 2 do
+for index = 5, #KEYS, 2 do
   local entries, bytes, from, more = {}, 0, ARGV[2], 1
   while #entries <= count and bytes <= max_bytes do
-    local found = redis.call('XRANGE', KEYS[index], from, ARGV[3], 'COUNT', 16)
+    local found = read('XRANGE', KEYS[index], from, ARGV[3], 'COUNT', 16) or {}
     if #found == 0 then
       more = 0
       break
@@ -353,7 +382,7 @@ for index = 4, #KEYS, 2 do
       from = '(' .. entry[1]
     end
   end
-  local lost, lost_at = loss_of(ARGV[4 + index / 2], KEYS[index], KEYS[index + 1])
+  local lost, lost_at = loss_of(ARGV[3 + (index + 1) / 2], KEYS[index], KEYS[index + 1])
   answer[5][#answer[5] + 1] = { lost, lost_at, more, entries }
 end
 return answer

@@ -1,19 +1,27 @@
 import { type BackplaneLogger, consoleLogger } from '../backplane/backplane-logger.js';
+import { adviceFor, withAdvice } from './refusals.js';
 
 /** Milliseconds in which what cannot be read is one line in the log. */
 const QUIET = 60_000;
+/** Keys of which is remembered that they have been told. */
+const WRONG_KEYS = 1_000;
 
-/** Whether both connections serve; logs when that changes, once for each outage. */
+/** Whether both connections serve; logs when that changes, once for each outage and each reason to see to. */
 export class Availability {
   readonly #logger: BackplaneLogger;
   readonly #where: string;
   #isReadable = false;
   #isWritable = false;
   #since: number | undefined;
+  #reason: string | undefined;
+  /** What somebody has been told to see to. */
+  #advice: string | undefined;
   #isLogged: boolean;
   #trouble: string | undefined;
   #unreadable = 0;
   #quietUntil = 0;
+  /** By the key and what it holds, until when it is not told again. */
+  readonly #wrong = new Map<string, number>();
 
   /**
    * @param where Redis, for messages
@@ -27,6 +35,15 @@ export class Availability {
 
   get isConnected(): boolean {
     return this.#isReadable && this.#isWritable;
+  }
+
+  get isWritable(): boolean {
+    return this.#isWritable;
+  }
+
+  /** What was last heard of why it is not connected. */
+  get reason(): string | undefined {
+    return this.isConnected ? undefined : this.#reason;
   }
 
   onReadable(): void {
@@ -54,7 +71,22 @@ export class Availability {
     if (reason === this.#trouble) return;
     this.#trouble = reason;
     if (reason === undefined) this.#logger.log(`${this.#where} trims the log again`);
-    else this.#logger.warn(`${this.#where} keeps events but does not trim the log: ${reason}`);
+    else
+      this.#logger.warn(
+        `${this.#where} keeps events but does not trim the log: ${withAdvice(reason)}`,
+      );
+  }
+
+  /** Keys of the archive hold something else: what was kept there is a gap. */
+  onWrongKeys(keys: readonly string[]): void {
+    const now = performance.now();
+    for (const key of keys) {
+      if (now < (this.#wrong.get(key) ?? 0)) continue;
+      if (this.#wrong.size >= WRONG_KEYS) this.#wrong.clear();
+      this.#wrong.set(key, now + QUIET);
+      const told = withAdvice(`WRONGTYPE ${key}`);
+      this.#logger.error(`${this.#where}: what was kept is a gap for its readers: ${told}`);
+    }
   }
 
   /** An entry of the log was passed over: its readers get a gap. */
@@ -69,17 +101,25 @@ export class Availability {
     );
   }
 
-  #onDown(error: Error): void {
-    if (this.#since !== undefined || !this.#isLogged) return;
-    this.#since = performance.now();
-    this.#logger.warn(
-      `${this.#where} is out of reach (${error.message}): streams stay open, delivery goes on when it is back`,
-    );
+  #onDown({ message }: Error): void {
+    this.#reason = message;
+    if (!this.#isLogged) return;
+    const advice = adviceFor(message);
+    const isNews = this.#since === undefined || (advice !== undefined && advice !== this.#advice);
+    this.#since ??= performance.now();
+    if (!isNews) return;
+    this.#advice = advice;
+    const what =
+      advice === undefined
+        ? `is out of reach (${message})`
+        : `refuses what it is asked for: ${withAdvice(message)}`;
+    this.#logger.warn(`${this.#where} ${what}. Streams stay open, delivery goes on after that`);
   }
 
   #onUp(): void {
     if (!this.isConnected) return;
     this.#isLogged = true;
+    this.#advice = undefined;
     if (this.#since === undefined) return;
     const seconds = ((performance.now() - this.#since) / 1_000).toFixed(1);
     this.#since = undefined;

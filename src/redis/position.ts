@@ -16,6 +16,8 @@ export interface LogState {
   /** Redis' clock, in milliseconds. */
   readonly now: number;
   readonly answers: readonly PublishAnswer[];
+  /** Why the log takes no event at all, if an event was refused for such a reason. */
+  readonly refusal: string | undefined;
   /** What Redis refused after the events were kept: the log could not be trimmed. */
   readonly trouble: string | undefined;
 }
@@ -23,12 +25,14 @@ export interface LogState {
 export function parseState(reply: unknown): LogState {
   const [epoch, offset, id, now, answers, trouble] = reply as [
     ...[epoch: string, offset: string, id: string, now: string],
-    ...[answers: (Cursor | [refusal: string])[], trouble: string | null],
+    ...[answers: (Cursor | [refusal: string, ofAny?: 1])[], trouble: string | null],
   ];
+  const refused = answers.find((each) => typeof each !== 'string' && each[1] === 1);
   return {
     end: { epoch, offset: Number(offset), id },
     now: Number(now),
     answers: answers.map((each) => (typeof each === 'string' ? each : { refusal: each[0] })),
+    refusal: refused?.[0],
     trouble: trouble ?? undefined,
   };
 }

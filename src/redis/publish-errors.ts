@@ -1,4 +1,5 @@
-import { SseError } from '../errors.js';
+import { messageOf, SseError } from '../errors.js';
+import { withAdvice } from './refusals.js';
 
 export function closedError(): SseError {
   return new SseError(
@@ -7,11 +8,12 @@ export function closedError(): SseError {
   );
 }
 
-/** Redis was not to be reached in time. */
-export function awayError(timeout: number): SseError {
+/** Redis was not to be reached in time. @param why what was last heard of it */
+export function awayError(timeout: number, why?: string): SseError {
+  const reason = why === undefined ? '' : ` (${withAdvice(why)})`;
   return new SseError(
     'BACKPLANE_UNAVAILABLE',
-    `Redis has been away for ${timeout} ms, so the event was not published. Publish it again later; ` +
+    `Redis has been away for ${timeout} ms${reason}, so the event was not published. Publish it again later; ` +
       "the backplane's health says when Redis is back",
   );
 }
@@ -30,7 +32,7 @@ export function unknownError(cause: Error): SseError {
 export function refusedError(cause: string | Error): SseError {
   return new SseError(
     'BACKPLANE_UNAVAILABLE',
-    `Redis refused the event, so it was not published: ${typeof cause === 'string' ? cause : cause.message}`,
+    `Redis refused the event, so it was not published: ${withAdvice(messageOf(cause))}`,
     { cause },
   );
 }
@@ -38,7 +40,7 @@ export function refusedError(cause: string | Error): SseError {
 export function unreadableError(cause: Error): SseError {
   return new SseError(
     'BACKPLANE_UNAVAILABLE',
-    `What is kept in Redis could not be read: ${cause.message}`,
+    `What is kept in Redis could not be read: ${withAdvice(cause.message)}`,
     { cause },
   );
 }

@@ -34,6 +34,7 @@ export class PublishQueue {
   readonly #timeout: number;
   readonly #rules: RetentionRules;
   readonly #onEmpty: () => void;
+  readonly #whyAway: () => string | undefined;
   #waiting: Pending[] = [];
   #sent: Pending[] = [];
   #timer: NodeJS.Timeout | undefined;
@@ -43,11 +44,18 @@ export class PublishQueue {
    * @param timeout milliseconds
    * @param rules by which topics are kept; none if that is for the script to say
    * @param onEmpty called when the time of all that was there is up
+   * @param whyAway what Redis, or the network, last said
    */
-  constructor(timeout: number, rules: RetentionRules, onEmpty: () => void) {
+  constructor(
+    timeout: number,
+    rules: RetentionRules,
+    onEmpty: () => void,
+    whyAway: () => string | undefined,
+  ) {
     this.#timeout = timeout;
     this.#rules = rules;
     this.#onEmpty = onEmpty;
+    this.#whyAway = whyAway;
   }
 
   /** Publishes that wait to be sent. */
@@ -168,7 +176,7 @@ export class PublishQueue {
       ...this.#sent.filter(({ deadline }) => deadline <= now),
       ...this.#waiting.splice(0, count < 0 ? Infinity : count),
     ];
-    const away = awayError(this.#timeout);
+    const away = awayError(this.#timeout, this.#whyAway());
     const unknown = unknownError(new Error(`Redis did not answer within ${this.#timeout} ms`));
     for (const job of expired) fail(job, job.isSent ? unknown : away);
     this.#failBehind(expired);
@@ -182,7 +190,7 @@ export class PublishQueue {
     const isBroken = ({ sequence }: Job) => sequence !== undefined && broken.has(sequence);
     const behind = this.#waiting.filter(isBroken);
     this.#waiting = this.#waiting.filter((job) => !isBroken(job));
-    for (const job of behind) fail(job, awayError(this.#timeout));
+    for (const job of behind) fail(job, awayError(this.#timeout, this.#whyAway()));
   }
 }
 

@@ -9,6 +9,7 @@ import { RetentionRules } from '../log/retention.js';
 import type { Availability } from './availability.js';
 import type { RedisClient } from './redis-client.js';
 import { asError, type Link, within } from './link.js';
+import { naming } from './refusals.js';
 import type { RedisOptions } from './options.js';
 import type { LogEnd } from './log-end.js';
 import { type LogState, parseState, type RedisPosition } from './position.js';
@@ -74,6 +75,7 @@ export class Publisher {
       options.publishTimeout,
       isInstance ? rules : new RetentionRules(),
       () => this.#onIdle(),
+      () => availability.reason,
     );
   }
 
@@ -100,11 +102,17 @@ export class Publisher {
     return this.#run(connection, { known, isWriting: true });
   }
 
+  /** Where the log ends; and if it was not to be written to, whether it is again. */
+  check(): Promise<LogState> {
+    return this.#availability.isWritable ? this.look() : this.verify();
+  }
+
   /** A command for the log that is neither written to nor waits. */
   async ask(command: string, ...args: (string | number)[]): Promise<unknown> {
     const connection = await this.#link.connected();
     if (connection === undefined) throw closedError();
-    return this.#bounded(connection, connection.call(command, this.logKey, ...args));
+    const { logKey } = this;
+    return naming(logKey, this.#bounded(connection, connection.call(command, logKey, ...args)));
   }
 
   /**
@@ -117,7 +125,10 @@ export class Publisher {
     topics: readonly string[],
     range: readonly (string | number)[],
   ): Promise<unknown> {
-    const ofLog = [this.keyOf('meta'), this.keyOf('by-age', epoch), this.keyOf('forgotten', epoch)];
+    const ofLog = [
+      this.keyOf('meta'),
+      ...['by-age', 'due', 'forgotten'].map((kind) => this.keyOf(kind, epoch)),
+    ];
     const ofTopics = topics.flatMap((topic) => [
       this.keyOf('kept', epoch, topic),
       this.keyOf('topic', epoch, topic),
@@ -129,7 +140,7 @@ export class Publisher {
 
   /** One command for a key of this log, that writes nothing and does not wait. */
   async askFor(command: string, key: string, ...args: (string | number)[]): Promise<unknown> {
-    return this.#readArchive((connection) => connection.call(command, key, ...args));
+    return this.#readArchive((connection) => naming(key, connection.call(command, key, ...args)));
   }
 
   /** @throws SseError within a bound, also while there is no connection */
@@ -246,17 +257,27 @@ export class Publisher {
       kept,
     ]);
     const look = this.#known.catchUps.beginLook();
-    const reply = await this.#bounded(
-      connection,
-      WRITE.run(connection, keys, [...args, ...events]),
-    );
-    const state = parseState(reply);
+    const state = await this.#write(connection, keys, [...args, ...events]);
     this.#known.observe(state.end, look);
-    if (isWriting) {
-      this.#link.resetBackoff();
-      this.#availability.onWritable();
-    }
+    if (!isWriting) return state;
+    this.#link.resetBackoff();
+    if (state.refusal === undefined) this.#availability.onWritable();
+    else this.#availability.onUnwritable(new Error(state.refusal));
     return state;
+  }
+
+  async #write(
+    connection: RedisClient,
+    keys: readonly string[],
+    args: readonly (string | number)[],
+  ): Promise<LogState> {
+    try {
+      return parseState(await this.#bounded(connection, WRITE.run(connection, keys, args)));
+    } catch (cause) {
+      const error = asError(cause);
+      if (isReply(error)) this.#availability.onUnwritable(error);
+      throw error;
+    }
   }
 
   /** A connection on which Redis does not answer, or refuses for now, is given up. */

@@ -11,6 +11,7 @@ import { Losses } from '../backplane/forgotten-topics.js';
 import { SseError } from '../errors.js';
 import type { TopicRule } from '../log/topics.js';
 import type { Publisher } from './publisher.js';
+import { isOfWrongType } from './refusals.js';
 import { RulesInForce, type Since } from './rules-in-force.js';
 import { idOf, recordOf } from './stream-entry.js';
 
@@ -37,11 +38,14 @@ export class RedisArchive extends Archive {
   /** Which topics a rule selects is not known to Redis. */
   override readonly knowsRules = false;
   readonly #publisher: Publisher;
+  readonly #onWrongKeys: (keys: readonly string[]) => void;
   readonly #rules = new RulesInForce();
 
-  constructor(publisher: Publisher) {
+  /** @param onWrongKeys told of keys that hold something else, and what */
+  constructor(publisher: Publisher, onWrongKeys: (keys: readonly string[]) => void) {
     super();
     this.#publisher = publisher;
+    this.#onWrongKeys = onWrongKeys;
   }
 
   override async read(query: ArchiveQuery): Promise<ArchivePage> {
@@ -118,10 +122,11 @@ export class RedisArchive extends Archive {
     range: readonly number[],
   ): Promise<Part[] | undefined> {
     const reply = await this.#publisher.askArchive(epoch, topics, range);
-    const [current, head, rules, since, parts] = reply as [
+    const [current, head, rules, since, parts, wrong] = reply as [
       ...[epoch: string, head: string, rules: string, since: string],
-      ...[parts: unknown[]],
+      ...[parts: unknown[], wrong: string[]],
     ];
+    this.#onWrongKeys(wrong);
     if (current !== epoch) return undefined;
     this.#rules.follow(rules, since);
     return parts.map((part, index) => {
@@ -133,7 +138,13 @@ export class RedisArchive extends Archive {
   /** Events of one topic from the last one on. */
   async #backwards(key: string, count: number, upTo = Infinity): Promise<ArchivedEvent[]> {
     const from = upTo === Infinity ? '+' : upTo;
-    const reply = await this.#publisher.askFor('xrevrange', key, from, '-', 'COUNT', count);
+    const reply = await this.#publisher
+      .askFor('xrevrange', key, from, '-', 'COUNT', count)
+      // What somebody has written over is gone, which `read` tells.
+      .catch((error: unknown) => {
+        if (isOfWrongType(error)) return [];
+        throw error;
+      });
     return (reply as unknown[]).flatMap((raw) => eventOf(raw) ?? []);
   }
 }

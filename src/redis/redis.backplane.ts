@@ -16,12 +16,16 @@ import type { RedisOptions } from './options.js';
 import { Availability } from './availability.js';
 import { closedError } from './publish-errors.js';
 import { RedisArchive } from './redis-archive.js';
+import { withAdvice } from './refusals.js';
 import { Publisher } from './publisher.js';
 import { Tail } from './tail.js';
 import { Watch } from './watch.js';
 
 /** How long, in milliseconds, closing waits for publishes that are on their way. */
 const LAST_PUBLISHES = 250;
+
+const MAY_START_FIRST =
+  "Start it or correct 'url'; an application that may start first sets waitForRedis";
 
 /** What an open backplane consists of. */
 interface Parts {
@@ -86,8 +90,8 @@ export class RedisBackplane extends Backplane {
       await this.close();
       throw new SseError(
         'BACKPLANE_UNAVAILABLE',
-        `${describeSource(source)} is needed to start and was not to be had: ${messageOf(cause)}. ` +
-          "Start it or correct 'url'; an application that may start first sets waitForRedis",
+        `${describeSource(source)} is needed to start and was not to be had: ` +
+          withAdvice(messageOf(cause), MAY_START_FIRST),
         { cause },
       );
     }
@@ -189,7 +193,7 @@ export class RedisBackplane extends Backplane {
     const watch = new Watch(tail, publisher, times, (why) => {
       if (reading.connection !== undefined) reading.drop(reading.connection, new Error(why));
     });
-    const archive = new RedisArchive(publisher);
+    const archive = new RedisArchive(publisher, (keys) => availability.onWrongKeys(keys));
     writing.open();
     reading.open();
     void tail.run();

@@ -25,14 +25,27 @@ import type { RedisClient } from './redis-client.js';
  * first, with a write of the state as it is. An idempotency key is kept before its event, because an event
  * without it could be published twice; a refusal of either is the answer for this event alone. The state
  * follows right after the events, and nothing that comes later (trimming) can fail the publish: it is
- * reported beside it.
+ * reported beside it. A refusal of the log itself, and not of a key that only some events need, is marked by 1.
  */
 export const SCRIPT = `
 local meta, log = KEYS[1], KEYS[2]
 local known_e, known_n, known_i = ARGV[2], tonumber(ARGV[3]), ARGV[4]
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local state = redis.call('HMGET', meta, 'e', 'n', 'i', 'b', 'ab', 'k', 'v', 'r', 's', 'fo', 'fl')
+
+local function failure(reply)
+  return type(reply) == 'table' and reply.err
+end
+
+-- Why Redis refused something about a key; it does not say which key it was.
+local function refusal_of(key, reply)
+  local err = failure(reply)
+  if not err or not string.find(err, 'WRONGTYPE', 1, true) then return err end
+  return 'WRONGTYPE ' .. key .. ' holds a ' .. (redis.pcall('TYPE', key).ok or 'value of another kind')
+end
+
+local state = redis.pcall('HMGET', meta, 'e', 'n', 'i', 'b', 'ab', 'k', 'v', 'r', 's', 'fo', 'fl')
+if failure(state) then return redis.error_reply(refusal_of(meta, state)) end
 if state[7] and state[7] ~= '1' then
   return redis.error_reply('NESVERSION ' .. meta .. ' is of version ' .. state[7] .. ' of the contract, and this is version 1')
 end
@@ -65,6 +78,16 @@ local function forget(epoch)
   redis.call('UNLINK', archive_key('forgotten', epoch))
 end
 
+-- What would be refused of any event, tried with an id that no log takes.
+local function refusal_of_log()
+  local refusal = refusal_of(log, redis.pcall('XLEN', log))
+  if refusal and string.find(refusal, 'WRONGTYPE', 1, true) then return refusal end
+  refusal = failure(redis.pcall('XADD', log, 'NOMKSTREAM', '0-0', 'c', ''))
+  for _, reason in ipairs({ 'NOPERM', "can't run", "can't access", 'OOM' }) do
+    if refusal and string.find(refusal, reason, 1, true) then return refusal end
+  end
+end
+
 local function is_behind()
   if e ~= known_e then return e < known_e end
   return n < known_n or (n == known_n and i ~= known_i)
@@ -87,25 +110,22 @@ local function begin()
 end
 
 if not (e and n and i) or n >= 2^53 - #ARGV or is_behind() then
-  redis.call('XTRIM', log, 'MAXLEN', 0)
+  local emptied = redis.pcall('XTRIM', log, 'MAXLEN', 0)
+  if failure(emptied) then return redis.error_reply(refusal_of(log, emptied)) end
   begin()
 end
 if ARGV[9] ~= '0' then
+  local refusal = #ARGV < 12 and refusal_of_log()
+  if refusal then return redis.error_reply(refusal) end
   redis.call('HSET', meta, 'n', string.format('%.0f', n), 'v', 1)
   if ARGV[9] == '1' and state[6] ~= bounds then redis.call('HSET', meta, 'k', bounds) end
 end
 
-local added = false
+local added, trouble = false, false
 
-local function failure(reply)
-  return type(reply) == 'table' and reply.err
-end
-
-local trouble = false
-
-local function try(...)
-  local reply = redis.pcall(...)
-  if failure(reply) then trouble = reply.err end
+local function try(command, key, ...)
+  local reply = redis.pcall(command, key, ...)
+  if failure(reply) then trouble = refusal_of(key, reply) end
   return reply
 end
 
@@ -124,10 +144,10 @@ local function add(once, header, data, kept)
   local next_cursor = e .. '.' .. string.format('%.0f', n + 1)
   if once then
     local first = redis.pcall('GET', once)
-    if failure(first) then return nil, first.err end
+    if failure(first) then return nil, refusal_of(once, first) end
     if first then return first end
     local kept = redis.pcall('SET', once, next_cursor, 'PX', ARGV[8])
-    if failure(kept) then return nil, kept.err end
+    if failure(kept) then return nil, refusal_of(once, kept) end
   end
   local refusal = keep(kept, header, data)
   if refusal then
@@ -146,7 +166,7 @@ local function add(once, header, data, kept)
   if failure(id) then
     if once then redis.pcall('DEL', once) end
     unkeep(kept)
-    return nil, id.err
+    return nil, refusal_of(log, id), 1
   end
   if once and cursor ~= next_cursor then redis.pcall('SET', once, cursor, 'PX', ARGV[8]) end
   n, i, b, added = n + 1, id, (b or 0) + #header + #data, true
@@ -158,8 +178,8 @@ local answers, key = {}, 3
 for a = 12, #ARGV, 4 do
   local once = ARGV[a] == '1' and KEYS[key]
   if once then key = key + 1 end
-  local cursor, refusal = add(once, ARGV[a + 1], ARGV[a + 2], kept_of(ARGV[a + 3], ARGV[a + 1]))
-  answers[#answers + 1] = cursor or { refusal }
+  local cursor, refusal, of_any = add(once, ARGV[a + 1], ARGV[a + 2], kept_of(ARGV[a + 3], ARGV[a + 1]))
+  answers[#answers + 1] = cursor or { refusal, of_any }
 end
 
 if added then

@@ -5,6 +5,7 @@ import { asError, type Link } from './link.js';
 import type { LogEnd } from './log-end.js';
 import type { LogState, RedisPosition } from './position.js';
 import type { Publisher } from './publisher.js';
+import { naming } from './refusals.js';
 import { RetainedTail } from './retained-tail.js';
 import { entriesOf, idOf, parseEntry, type StreamEntry } from './stream-entry.js';
 
@@ -95,9 +96,10 @@ export class Tail {
 
   async #read(connection: RedisClient, wait: readonly (string | number)[]): Promise<void> {
     this.#readingSince = performance.now();
-    const reply = await connection.call(
-      'xread',
-      ...['COUNT', COUNT, ...wait, 'STREAMS', this.#publisher.logKey, this.#position],
+    const { logKey } = this.#publisher;
+    const reply = await naming(
+      logKey,
+      connection.call('xread', ...['COUNT', COUNT, ...wait, 'STREAMS', logKey, this.#position]),
     );
     this.#readingSince = undefined;
     this.#lastReadAt = new Date();

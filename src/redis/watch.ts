@@ -45,10 +45,10 @@ export class Watch {
     if (this.#isLooking) return;
     this.#isLooking = true;
     try {
-      const { end } = await this.#publisher.look();
+      const { end } = await this.#publisher.check();
       this.#compare(end);
     } catch {
-      // The publishing connection is given up by whoever used it; its link tells of it.
+      // Told by whoever asked: a refusal by the publisher, a connection that is given up by its link.
     } finally {
       this.#isLooking = false;
     }

@@ -34,6 +34,12 @@ export interface SseRunsOptions {
    */
   readonly unknown?: 204 | 404 | undefined;
   /**
+   * How long a source has to finish when its run is stopped: what it emits within that time still counts.
+   *
+   * @defaultValue 1_000
+   */
+  readonly stopTimeout?: number | undefined;
+  /**
    * What becomes of this instance's runs when it shuts down: `'finish'` gives them `timeout` milliseconds, then they are
    * stopped; `'stop'` stops them at once.
    *
@@ -51,12 +57,13 @@ export interface RunsOptions {
   readonly maxBytes: number;
   readonly maxRuns: number;
   readonly unknown: 204 | 404;
+  readonly stopTimeout: number;
   readonly drain: { readonly runs: 'finish' | 'stop'; readonly timeout: number };
 }
 
 /** @throws SseError `BAD_OPTION` */
 export function resolveRunsOptions(options: SseRunsOptions = {}): RunsOptions {
-  const known = ['keepFor', 'lease', 'maxBytes', 'maxRuns', 'unknown', 'drain'];
+  const known = ['keepFor', 'lease', 'maxBytes', 'maxRuns', 'unknown', 'stopTimeout', 'drain'];
   const given = new GivenOptions('SseRunsModule', 'options', options, known);
   const least = { least: 1 };
   return Object.freeze({
@@ -65,6 +72,7 @@ export function resolveRunsOptions(options: SseRunsOptions = {}): RunsOptions {
     maxBytes: given.number('maxBytes', 4_194_304, least),
     maxRuns: given.number('maxRuns', 10_000, least),
     unknown: unknownOf(given),
+    stopTimeout: given.number('stopTimeout', 1_000, { least: 0 }),
     drain: drainOf(given),
   });
 }

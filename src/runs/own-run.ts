@@ -11,8 +11,6 @@ import { endRecord, registryRecord, type RunEntry } from './run-entry.js';
 import { keptFor, newToken, topicOf } from './run-topics.js';
 import { checkSource, type RunFactory, type RunSource, SourceReader, toEvent } from './source.js';
 
-/** Milliseconds that a source has to finish when its run is stopped. */
-const GRACE = 1_000;
 /** Milliseconds between two attempts to publish. */
 const AGAIN = 100;
 
@@ -36,6 +34,8 @@ export interface OwnRunContext {
   readonly instance: string;
   /** Milliseconds. */
   readonly lease: number;
+  /** Milliseconds that a source has to finish when its run is stopped. */
+  readonly stopTimeout: number;
   readonly logger: Logger;
 }
 
@@ -117,7 +117,7 @@ export class OwnRun {
     this.#controller.abort(
       new SseError('RUN_ENDED', `The run '${this.run.claim.id}' is being stopped`),
     );
-    setTimeout(() => this.#reader.stop(), GRACE).unref();
+    setTimeout(() => this.#reader.stop(), this.#context.stopTimeout).unref();
   }
 
   /** The log says that it has ended, whoever said so: nothing that it emits counts any more. */
@@ -229,7 +229,8 @@ export class OwnRun {
       const { signal } = this.#controller;
       signal.addEventListener('abort', () => {
         if (this.run.end !== undefined) resolve();
-        else if (this.#failure === undefined) setTimeout(resolve, GRACE).unref();
+        else if (this.#failure === undefined)
+          setTimeout(resolve, this.#context.stopTimeout).unref();
         else {
           const error = toError(this.#failure.error);
           reject(error);

@@ -4,6 +4,7 @@ import {
   ConfigurableModuleBuilder,
   type DynamicModule,
   Module,
+  type OnApplicationBootstrap,
   type OnApplicationShutdown,
 } from '@nestjs/common';
 import { EventBus } from '../bus/event-bus.js';
@@ -33,7 +34,7 @@ const { ConfigurableModuleClass, MODULE_OPTIONS_TOKEN } =
 })
 export class SseRunsModule
   extends ConfigurableModuleClass
-  implements BeforeApplicationShutdown, OnApplicationShutdown
+  implements OnApplicationBootstrap, BeforeApplicationShutdown, OnApplicationShutdown
 {
   constructor(private readonly runs: SseRuns) {
     super();
@@ -49,6 +50,10 @@ export class SseRunsModule
     options: ConfigurableModuleAsyncOptions<SseRunsOptions, 'createSseRunsOptions'>,
   ): DynamicModule {
     return { ...super.forRootAsync(options), global: true };
+  }
+
+  onApplicationBootstrap(): void {
+    this.runs.onStarted();
   }
 
   /** While clients are still connected: what runs emit until then reaches them. */

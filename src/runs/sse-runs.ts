@@ -66,7 +66,10 @@ interface Checked {
 
 /** Streams that begin and end, and can be joined, reloaded and stopped, on whichever instance. */
 export class SseRuns {
-  /** What happens to runs, for persisting the result of those that end for instance. */
+  /**
+   * What happens to runs, for persisting the result of those that end for instance. It begins when the application has
+   * started, with what there was by then: subscribe in a constructor, or in `onModuleInit`.
+   */
   readonly events$: Observable<RunChange>;
   readonly #bus: EventBus;
   readonly #options: RunsOptions;
@@ -75,6 +78,8 @@ export class SseRuns {
   readonly #context: OwnRunContext;
   readonly #instance = randomUUID();
   readonly #changes = new Subject<RunChange>();
+  /** What has happened before anybody could be told; undefined when the application has started. */
+  #untold: RunChange[] | undefined = [];
   readonly #logger = new Logger('SseRuns');
   readonly #reading: RunReadingContext;
   /** Claims of this instance that are on their way. */
@@ -100,10 +105,11 @@ export class SseRuns {
       registry: this.#registry,
       instance: this.#instance,
     };
-    this.#context = { ...shared, lease: options.lease, logger: this.#logger };
+    const { lease, stopTimeout } = options;
+    this.#context = { ...shared, lease, stopTimeout, logger: this.#logger };
     this.#watch = new OwnerWatch({
       ...shared,
-      lease: options.lease,
+      lease,
       own: () => [...this.#own.values()].map(({ run }) => run),
     });
   }
@@ -215,7 +221,7 @@ export class SseRuns {
 
   /**
    * Stops a run, on whichever instance it is: the `signal` of its source is aborted, and it ends as `stopped` when the
-   * source has finished, or a second later. Resolves with what became of it: one that had ended before stays as it was.
+   * source has finished, or after `stopTimeout`. Resolves with what became of it: one that had ended before stays as it was.
    * Undefined if nobody knows it.
    */
   async stop(id: string): Promise<RunInfo | undefined> {
@@ -241,16 +247,29 @@ export class SseRuns {
     return this.#registry.all.map(({ info }) => info);
   }
 
+  /** @internal The application has started: whoever wants to be told of runs has subscribed. */
+  onStarted(): void {
+    const untold = this.#untold ?? [];
+    this.#untold = undefined;
+    for (const change of untold) this.#changes.next(change);
+  }
+
+  #tell(change: RunChange): void {
+    if (this.#untold === undefined) this.#changes.next(change);
+    else this.#untold.push(change);
+  }
+
   /** @internal Ends what is live here, as the option `drain` says. */
   async drain(): Promise<void> {
     this.#isClosing = true;
-    const { runs, timeout } = this.#options.drain;
+    const { drain, stopTimeout } = this.#options;
+    const { runs, timeout } = drain;
     if (runs === 'finish') await within(timeout, Promise.all(this.#living));
     for (const own of this.#own.values()) {
       own.run.isStopping = true;
       own.stop();
     }
-    await within(DRAINED, Promise.all(this.#living));
+    await within(stopTimeout + TOLD, Promise.all(this.#living));
   }
 
   /** @internal */
@@ -325,14 +344,14 @@ export class SseRuns {
     this.#watch.onClaim(owner);
     const isOwn = owner === this.#instance;
     if (isOwn && !this.#claimed.has(token)) this.#abandon(run);
-    queueMicrotask(() => this.#changes.next({ type: 'started', run: run.info, isOwn }));
+    queueMicrotask(() => this.#tell({ type: 'started', run: run.info, isOwn }));
   }
 
   #onEnd(run: Run): void {
     const isOwn = run.end?.by === this.#instance;
     queueMicrotask(() => {
       this.#own.get(run.claim.token)?.onEnd();
-      this.#changes.next({ type: 'ended', run: run.info, isOwn });
+      this.#tell({ type: 'ended', run: run.info, isOwn });
     });
   }
 
@@ -406,8 +425,8 @@ const LOG_LOST = 'The history of the run was lost';
 /** Leases that a run is kept for at least when it says nothing: it says that it is there twice within that time. */
 const LEASES_KEPT = 4;
 
-/** Milliseconds that shutting down waits for runs that were stopped to say so. */
-const DRAINED = 1_500;
+/** Milliseconds that shutting down waits for runs to say how they ended, when their sources have had their time. */
+const TOLD = 500;
 
 async function within(milliseconds: number, work: Promise<unknown>): Promise<void> {
   let timer: NodeJS.Timeout | undefined;

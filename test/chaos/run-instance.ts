@@ -110,6 +110,8 @@ const app = await NestFactory.create(
     imports: [
       SseModule.forRoot({
         backplane: backplaneOf(options),
+        // Who reads a run goes to the archive too, and an instance starts quickly however long this goes on.
+        history: { maxEvents: 2_000 },
         heartbeatInterval: 200,
         drain: { timeout: 500 },
       }),

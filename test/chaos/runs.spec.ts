@@ -1,14 +1,21 @@
-import { afterAll, afterEach, beforeAll, expect, it } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { mkdtempSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { setTimeout as elapse } from 'node:timers/promises';
 import { RedisServer } from '../redis/support/redis-server.js';
 import { describeWith, REDIS_SERVER } from '../support/programs.js';
 import { Random } from './random.js';
 import { buildRunInstance, RunInstance } from './run-fleet.js';
+import type { RunInstanceOptions } from './run-instance.js';
 import { RunReader } from './run-reader.js';
 
 /** `npm run chaos` sets more. */
 const SECONDS = Number(process.env['CHAOS_SECONDS'] ?? 4);
 const SEED = Number(process.env['CHAOS_SEED'] ?? Math.floor(Math.random() * 2 ** 32));
+/** One of the two: 'redis' or 'sqlite'. */
+const ASKED = process.env['CHAOS_STORE'];
 const INSTANCES = 3;
 const LEASE = 1_000;
 /** Milliseconds that a run takes by itself, at most. */
@@ -51,49 +58,81 @@ class RunFleet {
   }
 }
 
-describeWith(REDIS_SERVER, `chaos of runs, with CHAOS_SEED=${SEED}`, (path) => {
-  let redis: RedisServer;
+/** What the instances share. */
+interface Store {
+  readonly options: RunInstanceOptions;
+  /** Undefined if there are none. */
+  readonly killConnections?: (random: Random) => Promise<void>;
+}
+
+function chaosOf(open: () => Promise<Store>): void {
+  let store: Store;
   let built: Awaited<ReturnType<typeof buildRunInstance>>;
   let fleet: RunFleet | undefined;
 
   beforeAll(async () => {
-    [redis, built] = await Promise.all([RedisServer.start(path), buildRunInstance()]);
+    [store, built] = await Promise.all([open(), buildRunInstance()]);
   }, 60_000);
   afterEach(() => fleet?.stop());
-  afterAll(async () => {
-    await redis.stop();
-    await built.remove();
-  });
+  afterAll(() => built.remove());
 
   it(
     'each run ends once, for every reader, who gets what was acknowledged, once and in order, in time',
     async () => {
       const random = new Random(SEED);
       const happened = new Map<string, number>();
-      fleet = new RunFleet(() => RunInstance.start(built.folder, { url: redis.url, lease: LEASE }));
+      fleet = new RunFleet(() => RunInstance.start(built.folder, store.options));
       await fleet.fill();
       const end = performance.now() + SECONDS * 1_000;
       for (let round = 0; round === 0 || performance.now() < end; round++) {
-        const faults = await runOnce(fleet, redis, random.fork(), `${round}`, happened);
+        const faults = await runOnce(fleet, store, random.fork(), `${round}`, happened);
         expect({ seed: SEED, round, faults }).toEqual({ seed: SEED, round, faults: [] });
       }
       if (SECONDS > 60) process.stderr.write(`${JSON.stringify(Object.fromEntries(happened))}\n`);
     },
     SECONDS * 1_000 + 60_000,
   );
-});
+}
+
+if (ASKED !== 'sqlite') {
+  describeWith(REDIS_SERVER, `chaos of runs on Redis, with CHAOS_SEED=${SEED}`, (path) => {
+    let redis: RedisServer;
+    afterAll(() => redis.stop());
+    chaosOf(async () => {
+      redis = await RedisServer.start(path);
+      return {
+        options: { url: redis.url, lease: LEASE },
+        killConnections: async (random) => {
+          for (let time = 0; time < 3; time++) {
+            await redis.killClients(random.pick([':publish', ':read']) ?? '');
+            await elapse(random.between(1, 100));
+          }
+        },
+      };
+    });
+  });
+}
+
+if (ASKED !== 'redis') {
+  describe(`chaos of runs on SQLite, with CHAOS_SEED=${SEED}`, () => {
+    const folder = mkdtempSync(join(tmpdir(), 'nes-chaos-'));
+    afterAll(() => rm(folder, { recursive: true, force: true, maxRetries: 5 }));
+    chaosOf(() => Promise.resolve({ options: { path: join(folder, 'events.db'), lease: LEASE } }));
+  });
+}
 
 /** One run, one fault, and what was wrong with what its readers got. */
 async function runOnce(
   fleet: RunFleet,
-  redis: RedisServer,
+  store: Store,
   random: Random,
   id: string,
   happened: Map<string, number>,
 ): Promise<string[]> {
   const interval = random.pick([0, 1, 5, 20]) ?? 1;
   const tokens = Math.floor(random.between(1, LONGEST / Math.max(interval, 2)));
-  const fault = random.pick(FAULTS) ?? 'none';
+  const faults = FAULTS.filter((each) => each !== 'kill connections' || store.killConnections);
+  const fault = random.pick(faults) ?? 'none';
   const starters = [random.pick(fleet.instances), random.pick(fleet.instances)];
   const started = await Promise.all(
     starters.map(async (starter) => ({
@@ -111,7 +150,7 @@ async function runOnce(
   });
   const reading = Promise.all(readers.map((reader) => reader.read()));
   await elapse(random.between(0, LONGEST / 2));
-  await cause(fault, owner, fleet, redis, random, id);
+  await cause(fault, owner, fleet, store, random, id);
   const bound = setTimeout(
     () => {
       for (const reader of readers) reader.giveUp();
@@ -130,7 +169,7 @@ async function cause(
   fault: Fault,
   owner: RunInstance,
   fleet: RunFleet,
-  redis: RedisServer,
+  store: Store,
   random: Random,
   id: string,
 ): Promise<void> {
@@ -142,11 +181,7 @@ async function cause(
     case 'kill another instance':
       return other === undefined ? undefined : fleet.kill(other);
     case 'kill connections':
-      for (let time = 0; time < 3; time++) {
-        await redis.killClients(random.pick([':publish', ':read']) ?? '');
-        await elapse(random.between(1, 100));
-      }
-      return;
+      return store.killConnections?.(random);
     case 'pause the owner':
     case 'pause another instance':
       paused?.pause();

@@ -18,7 +18,8 @@ import { FastifyAdapter } from '@nestjs/platform-fastify';
 import { EventBus } from 'nestjs-event-stream';
 import { SseInspectorModule, type SseInspectorOptions } from 'nestjs-event-stream/inspector';
 import { redisBackplane } from 'nestjs-event-stream/redis';
-import { map } from 'rxjs';
+import { SseRuns, SseRunsModule } from 'nestjs-event-stream/runs';
+import { map, of } from 'rxjs';
 import { RedisServer } from '../redis/support/redis-server.js';
 import { Bench, onExpress, urlOf } from '../support/each-adapter.js';
 import { describeWith, REDIS_SERVER } from '../support/programs.js';
@@ -261,6 +262,29 @@ describe('SseInspectorModule', () => {
     expect(runs).toEqual([expect.objectContaining({ id: 'r.1', events: 3 })]);
     const wrong = { ...setup({ runs: token }), providers: [{ provide: token, useValue: {} }] };
     await expect(bench.start(wrong)).rejects.toThrow(/runs has to be SseRuns/);
+  });
+
+  it('tells what SseRuns says of its runs, and nothing of runs without it', async () => {
+    const { controllers, imports } = setup({ runs: SseRuns });
+    const app = await bench.start({
+      controllers,
+      imports: [...imports, SseRunsModule.forRoot()],
+    });
+    const runs = app.get(SseRuns);
+    const state = async (path: string) =>
+      ((await ask(app, `/_events/state${path}`)).body as State).runs;
+    await runs.start('chat.1', of('a', 'bc'));
+    await runs.start('chat.2', () => new Promise<undefined>(() => {}));
+    await until('one has ended', () => runs.get('chat.1')?.status === 'done');
+    expect(await state('')).toMatchObject([
+      { id: 'chat.1', status: 'done', events: 2, bytes: 3, readers: 0 },
+      { id: 'chat.2', status: 'live', events: 0 },
+    ]);
+    expect(await state('?find=live')).toMatchObject([{ id: 'chat.2' }]);
+    void runs.stop('chat.2');
+    await bench.stop();
+    const without = await bench.start(setup());
+    expect((await ask(without, '/_events/state')).body).not.toHaveProperty('runs');
   });
 
   it('says what is missing where SseModule is', async () => {

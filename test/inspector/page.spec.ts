@@ -1,10 +1,12 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
-import type { INestApplication } from '@nestjs/common';
+import { ConflictException, type INestApplication } from '@nestjs/common';
 import { ExpressAdapter } from '@nestjs/platform-express';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import { EventBus, SseConnections } from 'nestjs-event-stream';
 import { SseInspectorModule } from 'nestjs-event-stream/inspector';
+import { SseRuns, SseRunsModule } from 'nestjs-event-stream/runs';
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
+import { throwError } from 'rxjs';
 import { launch, visit } from '../sample/browser.js';
 import { Bench, urlOf } from '../support/each-adapter.js';
 import { CHROMIUM, describeWith } from '../support/programs.js';
@@ -54,15 +56,11 @@ describeWith(CHROMIUM, 'the page of the inspector', (path) => {
     afterEach(() => bench.stop());
 
     const start = () => {
-      const runs = Symbol('runs');
-      const run = { status: 'failed', error: HOSTILE, owner: HOSTILE, startedAt: new Date() };
-      const list = () => [{ ...run, id: HOSTILE, events: 3, bytes: 70, readers: 0 }];
       const history = { topics: [{ match: '**', keepFor: 60_000, keepEvents: 10 }] };
       return bench.start({
         sse: { history, identify: () => ({ owner: HOSTILE }) },
         controllers: [Routes],
-        imports: [SseInspectorModule.forRoot({ runs })],
-        providers: [{ provide: runs, useValue: { list } }],
+        imports: [SseInspectorModule.forRoot({ runs: SseRuns }), SseRunsModule.forRoot()],
       });
     };
     const open = async (app: INestApplication, options?: BrowserContextOptions) => {
@@ -75,6 +73,7 @@ describeWith(CHROMIUM, 'the page of the inspector', (path) => {
       const app = await start();
       const client = await bench.connect(app, `/news/${encodeURIComponent(HOSTILE)}?token=x`);
       const bus = app.get(EventBus);
+      await app.get(SseRuns).start(HOSTILE, () => throwError(() => new ConflictException(HOSTILE)));
       await bus.publish([HOSTILE, 'other'], { type: 'said', data: HOSTILE, key: HOSTILE });
       const { page, problems } = await open(app);
       for (const id of ['connections', 'topics', 'tail', 'runs']) {
@@ -100,6 +99,18 @@ describeWith(CHROMIUM, 'the page of the inspector', (path) => {
       expect(await page.evaluate(`document.querySelectorAll('img, body script').length`)).toBe(0);
       // That of the request that was refused.
       expect(problems.filter((each) => !each.includes('400 (Bad Request)'))).toEqual([]);
+      await page.context().close();
+    }, 60_000);
+
+    it('has no place for runs where there are none', async () => {
+      const app = await bench.start({
+        controllers: [Routes],
+        imports: [SseInspectorModule.forRoot()],
+      });
+      const { page, problems } = await open(app);
+      await page.getByText('No stream is open, or none is found.').waitFor();
+      expect(await page.locator('#runs-section').isVisible()).toBe(false);
+      expect(problems).toEqual([]);
       await page.context().close();
     }, 60_000);
 

@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, beforeAll, it } from '@jest/globals';
 import { redisBackplane } from 'nestjs-event-stream/redis';
 import { backplaneConformance } from 'nestjs-event-stream/testing';
@@ -10,6 +12,12 @@ describeWith(REDIS_SERVER, 'redisBackplane()', (path) => {
 
   beforeAll(async () => {
     redis = await RedisServer.start(path);
+    const [, , name = '', ...rules] = documentedUser().split(' ');
+    await redis.control.acl(
+      'SETUSER',
+      name,
+      ...rules.map((rule) => rule.replace(/^~.*/, '~{*}:*')),
+    );
   });
 
   afterAll(() => redis.stop());
@@ -18,7 +26,10 @@ describeWith(REDIS_SERVER, 'redisBackplane()', (path) => {
     const key = `log-${++logs}`;
     return {
       instance: () =>
-        redisBackplane({ url: redis.url, key, publishTimeout: 500, checkInterval: 200 }),
+        redisBackplane({
+          url: redis.url.replace('//', '//events:secret@'),
+          ...{ key, publishTimeout: 500, checkInterval: 200 },
+        }),
       async forget() {
         await redis.control.flushall();
       },
@@ -31,3 +42,11 @@ describeWith(REDIS_SERVER, 'redisBackplane()', (path) => {
 
   for (const { name, run } of checks) it(name, run);
 });
+
+/** What scaling.md says that a user of Redis needs: no check passes that needs more. */
+function documentedUser(): string {
+  const page = readFileSync(join(import.meta.dirname, '../../docs/scaling.md'), 'utf8');
+  const [command] = /^ACL SETUSER events .*$/m.exec(page) ?? [];
+  if (command === undefined) throw new Error('docs/scaling.md has no user');
+  return command;
+}

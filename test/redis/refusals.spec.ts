@@ -76,7 +76,7 @@ describeWith(REDIS_SERVER, 'a Redis that refuses something', (path) => {
     return Number(/cmdstat_xread:.*rejected_calls=(\d+)/.exec(stats)?.[1] ?? 0);
   }
 
-  it('is one line when it is reading that it refuses, and tried less and less often', async () => {
+  it('is one line for the outage and one for the reason when it is reading that it refuses, and tried less and less often', async () => {
     await redis.control.acl('SETUSER', 'default', '-xread');
     await redis.killClients(':read');
     await until('a read is refused', async () => (await refusedReads()) > 0);
@@ -91,7 +91,8 @@ describeWith(REDIS_SERVER, 'a Redis that refuses something', (path) => {
     await replica.received('after');
     await until('it is back', () => replica.backplane.health.isConnected);
     expect(lines.find('log', 'is back')).toHaveLength(1);
-    expect(lines.lines.filter(({ level }) => level !== 'debug')).toHaveLength(2);
+    expect(lines.find('warn', 'Its user needs the commands and keys')).toHaveLength(1);
+    expect(lines.lines.filter(({ level }) => level !== 'debug')).toHaveLength(3);
   });
 
   it('is one line when it has become a replica', async () => {
@@ -107,6 +108,77 @@ describeWith(REDIS_SERVER, 'a Redis that refuses something', (path) => {
     expect(lines.find('log', 'is back')).toHaveLength(1);
     await replica.publish('after');
     await replica.received('after');
+    await master.stop();
+  });
+
+  const told = (text: string) => lines.find('warn', text);
+
+  /** Says it once, is not ready meanwhile, and is again by itself. */
+  async function isToldUntilMended(said: RegExp, mend: () => Promise<unknown>): Promise<void> {
+    await until('it is noticed', () => !replica.backplane.health.isConnected);
+    await until('it is told', () => told('refuses what it is asked for').length > 0);
+    expect(told('refuses what it is asked for')).toEqual([expect.stringMatching(said)]);
+    await mend();
+    await until('it is back', () => replica.backplane.health.isConnected);
+    await replica.publish('after');
+    await replica.received('after');
+    expect(told('refuses what it is asked for')).toHaveLength(1);
+    expect(lines.find('log', 'is back')).toHaveLength(1);
+    expect(replica.losses).toBe(0);
+  }
+
+  it.each(['hset', 'xadd', 'evalsha'])(
+    'is told until its user may publish again: %s',
+    async (command) => {
+      await redis.control.acl('SETUSER', 'default', `-${command}`);
+      const refused = replica.publish('refused');
+      await expect(refused).rejects.toMatchObject({ code: 'BACKPLANE_UNAVAILABLE' });
+      await expect(refused).rejects.toThrow('docs/scaling.md');
+      await isToldUntilMended(/its user needs.*docs\/scaling\.md/i, () =>
+        redis.control.acl('SETUSER', 'default', '+@all'),
+      );
+    },
+  );
+
+  it('is told until it has memory again', async () => {
+    await redis.control.config('SET', 'maxmemory', 1);
+    const refused = replica.publish('refused');
+    await expect(refused).rejects.toMatchObject({ code: 'BACKPLANE_UNAVAILABLE' });
+    await expect(refused).rejects.toThrow(/OOM.*maxmemory/);
+    await isToldUntilMended(/OOM.*maxmemory/, () => redis.control.config('SET', 'maxmemory', 0));
+  });
+
+  it('is told until a script ends that is not of this package', async () => {
+    await redis.control.config('SET', 'lua-time-limit', 20);
+    const other = redis.control.duplicate();
+    const script = other.eval('while true do end', 0).catch(String);
+    const isBusy = () =>
+      redis.control.ping().then(
+        () => false,
+        () => true,
+      );
+    await until('it runs', isBusy);
+    const refused = replica.publish('refused');
+    await expect(refused).rejects.toMatchObject({ code: 'BACKPLANE_UNAVAILABLE' });
+    await expect(refused).rejects.toThrow(/BUSY.*SCRIPT KILL/);
+    await isToldUntilMended(/BUSY.*SCRIPT KILL/, () => redis.control.script('KILL'));
+    expect(await script).toContain('killed');
+    other.disconnect();
+  });
+
+  it('is told until it lets itself be connected to', async () => {
+    await redis.control.config('SET', 'requirepass', 'secret');
+    await redis.killClients(':publish');
+    await isToldUntilMended(/NOAUTH.*password/, () =>
+      redis.control.config('SET', 'requirepass', ''),
+    );
+  });
+
+  it('says which of them it was that a publish waited for in vain', async () => {
+    const master = await RedisServer.start(path);
+    await redis.control.replicaof('127.0.0.1', master.port);
+    await expect(replica.publish('by a replica')).rejects.toThrow(/READONLY.*primary/);
+    await redis.control.replicaof('NO', 'ONE');
     await master.stop();
   });
 

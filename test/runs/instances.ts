@@ -13,6 +13,7 @@ import { EventBus, SseModule } from 'nestjs-event-stream';
 import { redisBackplane } from 'nestjs-event-stream/redis';
 import {
   type ReplayedEvent,
+  type RunChange,
   SseRuns,
   SseRunsModule,
   type SseRunsOptions,
@@ -40,10 +41,14 @@ export function joinTexts(a: ReplayedEvent, b: ReplayedEvent): ReplayedEvent | u
 
 @Controller()
 class RunsController {
+  readonly changes: RunChange[] = [];
+
   constructor(
     private readonly runs: SseRuns,
     private readonly bus: EventBus,
-  ) {}
+  ) {
+    runs.events$.subscribe((change) => this.changes.push(change));
+  }
 
   @Sse('runs/:id')
   join(@Param('id') id: string): Observable<MessageEvent> {
@@ -94,6 +99,8 @@ export interface Instance {
   readonly runs: SseRuns;
   readonly bus: EventBus;
   readonly logs: LogLines;
+  /** What it has told of since it was made. */
+  readonly changes: readonly RunChange[];
 }
 
 interface Setup {
@@ -129,7 +136,8 @@ export class RunsBench {
     const module = await builder.setLogger(logs).compile();
     const app = module.createNestApplication();
     await app.listen(0, '127.0.0.1');
-    const instance = { app, runs: app.get(SseRuns), bus: app.get(EventBus), logs };
+    const { changes } = app.get(RunsController);
+    const instance = { app, runs: app.get(SseRuns), bus: app.get(EventBus), logs, changes };
     this.#instances.push(instance);
     return instance;
   }

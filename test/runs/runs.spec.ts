@@ -218,7 +218,7 @@ eachBackplane((bench) => {
   });
 
   it('is stopped also if its source does not listen', async () => {
-    const { runs } = await bench.start();
+    const { runs } = await bench.start({ runs: { stopTimeout: 30 } });
     let isReturned = false;
     await runs.start('chat.1', {
       [Symbol.asyncIterator]: () => ({
@@ -228,6 +228,52 @@ eachBackplane((bench) => {
     });
     expect(await runs.stop('chat.1')).toMatchObject({ status: 'stopped' });
     expect(isReturned).toBe(true);
+  });
+
+  it('has nothing of what its source yields when the time that it had to stop is over', async () => {
+    const [one, two] = await bench.startTwo({ runs: { stopTimeout: 30 } });
+    const go = deferred();
+    const refused = deferred<unknown>();
+    await one.runs.start('chat.1', async function* ({ emit }) {
+      yield* texts('a');
+      try {
+        await go.promise;
+        await emit('emitted late').catch(refused.resolve);
+        yield 'yielded late';
+      } finally {
+        refused.resolve(undefined);
+      }
+    });
+    const client = await bench.connect(two, '/runs/chat.1');
+    await client.next();
+    expect(await two.runs.stop('chat.1')).toMatchObject({ status: 'stopped', events: 1 });
+    go.resolve();
+    expect(await refused.promise).toMatchObject({ code: 'RUN_ENDED' });
+    await two.bus.publish('news', { data: 'behind it' });
+    expect(await all(client)).toEqual([STOPPED]);
+    for (const at of [one, two])
+      expect(await all(await bench.connect(at, '/runs/chat.1'))).toEqual(['a', STOPPED]);
+    const { entries } = one.bus.log.indexOf('$run.whole.chat.1');
+    expect(entries.length).toBe(2);
+    one.bus.log.release('$run.whole.chat.1');
+  });
+
+  it('is told to an instance that starts later, as none of its own', async () => {
+    const one = await bench.start({ runs: { lease: 10_000 } });
+    await one.runs.start('chat.1', texts('a'));
+    await until('it has ended', () => one.changes.length === 2);
+    if (!bench.isShared) return;
+    await one.runs.start('chat.2', () => new Promise<undefined>(() => {}));
+    const { changes } = await bench.start();
+    await until('it knows', () => changes.length === 3);
+    expect(changes.map(({ type, isOwn, run }) => [type, isOwn, run.id])).toEqual([
+      ['started', false, 'chat.1'],
+      ['ended', false, 'chat.1'],
+      ['started', false, 'chat.2'],
+    ]);
+    await one.runs.stop('chat.2');
+    await until('it is told of its end', () => changes.length === 4);
+    expect(changes[3]).toMatchObject({ type: 'ended', isOwn: false, run: { status: 'stopped' } });
   });
 
   it('is started once, of all who start it in the same moment', async () => {

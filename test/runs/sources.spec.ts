@@ -125,7 +125,7 @@ eachBackplane((bench) => {
   });
 
   it('is stopped before its source is there, and cancels a ReadableStream', async () => {
-    const { runs } = await bench.start();
+    const { runs } = await bench.start({ runs: { stopTimeout: 30 } });
     await runs.start('chat.1', () => new Promise<undefined>(() => {}));
     expect(await runs.stop('chat.1')).toMatchObject({ status: 'stopped', events: 0 });
     let isCancelled = false;

@@ -47,14 +47,14 @@ describe('What a run has emitted, and nobody knows what has become of it', () =>
 
   async function tokensAfter(...fates: Fate[]): Promise<string[]> {
     bench = new RunsBench(false, () => new FaithlessBackplane(fates));
-    const { app, runs, bus, logs } = await bench.start();
-    await runs.start('chat.1', async function* () {
+    const instance = await bench.start();
+    await instance.runs.start('chat.1', async function* () {
       // Some are the same, and in one turn.
       yield* ['a', 'a', 'b', 'a'];
       await new Promise((resolve) => setTimeout(resolve, 1));
       yield* ['c', 'a', 'a'];
     });
-    return all(await bench.connect({ app, runs, bus, logs }, '/runs/chat.1'));
+    return all(await bench.connect(instance, '/runs/chat.1'));
   }
 
   const whole = [...Array.from('aabacaa'), 'run-end {"status":"done"}'];
