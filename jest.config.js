@@ -7,7 +7,7 @@ import { availableParallelism } from 'node:os';
 export const PROGRAMS = [
   'beside/(commonjs|hosts)',
   'chaos/(chaos|presence|runs|sqlite)',
-  'client/(react|restart|runtimes|tabs)',
+  'client/(firefox|react|restart|runtimes|tabs)',
   'docs/browser',
   'examples/(ai-chat|jobs|reopening|run)',
   'inspector/page',

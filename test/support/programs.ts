@@ -15,6 +15,11 @@ export const CHROMIUM: Program = {
   install: 'on Debian and Ubuntu: apt-get install chromium',
 };
 
+export const FIREFOX: Program = {
+  names: ['firefox-esr', 'firefox'],
+  install: 'on Debian: apt-get install firefox-esr',
+};
+
 export const REDIS_SERVER: Program = {
   names: ['redis-server', 'valkey-server'],
   install: 'on Debian and Ubuntu: apt-get install redis-server',
