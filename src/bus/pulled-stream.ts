@@ -116,6 +116,8 @@ class ReadAhead implements Sink, Task {
 
   begin(): void {}
 
+  tell(): void {}
+
   write(): void {}
 
   announce(event: SseEvent): void {

@@ -65,7 +65,7 @@ export function openLink(url: URL, options: EventsOptions, sink: Sink): Link {
   const attempt = async (request: AbortSignal): Promise<number> => {
     const isCut = () => request.aborted;
     const sent = new Headers(typeof headers === 'function' ? await headers(refused) : headers);
-    sent.set('accept', 'text/event-stream');
+    sent.set('accept', 'text/event-stream,*/*');
     // As an EventSource sends it; a header holds bytes.
     if (sink.cursor)
       sent.set('last-event-id', String.fromCharCode(...new TextEncoder().encode(sink.cursor)));

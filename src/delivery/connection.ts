@@ -16,6 +16,7 @@ import {
   isGone,
   tell,
   tellHeartbeat,
+  needsEventWithId,
 } from './http.js';
 import { HandlerObserver } from './handler-observer.js';
 import { ClientIdentity, NO_TAGS } from './identity.js';
@@ -25,6 +26,8 @@ import { isMeant, type OrderInLog, precedes } from './orders.js';
 import { Outbox } from './outbox.js';
 
 const HEARTBEAT = encodeFrame({ comment: '' });
+/** Nobody listens to it: it is for the id that comes with it. */
+const CURSOR_EVENT = 'sse-cursor';
 
 /**
  * One SSE response. It gives its reader a place to write to and says when there is room; it writes once a
@@ -241,7 +244,7 @@ export class Connection implements ConnectionPort, Task {
 
   begin(id: string | undefined): void {
     if (this.#isOpen) {
-      if (id !== undefined) this.#outbox.push(encodeFrame({ id }));
+      if (id !== undefined) this.#outbox.push(this.#frameOf(id));
     } else if (this.#reason === undefined) {
       this.#open(id);
     }
@@ -263,6 +266,10 @@ export class Connection implements ConnectionPort, Task {
     const mayWait = this.#outbox.hasBegun || this.#isRunning;
     if ((this.#outbox.isBehind || !mayWait) && this.#outbox.isOverflowing) this.end('overflow');
     if (!this.#isRunning) this.schedule();
+  }
+
+  tell(id: string): void {
+    this.write(this.#frameOf(id));
   }
 
   announce(event: SseEvent, frame: Buffer): void {
@@ -426,14 +433,20 @@ export class Connection implements ConnectionPort, Task {
     }
     if (this.#dialect !== undefined) return;
     const retry = this.#connections.drawRetry(this.options, ending);
-    if (retry !== undefined || id !== undefined) this.#outbox.pushFirst(encodeFrame({ retry, id }));
+    if (id !== undefined) this.#outbox.pushFirst(this.#frameOf(id, retry));
+    else if (retry !== undefined) this.#outbox.pushFirst(encodeFrame({ retry }));
+  }
+
+  #frameOf(id: string, retry?: number): Buffer {
+    if (!needsEventWithId(this.response)) return encodeFrame({ retry, id });
+    return encodeFrame({ retry, id, type: CURSOR_EVENT, data: JSON.stringify(id) });
   }
 
   #beat(): void {
     this.#isBeatDue = false;
     if (!this.#outbox.isEmpty) return;
     const id = this.reader?.heartbeat();
-    this.#outbox.push(id === undefined ? HEARTBEAT : encodeFrame({ id }));
+    this.#outbox.push(id === undefined ? HEARTBEAT : this.#frameOf(id));
   }
 
   /** @param ending why the response ends as soon as this is out */

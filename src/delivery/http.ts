@@ -47,6 +47,16 @@ export function asksAsEventSource({ req }: HttpResponse): boolean {
   return req.method === 'GET' && (accept === undefined || /text\/event-stream/i.test(accept));
 }
 
+/**
+ * Whether it looks like the EventSource of Firefox or Safari, which sends an `id` with its next request only if an event came with
+ * it; by WHATWG HTML 9.2.6 an `id` alone is enough. Those of Chromium and of other programs keep to that.
+ */
+export function needsEventWithId({ req }: HttpResponse): boolean {
+  const { accept, 'user-agent': agent = '' } = req.headers;
+  if (req.method !== 'GET' || accept !== 'text/event-stream') return false;
+  return agent.startsWith('Mozilla/') && !/Chrom(e|ium)\//.test(agent);
+}
+
 /** The connection that an HTTP/2 stream shares with others; undefined once the stream is destroyed. */
 export function sessionOf(response: HttpResponse): Http2Session | undefined {
   return isHttp2(response) ? response.stream.session : undefined;

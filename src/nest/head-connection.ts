@@ -11,6 +11,7 @@ export const HEAD_CONNECTION = {
   run() {},
   begin() {},
   write() {},
+  tell() {},
   announce() {},
   endForGood() {},
   directOutputFor: () => undefined,

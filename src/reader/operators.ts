@@ -149,7 +149,7 @@ export class Operators {
 
   #writeId(offset: number): void {
     const id = this.tell(offset);
-    if (id !== undefined) this.#sink.write(encodeFrame({ id }));
+    if (id !== undefined) this.#sink.tell(id);
   }
 
   #onLateMessage(message: unknown, offset: number | undefined): void {
@@ -208,7 +208,8 @@ export class Operators {
         'A message was dropped: its data is not what JSON can hold, or a field of it no text',
         error,
       );
-      return id === undefined ? undefined : encodeFrame({ id });
+      if (id !== undefined) this.#sink.tell(id);
+      return undefined;
     }
   }
 }

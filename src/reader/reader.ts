@@ -4,7 +4,6 @@ import type { Entry } from '../log/entry.js';
 import type { GapReason } from '../log/event.js';
 import type { Log } from '../log/log.js';
 import { OUTLIVED } from '../log/stray-streams.js';
-import { encodeFrame } from '../wire/frame.js';
 import { Announcements } from './announcements.js';
 import { makeGap } from './gap.js';
 import { Operators } from './operators.js';
@@ -395,7 +394,7 @@ export class Reader {
     const ended = this.streams.all.filter((stream) => stream.isEndedWith(entry, this.#log));
     if (ended.length === 0) return;
     const id = this.streams.isProven ? this.#tell(entry.offset) : undefined;
-    if (id !== undefined) this.#sink.write(encodeFrame({ id }));
+    if (id !== undefined) this.#sink.tell(id);
     for (const stream of ended) stream.complete();
   }
 

@@ -30,6 +30,8 @@ export interface Sink extends Work {
   /** Tells the client its cursor before anything else; undefined: none yet. Called once, when reading begins. */
   begin(id: string | undefined): void;
   write(frame: Buffer): void;
+  /** Tells the client an id, and nothing else. */
+  tell(id: string): void;
   /** What can be used in the place of the sink by who has nothing to say but frames. */
   readonly outlet?: Outlet | undefined;
   /** Whether it is one of the clients that an event is not for. */

@@ -34,6 +34,8 @@ export class SubscriberSink implements Sink, Task {
 
   begin(): void {}
 
+  tell(): void {}
+
   write(): void {}
 
   announce(event: SseEvent): void {

@@ -94,6 +94,10 @@ export class PlayedConnection implements ConnectionPort, Task {
     if (!this.isEnded) this.#send(frame.toString());
   }
 
+  tell(id: string): void {
+    if (!this.isEnded) this.#send(`id: ${id}\n\n`);
+  }
+
   endForGood(): void {
     this.isEnded = true;
     this.sent.push(() => this.onRefused());

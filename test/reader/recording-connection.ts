@@ -127,6 +127,11 @@ export class RecordingConnection implements ConnectionPort, Task {
     if (--this.capacity <= 0) this.isReady = false;
   }
 
+  tell(id: string): void {
+    this.frames.push(`id: ${id}\n\n`);
+    if (--this.capacity <= 0) this.isReady = false;
+  }
+
   endForGood(): void {
     this.isEndedForGood = true;
   }
