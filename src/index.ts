@@ -35,7 +35,7 @@ export type { CaughtUpData, ReadyData } from './reader/announcements.js';
 export type { Cursor } from './log/cursor.js';
 export type { EventRecord, ExceptedClients } from './log/entry.js';
 export type { AnyEvents, GapData, GapReason, NewEvent, SseEvent } from './log/event.js';
-export type { Jsonify } from './log/json.js';
+export type { Jsonify } from './json.js';
 export type { EventSchemas, StandardSchema } from './log/standard-schema.js';
 export { MemoryBackplane } from './backplane/memory.backplane.js';
 export type { Identify } from './nest/identification.js';

@@ -1,6 +1,7 @@
 export { connectEvents } from './connect-events.js';
 export type {
   AllEvents,
+  ArrivingEvents,
   EventOf,
   EventsHeaders,
   EventsObserver,

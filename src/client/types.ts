@@ -1,3 +1,5 @@
+import type { Jsonify } from '../json.js';
+
 /** What the server itself tells, beside the events of the application. */
 export interface ServerEventMap {
   /** The log no longer holds what this client missed: fetch the state again, see `onGap`. */
@@ -25,8 +27,11 @@ export interface ServerEventMap {
   closed: { readonly reason: string };
 }
 
+/** The events of the application as they arrive: a `Date` that was published is its text. */
+export type ArrivingEvents<Events> = { [Type in keyof Events]: Jsonify<Events[Type]> };
+
 /** The events of the application, and those of the server. */
-export type AllEvents<Events> = Omit<Events, keyof ServerEventMap> & ServerEventMap;
+export type AllEvents<Events> = Omit<ArrivingEvents<Events>, keyof ServerEventMap> & ServerEventMap;
 
 /** One event of a type. */
 export interface TypedEvent<Type, Data> {

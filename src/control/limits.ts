@@ -34,10 +34,12 @@ export class Limits implements LimitPort, RegistryObserver<Claim> {
 
   /** @param port undefined where there is one instance */
   constructor(options: ResolvedLimits, port: RegistryPort | undefined) {
-    const { perOwner, perAddress, lease } = options;
+    const { perOwner, perAddress, lease, then } = options;
+    const tooMany = then === 'refuse' ? 'newest' : 'oldest';
     this.#options = options;
-    this.#byOwner = perOwner === false ? undefined : new CountedConnections(perOwner);
-    this.#byAddress = perAddress === false ? undefined : new CountedConnections(perAddress);
+    this.#byOwner = perOwner === false ? undefined : new CountedConnections(perOwner, tooMany);
+    this.#byAddress =
+      perAddress === false ? undefined : new CountedConnections(perAddress, tooMany);
     this.#instance = port?.instance ?? '';
     this.#registry = port && new Registry(port, lease, this);
   }
@@ -97,8 +99,8 @@ export class Limits implements LimitPort, RegistryObserver<Claim> {
   #take(counted: CountedConnection): void {
     const { by, key, owner, address } = counted;
     this.#counted.set(nameOf(by, key), counted);
-    this.#byOwner?.add(owner, counted);
-    this.#byAddress?.add(address, counted);
+    this.#byOwner?.add(owner);
+    this.#byAddress?.add(address);
   }
 
   #leave(counted: CountedConnection): void {
@@ -111,14 +113,12 @@ export class Limits implements LimitPort, RegistryObserver<Claim> {
   /** Now all instances know it, in the same place, and end what is too many with it. */
   #place(counted: CountedConnection, at: number): void {
     const { owner, address } = counted;
-    const isRefusing = this.#options.then === 'refuse';
-    const which = isRefusing ? 'newest' : 'oldest';
+    this.#byOwner?.unplace(owner, counted);
+    this.#byAddress?.unplace(address, counted);
     counted.at = at;
-    const excess = [
-      ...(this.#byOwner?.excess(owner, which) ?? []),
-      ...(this.#byAddress?.excess(address, which) ?? []),
-    ];
-    for (const { connection } of excess) connection?.end(isRefusing ? 'refused' : 'replaced');
+    const excess = [this.#byOwner?.place(owner, counted), this.#byAddress?.place(address, counted)];
+    const reason = this.#options.then === 'refuse' ? 'refused' : 'replaced';
+    for (const each of excess) each?.connection?.end(reason);
   }
 }
 

@@ -1,5 +1,5 @@
 import type { Cursor } from './cursor.js';
-import type { Jsonify } from './json.js';
+import type { Jsonify } from '../json.js';
 
 /** What `data` is unless the application says more: what Nest's `MessageEvent` allows. */
 export type AnyEvents = Record<string, string | object>;

@@ -2,7 +2,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 import { type AddressInfo, type Server, isIPv6 } from 'node:net';
 import { type ConnectionOptions, Server as TlsServer } from 'node:tls';
 import type { INestApplication } from '@nestjs/common';
-import type { Jsonify } from '../log/json.js';
+import type { Jsonify } from '../json.js';
 import { type Answer, send } from './answer.js';
 import { EventQueue, type ReceivedEvent } from './event-queue.js';
 import { StreamReader } from './stream-reader.js';

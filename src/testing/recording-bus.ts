@@ -6,7 +6,7 @@ import type { Cursor } from '../log/cursor.js';
 import type { EventRecord, ExceptedClients } from '../log/entry.js';
 import type { AnyEvents, NewEvent } from '../log/event.js';
 import { MAX_EVENT_BYTES } from '../log/event-record.js';
-import type { Jsonify } from '../log/json.js';
+import type { Jsonify } from '../json.js';
 import { DEFAULT_HISTORY } from '../log/log-sink.js';
 import { Log } from '../log/log.js';
 import { checkSchemas, type EventSchemas } from '../log/standard-schema.js';

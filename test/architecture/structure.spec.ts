@@ -55,8 +55,9 @@ const layerOf = (path: string) =>
 const LAYERS: Readonly<Record<string, readonly string[]>> = {
   'errors.ts': [],
   'options.ts': ['errors.ts'],
+  'json.ts': [],
   wire: ['errors.ts'],
-  log: ['wire', 'errors.ts'],
+  log: ['wire', 'json.ts', 'errors.ts'],
   backplane: ['log', 'errors.ts'],
   reader: ['backplane', 'log', 'wire', 'options.ts', 'errors.ts'],
   bus: ['reader', 'backplane', 'log', 'wire', 'options.ts', 'errors.ts'],
@@ -85,6 +86,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
     'backplane',
     'log',
     'wire',
+    'json.ts',
     'errors.ts',
   ],
   redis: ['backplane', 'log', 'wire', 'options.ts', 'errors.ts'],
@@ -98,14 +100,15 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   metrics: ['nest', 'delivery', 'bus', 'backplane', 'log', 'errors.ts'],
   presence: ['nest', 'control', 'registry', 'delivery', 'bus', 'log', 'options.ts', 'errors.ts'],
   inspector: ['nest', 'delivery', 'log', 'options.ts', 'errors.ts'],
-  testing: ['client', 'delivery', 'bus', 'backplane', 'log', 'options.ts', 'errors.ts'],
-  client: [],
+  testing: ['client', 'delivery', 'bus', 'backplane', 'log', 'json.ts', 'options.ts', 'errors.ts'],
+  client: ['json.ts'],
 };
 
 /** What a layer may import of packages and of Node. */
 const PACKAGES: Readonly<Record<string, RegExp>> = {
   'errors.ts': /^$/,
   'options.ts': /^$/,
+  'json.ts': /^$/,
   wire: /^$/,
   log: /^node:crypto$/,
   backplane: /^$/,

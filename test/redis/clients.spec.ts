@@ -1,4 +1,3 @@
-import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -10,6 +9,7 @@ import type { History } from 'nestjs-event-stream';
 import { redisBackplane, type RedisBackplaneOptions } from 'nestjs-event-stream/redis';
 import { LogLines } from '../support/log-lines.js';
 import { describeWith, REDIS_SERVER } from '../support/programs.js';
+import { spawnTethered } from '../support/tethered.js';
 import { until } from '../support/until.js';
 import { freePort, RedisServer } from './support/redis-server.js';
 import { Replica } from './support/replica.js';
@@ -138,9 +138,7 @@ describeWith(REDIS_SERVER, "redisBackplane() with the application's client", (pa
       'sentinel down-after-milliseconds main 300',
     ];
     writeFileSync(join(folder, 'sentinel.conf'), lines.join('\n'));
-    const sentinel = spawn(path, [join(folder, 'sentinel.conf'), '--sentinel'], {
-      stdio: 'ignore',
-    });
+    const sentinel = spawnTethered(path, [join(folder, 'sentinel.conf'), '--sentinel']);
     endings.push(async () => {
       const exit = once(sentinel, 'exit');
       sentinel.kill('SIGKILL');

@@ -1,4 +1,4 @@
-import type { EventOf, UnitedTopics } from '../types.js';
+import type { ArrivingEvents, EventOf, UnitedTopics } from '../types.js';
 import { type GivenTopics, unitedBy } from './united.js';
 
 /** Which topics a tab shows, and to which an event belongs. */
@@ -12,7 +12,9 @@ export interface UniteTopicsOptions<Events> {
    * To which topics of that list an event belongs; `undefined` for all tabs. If it throws, that is reported, and the event is
    * for all tabs as well. It is not asked about what the server itself tells, such as `gap`: that is for all.
    */
-  readonly topicsOf: (event: EventOf<Events>) => string | readonly string[] | undefined;
+  readonly topicsOf: (
+    event: EventOf<ArrivingEvents<Events>>,
+  ) => string | readonly string[] | undefined;
   /**
    * Who may share, as a string given for `share`. Leave it out where nobody else can sign in meanwhile, as with `share: true`.
    */

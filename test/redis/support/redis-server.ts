@@ -1,10 +1,11 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
+import { spawnTethered } from '../../support/tethered.js';
 import { until } from '../../support/until.js';
 
 /** A redis-server of the test's own: on a free port of the loopback interface, with nothing on disk. */
@@ -44,17 +45,12 @@ export class RedisServer {
 
   /** Starts it again after {@link kill}, with what it has on disk: nothing, unless `args` said so. */
   async start(): Promise<void> {
-    const child = spawn(
-      this.#path,
-      [
-        ...['--port', `${this.port}`, '--bind', '127.0.0.1', '--dir', this.#folder],
-        // By default it waits 5 s for further replicas.
-        ...['--save', '', '--repl-diskless-sync-delay', '0', '--loglevel', 'warning'],
-        ...this.#arguments,
-      ],
-      { stdio: 'ignore' },
-    );
-    this.#process = child;
+    this.#process = spawnTethered(this.#path, [
+      ...['--port', `${this.port}`, '--bind', '127.0.0.1', '--dir', this.#folder],
+      // By default it waits 5 s for further replicas.
+      ...['--save', '', '--repl-diskless-sync-delay', '0', '--loglevel', 'warning'],
+      ...this.#arguments,
+    ]);
     const control = new Redis(this.port, '127.0.0.1', {
       connectionName: 'test',
       retryStrategy: () => 20,
