@@ -263,7 +263,7 @@ eachBackplane((bench) => {
     await one.runs.start('chat.1', texts('a'));
     await until('it has ended', () => one.changes.length === 2);
     if (!bench.isShared) return;
-    await one.runs.start('chat.2', () => new Promise<undefined>(() => {}));
+    await one.runs.start('chat.2', async ({ signal }) => waitForAbort(signal));
     const { changes } = await bench.start();
     await until('it knows', () => changes.length === 3);
     expect(changes.map(({ type, isOwn, run }) => [type, isOwn, run.id])).toEqual([
