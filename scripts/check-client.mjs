@@ -24,6 +24,7 @@ const RUNTIMES = [
   { name: 'deno', package: 'deno@^2.9.6', command: '.bin/deno', options: ['run', '--allow-all'] },
 ];
 
+const SUITE_TIMEOUT = 300_000;
 const isInCi = ['true', '1'].includes(process.env.CI ?? '');
 const folder = mkdtempSync(join(tmpdir(), 'check-client-'));
 
@@ -34,6 +35,7 @@ try {
     cwd: root,
     env: { ...process.env, CLIENT_RUNTIMES: commands.join(',') },
     stdio: 'inherit',
+    timeout: SUITE_TIMEOUT,
   });
   if (status !== 0) process.exitCode = 1;
 } finally {

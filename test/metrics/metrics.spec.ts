@@ -52,6 +52,8 @@ async function reads(name: string, value: number): Promise<void> {
 eachAdapter((bench) => {
   it('counts streams by the pattern of their route, events, bytes and durations', async () => {
     const app = await bench.start(setup());
+    // What follows orders to close connections.
+    const indexes = (await sdk.read()).get('sse.log.topics') ?? 0;
     const one = await bench.connect(app, '/rooms/1');
     const two = await bench.connect(app, '/rooms/2');
     const mapped = await bench.connect(app, '/mapped/1');
@@ -70,6 +72,8 @@ eachAdapter((bench) => {
     expect(open.get('sse.server.published.events')).toBe(2);
     expect(open.get('sse.backplane.publish.duration')).toBe(2);
     expect(open.get('sse.log.events')).toBe(2);
+    expect(open.get('sse.log.size')).toBeGreaterThan(0);
+    expect(open.get('sse.log.topics')).toBe(indexes + 2);
     one.close();
     await reads(`sse.server.ended.connections{${ROOM},sse.connection.end_reason="client"}`, 1);
     const ended = await sdk.read();
@@ -140,6 +144,16 @@ describe('SseMetricsModule', () => {
     expect(values.get('sse.server.published.events{error.type="BACKPLANE_UNAVAILABLE"}')).toBe(1);
     expect(values.get('sse.server.published.events')).toBe(0);
     expect(values.get('sse.backplane.connected')).toBe(1);
+  });
+
+  it('says how far the instance is behind its backplane', async () => {
+    const backplane = new FailingBackplane();
+    await bench.start(setup({ backplane }));
+    expect((await sdk.read()).get('sse.backplane.lag.events')).toBe(0);
+    backplane.lag = { lagEvents: 7, lagMs: 1_500 };
+    const values = await sdk.read();
+    expect(values.get('sse.backplane.lag.events')).toBe(7);
+    expect(values.get('sse.backplane.lag.duration')).toBe(1.5);
   });
 
   it('counts clients that are behind', async () => {

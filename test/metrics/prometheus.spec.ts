@@ -44,6 +44,12 @@ eachAdapter((bench) => {
     expect(scrape).toMatch(/^sse_server_gaps_total\{sse_gap_reason="trimmed"\} 0$/m);
     expect(scrape).not.toMatch(/room\.1|rooms\/1\b/);
     expect(await registry.metrics()).toMatch(delivered);
+    client.close();
+    // Streams last: hours are told apart.
+    const lasted = (seconds: number) => `duration_seconds_bucket{le="${seconds}",${route}} 1\n`;
+    await until('it has ended', async () => (await registry.metrics()).includes(lasted(28_800)));
+    for (const seconds of [60, 3_600, 14_400, 86_400])
+      expect(await registry.metrics()).toContain(lasted(seconds));
   });
 });
 

@@ -135,14 +135,14 @@ describe('createPublisher() for a SQLite file', () => {
 
   it('makes no file: it says that the application has to start first', async () => {
     const path = newPath();
-    const publication = begin(path, {}, 300).publish('a', { data: 1 });
+    const publication = begin(path, {}, 1_000).publish('a', { data: 1 });
     await expect(publication).rejects.toMatchObject({
       code: 'BACKPLANE_UNAVAILABLE',
       message: expect.stringMatching(/There is no log at '.*'.*start it once, or correct 'path'/),
     });
     expect(existsSync(path)).toBe(false);
     writeFileSync(path, '');
-    await expect(begin(path, {}, 300).publish('a', { data: 1 })).rejects.toThrow(
+    await expect(begin(path, {}, 1_000).publish('a', { data: 1 })).rejects.toThrow(
       'There is no log at',
     );
     expect(statSync(path).size).toBe(0);

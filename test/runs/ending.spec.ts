@@ -1,0 +1,129 @@
+import { expect, it } from '@jest/globals';
+import { ConflictException } from '@nestjs/common';
+
+import { all, deferred, eachBackplane, texts, waitForAbort } from './instances.js';
+
+const DONE = 'run-end {"status":"done"}';
+const STOPPED = 'run-end {"status":"stopped"}';
+
+eachBackplane((bench) => {
+  it.each([
+    ['an error', new Error('secret'), 'Internal server error'],
+    ['an HttpException', new ConflictException('Too long a prompt'), 'Too long a prompt'],
+  ])(
+    'fails with %s, which is logged, and tells clients no more than they may know',
+    async (_, error, safe) => {
+      const [one, two] = await bench.startTwo();
+      await one.runs.start('chat.1', async function* () {
+        yield* texts('a');
+        throw error;
+      });
+      const end = `run-end ${JSON.stringify({ status: 'failed', error: safe })}`;
+      expect(await all(await bench.connect(two, '/runs/chat.1'))).toEqual(['a', end]);
+      // Nest has one logger: that of the application that was started last.
+      expect(two.logs.find('error', error.message)).toHaveLength(1);
+      expect(two.runs.get('chat.1')).toMatchObject({ status: 'failed', error: safe, events: 1 });
+    },
+  );
+
+  it('fails with more data than it may have, and says so to all', async () => {
+    const [one, two] = await bench.startTwo();
+    let isAborted = false;
+    await one.runs.start(
+      'chat.1',
+      async function* ({ signal }) {
+        signal.addEventListener('abort', () => (isAborted = true));
+        for (;;) yield* texts('x'.repeat(100));
+      },
+      { maxBytes: 1_000 },
+    );
+    const events = await all(await bench.connect(two, '/runs/chat.1'));
+    expect(events).toHaveLength(11);
+    expect(events.at(-1)).toContain('more data than is kept');
+    expect(isAborted).toBe(true);
+  });
+
+  it('is stopped from the other instance, as often as one likes', async () => {
+    const [one, two] = await bench.startTwo();
+    await one.runs.start('chat.1', async function* ({ signal }) {
+      yield* texts('a');
+      await waitForAbort(signal);
+      yield 'last';
+    });
+    const client = await bench.connect(two, '/runs/chat.1');
+    expect((await client.next()).data).toBe('a');
+    const stops = await Promise.all([two, one, two].map(({ runs }) => runs.stop('chat.1')));
+    for (const stop of stops) expect(stop).toMatchObject({ id: 'chat.1', status: 'stopped' });
+    expect(await all(client)).toEqual(['last', STOPPED]);
+    expect(await two.runs.stop('chat.1')).toMatchObject({ status: 'stopped' });
+    expect(await two.runs.stop('nobody-knows')).toBeUndefined();
+  });
+
+  it('is stopped also if its source does not listen', async () => {
+    const { runs } = await bench.start({ runs: { stopTimeout: 30 } });
+    let isReturned = false;
+    await runs.start('chat.1', {
+      [Symbol.asyncIterator]: () => ({
+        next: () => new Promise(() => {}),
+        return: async () => ({ done: true, value: (isReturned = true) }),
+      }),
+    });
+    expect(await runs.stop('chat.1')).toMatchObject({ status: 'stopped' });
+    expect(isReturned).toBe(true);
+  });
+
+  it('has nothing of what its source yields when the time that it had to stop is over', async () => {
+    const [one, two] = await bench.startTwo({ runs: { stopTimeout: 30 } });
+    const go = deferred();
+    const refused = deferred<unknown>();
+    await one.runs.start('chat.1', async function* ({ emit }) {
+      yield* texts('a');
+      try {
+        await go.promise;
+        await emit('emitted late').catch(refused.resolve);
+        yield 'yielded late';
+      } finally {
+        refused.resolve(undefined);
+      }
+    });
+    const client = await bench.connect(two, '/runs/chat.1');
+    await client.next();
+    expect(await two.runs.stop('chat.1')).toMatchObject({ status: 'stopped', events: 1 });
+    go.resolve();
+    expect(await refused.promise).toMatchObject({ code: 'RUN_ENDED' });
+    await two.bus.publish('news', { data: 'behind it' });
+    expect(await all(client)).toEqual([STOPPED]);
+    for (const at of [one, two])
+      expect(await all(await bench.connect(at, '/runs/chat.1'))).toEqual(['a', STOPPED]);
+    const { entries } = one.bus.log.indexOf('$run.whole.chat.1');
+    expect(entries.length).toBe(2);
+    one.bus.log.release('$run.whole.chat.1');
+  });
+
+  it.each(['finish', 'stop'] as const)(
+    'has its end before the application is gone: drain.runs is %s',
+    async (how) => {
+      const [one, two] = await bench.startTwo({ runs: { drain: { runs: how } } });
+      const isStopped = how === 'stop';
+      await one.runs.start('chat.1', async function* ({ signal }) {
+        yield* texts('a');
+        if (isStopped) await waitForAbort(signal);
+        else await new Promise((resolve) => setTimeout(resolve, 50));
+        yield 'b';
+      });
+      const client = await bench.connect(one, '/runs/chat.1');
+      await client.next();
+      const closing = one.app.close();
+      expect(await all(client)).toEqual(['b', isStopped ? STOPPED : DONE]);
+      await closing;
+      await expect(one.runs.start('chat.2', texts('a'))).rejects.toMatchObject({
+        code: 'BACKPLANE_CLOSED',
+      });
+      if (two === one) return;
+      expect(await all(await bench.connect(two, '/runs/chat.1'))).toEqual([
+        ...['a', 'b'],
+        isStopped ? STOPPED : DONE,
+      ]);
+    },
+  );
+});
