@@ -17,11 +17,11 @@ describe('the client', () => {
     ]);
   });
 
-  it('asks as an EventSource does', async () => {
+  it('asks by GET for an event stream, and says that it is none of the EventSources', async () => {
     bench.connect();
     const exchange = await bench.server.next();
     expect(exchange.method).toBe('GET');
-    expect(exchange.header('accept')).toBe('text/event-stream');
+    expect(exchange.header('accept')).toBe('text/event-stream,*/*');
     expect(exchange.lastEventId).toBeUndefined();
   });
 
