@@ -1,5 +1,6 @@
 import { expect, it } from '@jest/globals';
 import { ConflictException } from '@nestjs/common';
+import { concatMap, filter, toArray } from 'rxjs';
 
 import { all, deferred, eachBackplane, texts, waitForAbort } from './instances.js';
 
@@ -126,4 +127,37 @@ eachBackplane((bench) => {
       ]);
     },
   );
+
+  it('is stopped by the application that shuts down when the time that it had to finish is over', async () => {
+    const drain = { runs: 'finish', timeout: 30 } as const;
+    const [one, two] = await bench.startTwo({ runs: { drain } });
+    await one.runs.start('chat.1', async function* ({ signal }) {
+      yield* texts('a');
+      await waitForAbort(signal);
+      yield 'last';
+    });
+    const client = await bench.connect(one, '/runs/chat.1');
+    await client.next();
+    const closing = one.app.close();
+    expect(await all(client)).toEqual(['last', STOPPED]);
+    await closing;
+    if (two === one) return;
+    expect(await all(await bench.connect(two, '/runs/chat.1'))).toEqual(['a', 'last', STOPPED]);
+  });
+
+  it('can be read to its end by who is told that it has ended, to be stored', async () => {
+    const [one, two] = await bench.startTwo();
+    const stored = deferred<unknown[]>();
+    one.runs.events$
+      .pipe(filter(({ type, isOwn }) => type === 'ended' && isOwn))
+      .pipe(concatMap(({ run }) => one.runs.stream(run.id).pipe(toArray())))
+      .subscribe((events) => stored.resolve(events.map(({ data }) => data)));
+    await one.runs.start('chat.1', async ({ emit, signal }) => {
+      await emit('a');
+      await waitForAbort(signal);
+      await emit('last');
+    });
+    await two.runs.stop('chat.1');
+    expect(await stored.promise).toEqual(['a', 'last', { status: 'stopped' }]);
+  });
 });
