@@ -30,7 +30,7 @@ describe('what the suite loads', () => {
   it('is the bundle, wherever the checkout lies, unless it is told not to', () => {
     const { resolve } = createRequire(import.meta.url);
     const isBundled = resolve('@nestjs/core').includes('/node_modules/.cache/');
-    expect(isBundled).toBe(!process.env.UNBUNDLED);
+    expect(isBundled).toBe(!process.env['UNBUNDLED']);
   });
 });
 
