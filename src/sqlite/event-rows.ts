@@ -44,6 +44,7 @@ export class EventRows {
   readonly #remove: Statement;
   readonly #time: Statement;
   readonly #expired: Statement;
+  readonly #latest: Statement;
 
   constructor(database: Database, history: History) {
     this.#history = history;
@@ -63,6 +64,13 @@ export class EventRows {
     );
     this.#time = database.prepare('SELECT at FROM events WHERE offset = ?');
     this.#expired = database.prepare(`SELECT count(*) AS count ${range} AND at < ?`);
+    this.#latest = database.prepare('SELECT at FROM events ORDER BY offset DESC LIMIT 1');
+  }
+
+  /** The time by which events are published: never before the last one was, though the clock is set back. */
+  get now(): number {
+    const latest = this.#latest.get() as { at: number } | undefined;
+    return Math.max(Date.now(), latest?.at ?? 0);
   }
 
   /** Adds events after `head`; gives the bytes that they count for. */

@@ -108,10 +108,10 @@ export class LogFile {
   /** Whoever publishes from outside goes by the rules of the instance that started last. */
   tellRules(): void {
     const state = this.#state();
-    if (this.#rules.follow(state.rules, state.head, Date.now()) === state.rules) return;
+    if (this.#rules.follow(state.rules, state.head, this.#rows.now) === state.rules) return;
     this.#transaction(() => {
       const { rules, head } = this.#state();
-      const told = this.#rules.follow(rules, head, Date.now());
+      const told = this.#rules.follow(rules, head, this.#rows.now);
       this.#database.prepare('UPDATE log SET rules = ?').run(told);
     });
   }
@@ -136,7 +136,7 @@ export class LogFile {
     return this.#transaction(() => {
       const state = this.#stateAfter(known);
       const { epoch, head: before } = state;
-      const at = Date.now();
+      const at = this.#rows.now;
       const count = values.length / VALUES_PER_RECORD;
       if (idempotencyKeys === undefined) {
         this.#add(state, values, at);
@@ -163,7 +163,7 @@ export class LogFile {
     try {
       const state = this.#state();
       if (state.epoch !== epoch) return otherwise;
-      this.#rules.follow(state.rules, state.head, Date.now());
+      this.#rules.follow(state.rules, state.head, this.#rows.now);
       return question(this.#queries);
     } finally {
       this.#database.exec('COMMIT');
