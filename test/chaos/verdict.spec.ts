@@ -1,6 +1,9 @@
-import { describe, expect, it } from '@jest/globals';
+import { beforeEach, describe, expect, it } from '@jest/globals';
 import { judgeOrders, type Visit } from './orders-verdict.js';
+import { PresenceJudge } from './presence-judge.js';
 import { judge, type Record } from './verdict.js';
+import type { Visitor } from './visitor.js';
+import type { Window } from './window.js';
 
 const acknowledged = [1, 2, 3, 4].map((offset) => ({
   topics: ['t'],
@@ -149,5 +152,76 @@ describe('judgeOrders()', () => {
       1,
     );
     expect(faultsOf({ texts: ['before', 'after'] })).toHaveLength(1);
+  });
+});
+
+describe('PresenceJudge', () => {
+  const PROMISE = { lease: 3_000, grace: 1_500, missing: 1_000, slack: 500, patience: 700 };
+  let now: number;
+  let judge: PresenceJudge;
+  let ada: { owner: string; openSince: number | undefined; openUntil: number };
+  let owners: Set<string>;
+
+  beforeEach(() => {
+    now = 10_000;
+    ada = { owner: 'ada', openSince: undefined, openUntil: now };
+    owners = new Set(['ada']);
+    judge = new PresenceJudge([ada as unknown as Visitor], PROMISE, () => now);
+  });
+
+  const look = () => judge.look([{ model: { owners }, openSince: 0 } as unknown as Window]);
+  function pass(milliseconds: number): void {
+    for (const end = now + milliseconds; now < end;) {
+      now += 50;
+      look();
+    }
+  }
+
+  it('finds who is shown for longer than the lease, and no sooner', () => {
+    pass(3_500);
+    expect(judge.faults).toEqual([]);
+    pass(50);
+    expect(judge.faults).toEqual(['window 0 shows ada, away for 3550 ms']);
+  });
+
+  it('finds who is missing for longer than a second, and no sooner', () => {
+    owners.clear();
+    ada.openSince = now;
+    pass(1_500);
+    expect(judge.faults).toEqual([]);
+    pass(50);
+    expect(judge.faults).toEqual(['window 0 misses ada, there since 1550 ms']);
+  });
+
+  it('counts no time for which its process was held up, and all of the rest', () => {
+    pass(2_000);
+    now += 900;
+    look();
+    pass(1_500);
+    expect(judge.faults).toEqual([]);
+    pass(50);
+    expect(judge.faults).toHaveLength(1);
+  });
+
+  it('counts from when the log answers again that was away', async () => {
+    pass(2_000);
+    let answer: () => void = () => {};
+    const asking = judge.ask(() => new Promise<void>((resolve) => (answer = resolve)));
+    pass(3_000);
+    answer();
+    await asking;
+    pass(3_500);
+    expect(judge.faults).toEqual([]);
+    pass(50);
+    expect(judge.faults).toHaveLength(1);
+  });
+
+  it('counts all the time in which the log is slow, and answers', async () => {
+    for (let passed = 0; passed < 3_500; passed += 700) {
+      await judge.ask(async () => pass(700));
+    }
+    expect(judge.faults).toEqual([]);
+    pass(50);
+    expect(judge.faults).toHaveLength(1);
   });
 });
