@@ -32,7 +32,8 @@ const PAGE = `<!doctype html><meta charset="utf-8"><title>Tab</title><script typ
   const user = query.get('user');
   const topicsOf = ({ data }) => data.topic;
   const united = () => uniteTopics({ user: user ?? undefined, parameter: 'topics', topicsOf });
-  const share = topics === null ? (user ?? true) : united();
+  const shared = () => (topics === null ? (user ?? true) : united());
+  const share = query.has('alone') ? false : shared();
   const url = topics === null ? '/ticks' : '/ticks?topics=' + topics;
   const lastEventId = query.get('from') ?? undefined;
   window.events = connectEvents(url, { share, lastEventId, fetch: counted });
@@ -126,6 +127,11 @@ export class Tab {
 
   cursor(): Promise<string> {
     return this.evaluate('events.lastEventId');
+  }
+
+  async visit(url: string): Promise<void> {
+    await this.#send('Page.navigate', { url });
+    await this.until(`location.href === '${url}'`);
   }
 
   async setFrozen(isFrozen: boolean): Promise<void> {
