@@ -62,11 +62,10 @@ describeWith(CHROMIUM, 'a page with a connection of its own', (path) => {
   it('loses nothing and repeats nothing when somebody leaves it and comes back to it', async () => {
     await publish(5);
     await expectAll();
-    await tab.evaluate(`onpageshow = ({ persisted }) => (window.wasKept = persisted)`);
     await tab.visit(`${urlOf(app)}/client/index.js`);
     await publish(20);
     await tab.evaluate('history.back()');
-    await tab.until('globalThis.wasKept === true');
+    await tab.until('globalThis.isRestored === true');
     await publish(5);
     await expectAll();
     await connections(1);
