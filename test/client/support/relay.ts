@@ -13,7 +13,7 @@ class Passage {
     this.#pass(browser, server);
     this.#pass(server, browser);
     server.on('data', (bytes: Buffer) => {
-      this.#hasStream ||= bytes.includes('text/event-stream');
+      this.#hasStream ||= bytes.includes('Content-Type: text/event-stream');
     });
   }
 
