@@ -36,9 +36,11 @@ interface LockManager {
   request(
     name: string,
     options: { readonly signal?: AbortSignal; readonly steal?: boolean },
-    hold: () => Promise<void> | undefined,
+    hold: () => Promise<unknown> | undefined,
   ): Promise<void>;
 }
+
+declare const navigator: { readonly locks: LockManager };
 
 /** Messages that a tab keeps while it fetches its state; with more, it reads by itself what is missing. */
 const MOST_WAITING = 1_000;
@@ -103,23 +105,12 @@ function joinTabs(name: string, open: (own: Sink) => Link, sink: Sink, scope?: S
   let own: Link | undefined;
   let queue = new AbortController();
   let following = new AbortController();
-  let release: (() => void) | undefined;
   /** Of its own connection; without one it counts as live. */
   let state: EventsState = 'live';
   let quiet = 0;
-  /** How long a request may be silent. */
-  let silence = 0;
-  /** When the server was last heard of, or is to be asked again. */
-  let answeredAt = 0;
-  const post = (message: Message) => {
-    try {
-      channel.postMessage(message);
-    } catch {
-      // Whoever is told nothing goes on without this tab.
-    }
-  };
+  const quietIn = patience();
   const tell = (frames: readonly Frame[], to?: EventsState) =>
-    post({ from: sink.cursor, frames, state: to, quiet, asked: scope?.asked });
+    post(channel, { from: sink.cursor, frames, state: to, quiet, asked: scope?.asked });
 
   /** Receives by itself, from its own cursor. */
   const leadOrCatchUp = (): void => {
@@ -140,16 +131,11 @@ function joinTabs(name: string, open: (own: Sink) => Link, sink: Sink, scope?: S
     async take(frames, request) {
       if (isLeader) tell(frames);
       await sink.take(frames, request);
-      if (!isLeader) post(true);
+      if (!isLeader) post(channel, true);
     },
     change(to, limit, error) {
-      const now = Date.now();
-      if (to === 'live' || state === 'live') answeredAt = now;
-      if (to !== 'waiting') silence = limit;
-      // How long the server wants it to wait is the same for all tabs; that it cannot be asked is not.
-      else if (!error || 'wait' in error) answeredAt = now + limit;
+      quiet = quietIn(state, to, limit, error);
       state = to;
-      quiet = Math.max(answeredAt + silence - now, 1);
       sink.change(to, limit, error);
       if (isLeader) tell([], state);
     },
@@ -162,30 +148,15 @@ function joinTabs(name: string, open: (own: Sink) => Link, sink: Sink, scope?: S
     leadOrCatchUp();
     tell([], state);
   };
-
   const lead = (isStealing?: boolean): void => {
-    const { locks } = (globalThis as unknown as { navigator: { locks: LockManager } }).navigator;
-    queue = new AbortController();
-    const { signal } = queue;
-    const hold = () => {
-      if (isClosed) return undefined;
-      isLeader = true;
+    const onTurn = (isElected: boolean): void => {
+      isLeader = isElected;
+      if (!isLeader) return;
       watch();
       void reachAll();
-      return new Promise<void>((resolve) => (release = resolve));
     };
-    const lost = () => {
-      // A lock that was granted in the moment of stealing it is not the one that counts.
-      if (isClosed || signal !== queue.signal) return;
-      isLeader = false;
-      lead();
-    };
-    locks
-      .request(name, isStealing ? { steal: true } : { signal }, hold)
-      // Where locks are denied, each tab goes on by itself: asking again would never end.
-      .then(lost, (fault: unknown) =>
-        (fault as Error).name === 'AbortError' ? lost() : undefined,
-      );
+    queue = new AbortController();
+    compete(name, queue.signal, onTurn, isStealing);
   };
 
   const watch = silenceTimer(() => {
@@ -233,9 +204,56 @@ function joinTabs(name: string, open: (own: Sink) => Link, sink: Sink, scope?: S
       watch();
       own?.close();
       channel.close();
-      release?.();
     },
   };
+}
+
+function post(channel: InstanceType<typeof BroadcastChannel>, message: Message): void {
+  try {
+    channel.postMessage(message);
+  } catch {
+    // Whoever is told nothing goes on without this tab.
+  }
+}
+
+/** Tells, at each change of its connection, for how many milliseconds a tab that leads may be silent. */
+function patience(): (from: EventsState, to: EventsState, limit: number, error?: Error) => number {
+  /** How long a request may be silent. */
+  let silence = 0;
+  /** When the server was last heard of, or is to be asked again. */
+  let answeredAt = 0;
+  return (from, to, limit, error) => {
+    const now = Date.now();
+    if (to === 'live' || from === 'live') answeredAt = now;
+    if (to !== 'waiting') silence = limit;
+    // How long the server wants it to wait is the same for all tabs; that it cannot be asked is not.
+    else if (!error || 'wait' in error) answeredAt = now + limit;
+    return Math.max(answeredAt + silence - now, 1);
+  };
+}
+
+/** Waits for the lock of that name and holds it, again when another tab takes it away, until the signal says so. */
+function compete(
+  name: string,
+  signal: AbortSignal,
+  onTurn: (isElected: boolean) => void,
+  isStealing?: boolean,
+): void {
+  const hold = () => {
+    // Granted in the moment of leaving.
+    if (signal.aborted) return undefined;
+    onTurn(true);
+    return new Promise<unknown>((resolve) => (signal.onabort = resolve));
+  };
+  const lost = () => {
+    if (signal.aborted) return;
+    onTurn(false);
+    compete(name, signal, onTurn);
+  };
+  navigator.locks
+    .request(name, isStealing ? { steal: true } : { signal }, hold)
+    // Where locks are denied, each tab goes on by itself: asking again would never end.
+    .then(lost, (fault: unknown) => ((fault as Error).name === 'AbortError' ? lost() : undefined));
 }
 
 /**
