@@ -88,7 +88,7 @@ describeWith(REDIS_SERVER, 'a run of which Redis has removed what it keeps', (pa
     const first = one.runs.read('chat.1');
     expect(await first.next()).toMatchObject({ value: { data: '<0>' } });
     const [kept = ''] = await redis.control.keys(`{log-${logs}}:kept:*:$run.whole.chat.1`);
-    const last = (await redis.control.xrevrange(kept, '+', '-', 'COUNT', 50)) as [string][];
+    const last = await redis.control.xrevrange(kept, '+', '-', 'COUNT', 50);
     const [id = ''] = last.at(-1) ?? [];
     expect(await redis.control.xdel(kept, id)).toBe(1);
     const without = tokens.filter((token) => token !== '<951>');
