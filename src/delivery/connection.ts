@@ -229,7 +229,8 @@ export class Connection implements ConnectionPort, Task {
     this.reader?.read();
     this.#isRunning = false;
     if (this.#reason !== undefined || this.#outbox.isBehind) return;
-    if (!this.#isOpen && !this.#outbox.isEmpty) this.#open(undefined);
+    if (this.#isOpen) this.#tellPlace();
+    else if (!this.#outbox.isEmpty) this.#open(this.#unreadPlace);
     if (this.#isBeatDue) this.#beat();
     this.#flush();
     this.handler.resume();
@@ -259,6 +260,7 @@ export class Connection implements ConnectionPort, Task {
   #push(frame: Buffer): void {
     this.#outbox.push(frame);
     if (this.#outbox.isFull) {
+      // Streams may have yet to join, so that no place is known.
       if (!this.#isOpen) this.#open(undefined);
       this.#flush();
     }
@@ -305,15 +307,8 @@ export class Connection implements ConnectionPort, Task {
   /** Ends the response: what waits goes out first, unless the client does not take it. */
   end(reason: EndReason): void {
     if (this.#reason !== undefined) return;
-    const isHopeless = reason === 'stalled' || reason === 'overflow' || reason === 'client';
-    // It may find that there is nothing more for this client.
-    const place = isHopeless || this.#isOpen ? undefined : this.reader?.endUnread();
-    this.#endAt(place, reason, isHopeless);
-  }
-
-  #endAt(place: string | undefined, reason: EndReason, isHopeless: boolean): void {
-    if (this.#reason !== undefined) return;
     this.reader?.end(reason === 'complete');
+    const isHopeless = reason === 'stalled' || reason === 'overflow' || reason === 'client';
     if (!isHopeless && this.#isCutShort(reason)) {
       this.#breakOff(reason);
       return;
@@ -324,7 +319,8 @@ export class Connection implements ConnectionPort, Task {
     }
     if (!isHopeless && !this.response.writableEnded) {
       const wasOpen = this.#isOpen;
-      if (!wasOpen) this.#open(place, reason);
+      if (wasOpen) this.#tellPlace();
+      else this.#open(this.#unreadPlace, reason);
       if (this.#ending === undefined) this.#sayFarewell(reason, wasOpen);
       this.#flush(reason);
       if (this.#ending !== undefined) return;
@@ -408,7 +404,7 @@ export class Connection implements ConnectionPort, Task {
     } else if (this.#identity?.isExpiredAt(time) === true) {
       this.end('expired');
     } else if (due === 'headers') {
-      this.#open(undefined);
+      this.#open(this.#unreadPlace);
       this.#flush();
     } else if (due === 'stalled') {
       this.end('stalled');
@@ -422,8 +418,17 @@ export class Connection implements ConnectionPort, Task {
     this.#connections.report(this, message, error);
   }
 
-  #open(idOfReader: string | undefined, ending?: EndReason): void {
-    const id = idOfReader ?? this.reader?.beginEarly();
+  /** The place of a client for which nothing has been read yet, if it does not know it. */
+  get #unreadPlace(): string | undefined {
+    return this.reader?.beginEarly();
+  }
+
+  #tellPlace(): void {
+    const id = this.#unreadPlace;
+    if (id !== undefined && this.#dialect === undefined) this.#outbox.push(this.#frameOf(id));
+  }
+
+  #open(id: string | undefined, ending?: EndReason): void {
     tellHeartbeat(this.response, this.options.heartbeatInterval);
     if (this.#dialect !== undefined) tell(this.response, this.#dialect.headers);
     try {
@@ -434,11 +439,14 @@ export class Connection implements ConnectionPort, Task {
       return;
     }
     this.#isOpen = true;
-    if (ending === undefined) {
-      this.#wasOpened = true;
-      this.#connections.onOpen(this);
-    }
-    if (this.#dialect !== undefined) return;
+    if (this.#dialect === undefined) this.#pushFirst(id, ending);
+    if (ending !== undefined) return;
+    this.#wasOpened = true;
+    // Whoever is told may end it: what its client has to know goes before.
+    this.#connections.onOpen(this);
+  }
+
+  #pushFirst(id: string | undefined, ending: EndReason | undefined): void {
     const retry = this.#connections.drawRetry(this.options, ending);
     if (id !== undefined) this.#outbox.pushFirst(this.#frameOf(id, retry));
     else if (retry !== undefined) this.#outbox.pushFirst(encodeFrame({ retry }));

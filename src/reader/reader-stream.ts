@@ -199,6 +199,13 @@ export class ReaderStream {
     return false;
   }
 
+  /** Whether it is known where it begins for a new client. */
+  isPlaced(context: ReaderContext, reader: PageReader): boolean {
+    return (
+      (this.plan.span === undefined || this.#span !== undefined) && this.findStart(context, reader)
+    );
+  }
+
   get #begin(): StreamPosition | undefined {
     return this.#span === 'gone' ? undefined : this.#span?.begin;
   }

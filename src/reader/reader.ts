@@ -67,22 +67,12 @@ export class Reader {
     return this.#hasBegun ? formatCursor(this.#epoch, this.#offset) : undefined;
   }
 
-  /** The response begins before the reader does: gives what its client waits for, if it is a place that has yet to come. */
-  beginEarly(): Cursor | undefined {
-    return this.#start?.tell();
-  }
-
   /**
-   * The response ends before anything was read: gives the place that a new client is to come back to, as it would miss what is
-   * published until then.
+   * The response begins, or ends, before reading does: gives the place that its client is to come back to, or waits for, once.
+   * Undefined if none is known, or the client has it.
    */
-  endUnread(): Cursor | undefined {
-    const start = this.#start;
-    const { all } = this.streams;
-    const isOwed = all.length === 0 || all.some(({ plan }) => plan.snapshot !== undefined);
-    if (start === undefined || start.requested !== undefined || isOwed) return undefined;
-    const point = start.find(this.#epoch !== this.#log.epoch);
-    return point === undefined || point.gap !== undefined ? undefined : this.#tell(point.offset);
+  beginEarly(): Cursor | undefined {
+    return this.#start?.tell({ epoch: this.#epoch, offset: this.#offset });
   }
 
   join(stream: ReaderStream): void {
@@ -220,7 +210,8 @@ export class Reader {
    * @param isComplete whether they have completed, so that they hold nothing either
    */
   end(isComplete: boolean): void {
-    this.#operators?.flush(true);
+    // Of what passes more was to come, if it was cut short: its client gets all of it again.
+    this.#operators?.flush(isComplete);
     const isLog = this.#epoch === this.#log.epoch;
     if (!isComplete || !isLog || !this.#hasEnded || !this.streams.haveCompleted) return;
     // An end that `where` or `filter` dropped: who came back to a place before it would get to it again, for ever.
@@ -258,14 +249,14 @@ export class Reader {
     this.#offset = offset;
     if (gap === undefined) start.askForSnapshots();
     const id = gap === undefined ? this.#tell(offset) : undefined;
-    if (!start.hasTold) this.#sink.begin(id);
+    if (start.told === undefined || (id ?? start.told) !== start.told) this.#sink.begin(id);
     const asked = start.beginning;
     if (asked !== undefined) this.#beginning = { asked, offset };
     this.#announceReady(start.requested !== undefined && gap === undefined);
     this.#isResuming = start.requested !== undefined;
     if (gap !== undefined) this.#onResumed('gap');
     else if (!this.streams.haveLost(offset)) this.#onResumed('tail');
-    if (gap !== undefined) this.#cross(gap, offset, start.requested);
+    if (gap !== undefined) this.#cross(gap, offset, start.requested ?? start.told);
     if (this.streams.areBounded(this.#offset)) this.#throughOperators();
     this.#completeOver(gap !== undefined);
     return true;

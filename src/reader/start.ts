@@ -27,7 +27,9 @@ export class Start {
   #requested: Cursor | undefined;
   /** For the cursor that is requested, if its event had to come first. */
   #wait: Wait | undefined;
-  #hasTold = false;
+  #told: Cursor | undefined;
+  /** Whether the client brings no place. */
+  readonly #isNew: boolean;
 
   constructor(
     context: ReaderContext,
@@ -39,6 +41,7 @@ export class Start {
     this.#streams = streams;
     this.#sink = sink;
     this.#requested = lastEventId;
+    this.#isNew = lastEventId === undefined;
   }
 
   /** What the client, or else the code, asks to go on from. */
@@ -46,15 +49,31 @@ export class Start {
     return this.#requested;
   }
 
-  /** Whether the client has been told what it waits for. */
-  get hasTold(): boolean {
-    return this.#hasTold;
+  /** The place that the client was told before reading began. */
+  get told(): Cursor | undefined {
+    return this.#told;
   }
 
-  /** What to tell a client whose response begins while it waits. */
-  tell(): Cursor | undefined {
-    this.#hasTold ||= this.#wait !== undefined;
-    return this.#wait?.requested;
+  /**
+   * What to tell a client whose response begins, or ends, while its place is looked for; undefined if it was told before.
+   *
+   * @param here where the log was when the first stream joined
+   */
+  tell(here: StreamPosition): Cursor | undefined {
+    if (this.#told !== undefined) return undefined;
+    this.#told = this.#wait?.requested ?? (this.#isNew ? this.#placeOfNew(here) : undefined);
+    return this.#told;
+  }
+
+  /** Where a new client would have to come back to, so that it misses nothing. Undefined if it is to come back as a new one. */
+  #placeOfNew({ epoch, offset }: StreamPosition): Cursor | undefined {
+    this.#requested ??= this.#cursorByCode();
+    if (this.#requested !== undefined) return this.#requested;
+    const { all } = this.#streams;
+    const isKnown = (stream: ReaderStream) =>
+      stream.plan.snapshot === undefined && stream.isPlaced(this.#context, this.#sink);
+    if (all.length === 0 || !all.every(isKnown)) return undefined;
+    return formatCursor(epoch, Math.min(offset, ...all.map(({ after }) => after)));
   }
 
   /** What a new client asks to begin with, if that may be gone. */
@@ -160,7 +179,7 @@ export class Start {
     const newClient = Math.min(log.head, ...all.map(({ after }) => after));
     const start =
       requested === undefined
-        ? { offset: newClient, gap: undefined }
+        ? this.#startOfNew(newClient, isReplaced)
         : this.#startFor(requested, newClient);
     for (const stream of all) {
       if (requested !== undefined && start.gap !== 'unknown') {
@@ -169,6 +188,12 @@ export class Start {
       stream.topics.seek(start.offset);
     }
     return start;
+  }
+
+  /** A client that was told a place in a log that is gone since has missed what came after it. */
+  #startOfNew(offset: number, isReplaced: boolean): StartPoint {
+    if (!isReplaced || this.#told === undefined) return { offset, gap: undefined };
+    return { offset: this.#streams.oldestIn(this.#context.log), gap: 'epoch' };
   }
 
   /**

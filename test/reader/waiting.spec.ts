@@ -235,3 +235,14 @@ describe('Readers that wait', () => {
     expect(backplane.asked).toBe(1);
   });
 });
+
+it('a new client that was told its place before it was read for has a gap if another log begins meanwhile', async () => {
+  const instance = await Instance.open({}, new FarBackplane());
+  const connection = instance.connect((bus) => bus.stream('a'));
+  connection.beat();
+  instance.log.append(1, { topics: ['a'], text: 'lost', isJson: false });
+  instance.log.reset('c', 0);
+  await turns();
+  expect(connection.frames[0]).toBe('id: b.0\n\n');
+  expect(gapsOf(connection)).toEqual([{ reason: 'epoch', requested: 'b.0', resumedAt: 'c.0' }]);
+});
