@@ -2,10 +2,7 @@ import type { SseError } from '../errors.js';
 import type { PublishOptions } from '../backplane/backplane.js';
 import type { Cursor } from '../log/cursor.js';
 import type { EventRecord } from '../log/entry.js';
-import type { Value } from './driver.js';
 import { tooManyError, unknownError, waitedError } from './failures.js';
-import type { Batch } from './protocol.js';
-import { pushValues } from './record-values.js';
 
 /** Publishes that may wait for the file at a time. */
 const MAX_WAITING = 100_000;
@@ -146,18 +143,6 @@ export class PublishQueue {
     this.#waiting = this.#waiting.filter((job) => !isBroken(job));
     for (const job of behind) fail(job, waitedError(this.#path, this.#timeout));
   }
-}
-
-/** What the thread is given of the jobs. */
-export function batchOf(jobs: readonly Job[]): Batch {
-  const values: Value[] = [];
-  let isNamed = false;
-  for (const { record, idempotencyKey } of jobs) {
-    pushValues(values, record);
-    isNamed ||= idempotencyKey !== undefined;
-  }
-  const keys = isNamed ? jobs.map(({ idempotencyKey }) => idempotencyKey ?? null) : undefined;
-  return { values, idempotencyKeys: keys };
 }
 
 function fail(job: Job, error: SseError): void {

@@ -90,7 +90,7 @@ describe('what a SQLite file keeps beyond the tail', () => {
     const topics = [{ match: 't', keepEvents: 100 }];
     const instance = await open({ path }, { ...TAIL, topics });
     await publish(instance, 3_000);
-    await until('the tail is trimmed', () => countOf(path, 'events') === 100);
+    await until('the tail is trimmed', () => countOf(path, 'archived') === 100);
     expect(countOf(path, 'kept')).toBe(100);
   });
 
