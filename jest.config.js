@@ -7,7 +7,7 @@ import { availableParallelism } from 'node:os';
 export const PROGRAMS = [
   'beside/(commonjs|hosts)',
   'chaos/(chaos|presence|runs|sqlite)',
-  'client/(firefox|react|restart|runtimes|tabs)',
+  'client/(firefox|page-lifecycle|react|restart|runtimes|service-worker|tabs[\\w-]*)',
   'docs/browser',
   'examples/(ai-chat|jobs|reopening|run)',
   'inspector/page',

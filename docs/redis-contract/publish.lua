@@ -32,6 +32,14 @@ if ARGV[9] == '2' and string.match(state[6] or '', BOUNDS) then
   max_events, max_age, max_bytes, max_archive_bytes = string.match(state[6], BOUNDS)
 end
 
+-- The time of an id, which may be one that no double holds exactly.
+local function time_of_id(id)
+  return tonumber(string.match(id or '', '^%d+') or 0)
+end
+
+-- When what is written now is published: never before what was, though a clock may be set back, or be another's.
+local at = math.max(now, time_of_id(i))
+
 local function archive_key(kind, epoch, topic)
   return prefix .. ':' .. kind .. ':' .. epoch .. (topic and ':' .. topic or '')
 end
@@ -114,7 +122,7 @@ local function follow_rules()
   if given == rules_text then return end
   local since, known = string.gmatch(since_text or '', '%S+'), {}
   for _, rule in ipairs(cjson.decode(rules_text or '[]')) do known[rule[1]] = since() end
-  local here, all = whole(n) .. ':' .. whole(n == 0 and 0 or now), {}
+  local here, all = whole(n) .. ':' .. whole(n == 0 and 0 or at), {}
   for index, rule in ipairs(cjson.decode(given)) do all[index] = known[rule[1]] or here end
   rules_text, since_text = given, table.concat(all, ' ')
   redis.call('HSET', meta, 'r', rules_text, 's', since_text)
@@ -124,7 +132,7 @@ end
 local function check_index()
   if archive_bytes < OVERHEAD or redis.call('EXISTS', archive_key('by-age', e)) == 1 then return end
   archive_bytes = 0
-  since_text = string.gsub(since_text or '', '%S+', whole(n) .. ':' .. whole(now))
+  since_text = string.gsub(since_text or '', '%S+', whole(n) .. ':' .. whole(at))
   redis.call('HSET', meta, 'ab', 0, 's', since_text)
 end
 
@@ -171,14 +179,14 @@ end
 
 -- Not the offset alone: a stream takes no id twice, and this event may be refused, and another one get its offset.
 local function next_id()
-  return whole(n + 1) .. '-' .. whole(now)
+  return whole(n + 1) .. '-' .. whole(at)
 end
 
 local function keep(kept, header, data)
   local id = next_id()
   for index, topic in ipairs(kept) do
     local stream = archive_key('kept', e, topic[1])
-    local reply = redis.pcall('XADD', stream, id, 'h', header, 'd', data, 't', whole(now))
+    local reply = redis.pcall('XADD', stream, id, 'h', header, 'd', data, 't', whole(at))
     if failure(reply) then
       for earlier = 1, index - 1 do redis.pcall('XDEL', archive_key('kept', e, kept[earlier][1]), id) end
       return refusal_of(stream, reply)
@@ -253,10 +261,10 @@ end
 local function compare(topic, there)
   if topic.is_known then
     if there >= topic.count then return end
-    topic.lost, topic.lost_at = topic.last, whole(now)
+    topic.lost, topic.lost_at = topic.last, whole(at)
     lose_bytes(topic, topic.bytes * (topic.count - there) / topic.count)
   elseif there > 0 or is_listed(topic.name) then
-    topic.lost, topic.lost_at = whole(n - 1), whole(now)
+    topic.lost, topic.lost_at = whole(n - 1), whole(at)
   elseif is_forgotten(topic.name) then
     topic.lost, topic.lost_at = floor, floor_at
   end
@@ -399,9 +407,23 @@ if ARGV[9] ~= '0' then
   follow_rules()
 end
 
+-- The id that Redis would give, but by one clock: that of its own goes on while a script runs, on some servers.
+local function id_after(id)
+  local time, sequence = time_of_id(id), 0
+  if time == at then sequence = tonumber(string.match(id, '%d+$')) + 1 end
+  if at >= 2^53 or sequence >= 2^53 then return '*' end
+  return whole(at) .. '-' .. whole(sequence)
+end
+
+-- Redis refuses an id that is not after all others, of which somebody else may have written the last one.
 local function append(header, data)
-  local cursor = e .. '.' .. string.format('%.0f', n + 1)
-  return redis.pcall('XADD', log, '*', 'c', cursor, 'p', i, 'h', header, 'd', data), cursor
+  local cursor = e .. '.' .. whole(n + 1)
+  local function add_as(id)
+    return redis.pcall('XADD', log, id, 'c', cursor, 'p', i, 'h', header, 'd', data)
+  end
+  local id = add_as(id_after(i))
+  if failure(id) and string.find(id.err, 'equal or smaller', 1, true) then id = add_as('*') end
+  return id, cursor
 end
 
 local function add(once, header, data, kept)
@@ -422,7 +444,7 @@ local function add(once, header, data, kept)
   local is_used_up = failure(id) and string.find(id.err, 'exhausted', 1, true)
   if is_used_up and not failure(redis.pcall('DEL', log)) then
     unkeep(kept)
-    i, topics = nil, {}
+    i, topics, at = nil, {}, now
     begin()
     keep(kept, header, data)
     id, cursor = append(header, data)
@@ -431,6 +453,11 @@ local function add(once, header, data, kept)
     if once then redis.pcall('DEL', once) end
     unkeep(kept)
     return nil, refusal_of(log, id), 1
+  end
+  if time_of_id(id) ~= at then
+    unkeep(kept)
+    at = time_of_id(id)
+    keep(kept, header, data)
   end
   if once and cursor ~= next_cursor then redis.pcall('SET', once, cursor, 'PX', ARGV[8]) end
   n, i, b, added = n + 1, id, (b or 0) + #header + #data, true

@@ -17,6 +17,8 @@ export class MemoryBackplane extends Backplane {
   #sink: LogSink | undefined;
   #archive: MemoryArchive | undefined;
   #lastReadAt: Date | undefined;
+  /** When the last event was published. */
+  #latest = 0;
 
   override get health(): BackplaneHealth {
     const isConnected = this.#sink !== undefined;
@@ -50,7 +52,9 @@ export class MemoryBackplane extends Backplane {
       idempotencyKey === undefined ? undefined : this.#usedKeys.offsetOf(idempotencyKey);
     if (first !== undefined) return formatCursor(sink.epoch, first);
     const offset = sink.head + 1;
-    const dated = record.at === undefined ? datedRecord(record, Date.now()) : record;
+    // Whoever begins at a time looks for the first event since then, also if the clock was set back.
+    this.#latest = Math.max(record.at ?? Date.now(), this.#latest);
+    const dated = datedRecord(record, this.#latest);
     this.#archive?.add(offset, dated);
     sink.append(offset, dated);
     if (idempotencyKey !== undefined) this.#usedKeys.remember(idempotencyKey, offset);

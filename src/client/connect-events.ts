@@ -22,7 +22,7 @@ export function connectEvents<Events extends object = Record<string, unknown>>(
     throw TypeError('A stream body is not resumable');
   }
   const { location, navigator } = globalThis as BrowserScope;
-  let target = new URL(url, location?.href);
+  let target = new URL(url, location);
   let link: Link | undefined;
   const feed = openFeed(lastEventId, () => {
     link?.close();
@@ -69,6 +69,6 @@ export function connectEvents<Events extends object = Record<string, unknown>>(
 
 /** What only browsers have. */
 interface BrowserScope {
-  readonly location?: { readonly href: string };
+  readonly location?: URL;
   readonly navigator?: { readonly locks?: unknown };
 }

@@ -55,7 +55,7 @@ export function openFeed(cursor: string, onEnd: () => void): Feed {
   const feed = {
     cursor,
     isOver: false,
-    snapshot: { state: 'connecting', event: undefined, error: undefined } as Snapshot,
+    snapshot: { state: 'connecting' } as Snapshot,
     async take(frames: readonly Frame[], request: AbortSignal) {
       for (const { id = feed.cursor, type, data } of frames) {
         if (request.aborted) return;

@@ -30,13 +30,14 @@ const LONGEST_DELAY = 30_000;
 /** A timer that is given more fires at once. */
 const LONGEST_TIMER = 1e9;
 /** In the place of a delay: at once, and no failure. */
-const AGAIN = -1;
+const AGAIN = false;
 
 /** Sends one request after the other, until the server or the user has had enough. */
 export function openLink(url: URL, options: EventsOptions, sink: Sink): Link {
   const { headers, resumable, fetch: send = fetch, heartbeatInterval = 30_000, ...init } = options;
   let { retry = 3_000 } = options;
-  const mayRepeat = /^get$/i.test(init.method ?? 'get') || resumable;
+  /** `fetch` refuses a GET with a body. */
+  const mayRepeat = (init.body == null && /^get$/i.test(init.method ?? 'get')) || resumable;
   const closed = new AbortController();
   let interval = heartbeatInterval;
   let refused: number | undefined;
@@ -62,7 +63,7 @@ export function openLink(url: URL, options: EventsOptions, sink: Sink): Link {
   };
 
   /** Resolves with how long the server wants the client to wait. */
-  const attempt = async (request: AbortSignal): Promise<number> => {
+  const attempt = async (request: AbortSignal): Promise<number | false> => {
     const isCut = () => request.aborted;
     const sent = new Headers(typeof headers === 'function' ? await headers(refused) : headers);
     sent.set('accept', 'text/event-stream,*/*');
@@ -101,7 +102,7 @@ export function openLink(url: URL, options: EventsOptions, sink: Sink): Link {
       if (sink.isOver || !mayRepeat) sink.end();
       return 0;
     }
-    if ((status === 401 || status === 403) && !refused && typeof headers === 'function') {
+    if (/^40[13]/.test(`${status}`) && !refused && typeof headers === 'function') {
       refused = status;
       return AGAIN;
     }
@@ -111,7 +112,7 @@ export function openLink(url: URL, options: EventsOptions, sink: Sink): Link {
       wait: +after * 1_000 || Date.parse(after) - Date.now() || 0,
     });
     if (status === 204) sink.end();
-    else if (/^4(?!29)/.test(String(status))) sink.end(error);
+    else if (/^4(?!29)/.test(`${status}`)) sink.end(error);
     throw error;
   };
 
@@ -120,7 +121,7 @@ export function openLink(url: URL, options: EventsOptions, sink: Sink): Link {
       const request = new AbortController();
       seenAt = Date.now();
       let error: Failure | undefined;
-      const asked = await new Promise<number>((resolve, reject) => {
+      const asked = await new Promise<number | false>((resolve, reject) => {
         cut = (silence) => {
           // At once: of the frames that have already come none may follow.
           request.abort();
@@ -173,6 +174,6 @@ export function openLink(url: URL, options: EventsOptions, sink: Sink): Link {
 }
 
 interface Failure extends Error {
-  /** Milliseconds, or `AGAIN`; none of a network that fails. */
+  /** Milliseconds, if they are a number; none of a network that fails. */
   readonly wait?: number;
 }

@@ -36,9 +36,11 @@ interface LockManager {
   request(
     name: string,
     options: { readonly signal?: AbortSignal; readonly steal?: boolean },
-    hold: () => Promise<void> | undefined,
+    hold: () => Promise<unknown> | undefined,
   ): Promise<void>;
 }
+
+declare const navigator: { readonly locks: LockManager };
 
 /** Messages that a tab keeps while it fetches its state; with more, it reads by itself what is missing. */
 const MOST_WAITING = 1_000;
@@ -103,11 +105,12 @@ function joinTabs(name: string, open: (own: Sink) => Link, sink: Sink, scope?: S
   let own: Link | undefined;
   let queue = new AbortController();
   let following = new AbortController();
-  let release: (() => void) | undefined;
-  let state: EventsState = 'connecting';
+  /** Of its own connection; without one it counts as live. */
+  let state: EventsState = 'live';
   let quiet = 0;
+  const quietIn = patience();
   const tell = (frames: readonly Frame[], to?: EventsState) =>
-    channel.postMessage({ from: sink.cursor, frames, state: to, quiet, asked: scope?.asked });
+    post(channel, { from: sink.cursor, frames, state: to, quiet, asked: scope?.asked });
 
   /** Receives by itself, from its own cursor. */
   const leadOrCatchUp = (): void => {
@@ -128,12 +131,12 @@ function joinTabs(name: string, open: (own: Sink) => Link, sink: Sink, scope?: S
     async take(frames, request) {
       if (isLeader) tell(frames);
       await sink.take(frames, request);
-      if (!isLeader && !isClosed) channel.postMessage(true);
+      if (!isLeader) post(channel, true);
     },
-    change(to, silence, error) {
+    change(to, limit, error) {
+      quiet = quietIn(state, to, limit, error);
       state = to;
-      quiet = silence;
-      sink.change(to, silence, error);
+      sink.change(to, limit, error);
       if (isLeader) tell([], state);
     },
     end: (error) => sink.end(error),
@@ -145,30 +148,15 @@ function joinTabs(name: string, open: (own: Sink) => Link, sink: Sink, scope?: S
     leadOrCatchUp();
     tell([], state);
   };
-
   const lead = (isStealing?: boolean): void => {
-    const { locks } = (globalThis as unknown as { navigator: { locks: LockManager } }).navigator;
-    queue = new AbortController();
-    const { signal } = queue;
-    const hold = () => {
-      if (isClosed) return undefined;
-      isLeader = true;
+    const onTurn = (isElected: boolean): void => {
+      isLeader = isElected;
+      if (!isLeader) return;
       watch();
       void reachAll();
-      return new Promise<void>((resolve) => (release = resolve));
     };
-    const lost = () => {
-      // A lock that was granted in the moment of stealing it is not the one that counts.
-      if (isClosed || signal !== queue.signal) return;
-      isLeader = false;
-      lead();
-    };
-    locks
-      .request(name, isStealing ? { steal: true } : { signal }, hold)
-      // Where locks are denied, each tab goes on by itself: asking again would never end.
-      .then(lost, (fault: unknown) =>
-        (fault as Error).name === 'AbortError' ? lost() : undefined,
-      );
+    queue = new AbortController();
+    compete(name, queue.signal, onTurn, isStealing);
   };
 
   const watch = silenceTimer(() => {
@@ -177,19 +165,22 @@ function joinTabs(name: string, open: (own: Sink) => Link, sink: Sink, scope?: S
     lead(true);
   });
   const follow = async (message: Told): Promise<void> => {
-    const { from, frames, state: told, quiet: silence, asked } = message;
+    const { from, frames, state: told, quiet: limit, asked } = message;
     if (isLeader || isClosed) return;
     if (!covers(from, sink.cursor) || scope?.isIn(asked) === false) {
       leadOrCatchUp();
       return;
     }
     if (own) {
+      // What it has is worth more than what the other one may get.
+      if (state === 'live' && told && told !== 'live') return;
       own.close();
       own = undefined;
       following = new AbortController();
-      sink.change('live', silence);
+      state = 'live';
+      sink.change(state, limit);
     }
-    if (told) sink.change(told, silence);
+    if (told) sink.change(told, limit);
     await sink.take(newOf(frames, from, sink.cursor), following.signal).catch(leadOrCatchUp);
   };
 
@@ -213,9 +204,56 @@ function joinTabs(name: string, open: (own: Sink) => Link, sink: Sink, scope?: S
       watch();
       own?.close();
       channel.close();
-      release?.();
     },
   };
+}
+
+function post(channel: InstanceType<typeof BroadcastChannel>, message: Message): void {
+  try {
+    channel.postMessage(message);
+  } catch {
+    // Whoever is told nothing goes on without this tab.
+  }
+}
+
+/** Tells, at each change of its connection, for how many milliseconds a tab that leads may be silent. */
+function patience(): (from: EventsState, to: EventsState, limit: number, error?: Error) => number {
+  /** How long a request may be silent. */
+  let silence = 0;
+  /** When the server was last heard of, or is to be asked again. */
+  let answeredAt = 0;
+  return (from, to, limit, error) => {
+    const now = Date.now();
+    if (to === 'live' || from === 'live') answeredAt = now;
+    if (to !== 'waiting') silence = limit;
+    // How long the server wants it to wait is the same for all tabs; that it cannot be asked is not.
+    else if (!error || 'wait' in error) answeredAt = now + limit;
+    return Math.max(answeredAt + silence - now, 1);
+  };
+}
+
+/** Waits for the lock of that name and holds it, again when another tab takes it away, until the signal says so. */
+function compete(
+  name: string,
+  signal: AbortSignal,
+  onTurn: (isElected: boolean) => void,
+  isStealing?: boolean,
+): void {
+  const hold = () => {
+    // Granted in the moment of leaving.
+    if (signal.aborted) return undefined;
+    onTurn(true);
+    return new Promise<unknown>((resolve) => (signal.onabort = resolve));
+  };
+  const lost = () => {
+    if (signal.aborted) return;
+    onTurn(false);
+    compete(name, signal, onTurn);
+  };
+  navigator.locks
+    .request(name, isStealing ? { steal: true } : { signal }, hold)
+    // Where locks are denied, each tab goes on by itself: asking again would never end.
+    .then(lost, (fault: unknown) => ((fault as Error).name === 'AbortError' ? lost() : undefined));
 }
 
 /**
@@ -235,10 +273,14 @@ function silenceTimer(onSilence: () => void): (quiet?: number) => void {
   };
 }
 
-/** Whether it may be of a tab at all: anybody of the page's origin can write into the channel. */
+/** Whether it may be of a tab at all: one of another version of the page, or of whoever shares its origin, may not. */
 function isTold(message: unknown): message is Told {
-  const { from, frames, quiet } = Object(message) as Partial<Record<keyof Told, unknown>>;
-  return typeof from === 'string' && Array.isArray(frames) && Number(quiet) > 0;
+  const { frames, state, quiet } = Object(message) as Partial<Record<keyof Told, unknown>>;
+  return (
+    Array.isArray(frames) &&
+    /^(undefined|connecting|live|waiting)$/.test(state as string) &&
+    (quiet as number) > 0
+  );
 }
 
 /**
@@ -259,18 +301,14 @@ function oneByOne(onFailure: () => void): (task: () => Promise<void>) => void {
   };
 }
 
-/** A cursor as this module's servers give it: `<epoch>.<offset>`, both growing. */
+/** A cursor as this module's servers give it: `<epoch>.<offset>`. */
 const PLACE = /^([\w-]+)\.(\d+)$/;
 
-function isAfter(a: string, b: string): boolean {
-  const [, epochA = '', offsetA] = PLACE.exec(a) ?? [];
-  const [, epochB = '', offsetB] = PLACE.exec(b) ?? [];
-  return epochA === epochB ? Number(offsetA) > Number(offsetB) : epochA > epochB;
-}
-
-/** Whether who was sent everything after one cursor has missed nothing at another. */
+/** Whether who was sent everything after one cursor has missed nothing at another, of the same log. */
 function covers(from: string, cursor: string): boolean {
-  return PLACE.test(from) && PLACE.test(cursor) && !isAfter(from, cursor);
+  const [, epoch, offset] = PLACE.exec(from) ?? [];
+  const [, epochThere, offsetThere] = PLACE.exec(cursor) ?? [];
+  return epoch === epochThere && Number(offset) <= Number(offsetThere);
 }
 
 /** Frames that a tab has not had: it may have gone ahead while it received by itself. */
@@ -278,7 +316,7 @@ function newOf(frames: readonly Frame[], from: string, cursor: string): Frame[] 
   let at = from;
   return frames.filter(({ id = at, type }) => {
     // A gap may lead back, from a cursor that never was.
-    const isNew = isAfter(id, cursor) || (at === cursor && (type === 'gap' || id === at));
+    const isNew = !covers(id, cursor) || (at === cursor && (type === 'gap' || id === at));
     at = id;
     if (isNew) cursor = id;
     return isNew;

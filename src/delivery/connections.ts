@@ -8,6 +8,7 @@ import { STRAY_EVENT } from '../log/stray-streams.js';
 import type { TurnScheduler } from '../log/turn-scheduler.js';
 import type { Dialect, ResumeOutcome } from '../reader/sink.js';
 import type { JoinedFramesCache } from '../wire/joined-frames.js';
+import { Arrivals } from './arrivals.js';
 import type { AttendancePort } from './attendance-port.js';
 import { ClientSockets } from './client-sockets.js';
 import { Connection } from './connection.js';
@@ -19,7 +20,7 @@ import {
   type LateError,
 } from './connection-info.js';
 import { exceptionFrame } from './exception.js';
-import { destroy, isGone, onceReset, sessionOf } from './http.js';
+import { destroy, isGone, onceReset } from './http.js';
 import { Deadline } from './deadline.js';
 import { Drain } from './drain.js';
 import { isToStayAway } from './farewell.js';
@@ -53,7 +54,6 @@ export class Connections {
   readonly #logger = new Logger('SseConnections');
   #count = 0;
   readonly #ticker = new Ticker((isLate) => this.#tick(isLate));
-  readonly #sockets = new ClientSockets();
   readonly #drain: Drain;
   #hasSeenStray = false;
   readonly errors = new Subject<LateError>();
@@ -62,6 +62,8 @@ export class Connections {
   /** What the ids of this instance's connections begin with. */
   readonly instance = randomDigits() + randomDigits();
   readonly orders: Orders;
+  readonly arrivals: Arrivals;
+  readonly sockets = new ClientSockets();
   /** Undefined where anybody may have any number of connections. */
   limits: LimitPort | undefined;
   /** Undefined where nobody asks who is there. */
@@ -81,6 +83,7 @@ export class Connections {
   ) {
     this.#drain = new Drain(options.drain);
     this.orders = new Orders(log);
+    this.arrivals = new Arrivals(log);
     this.takesOver = nest.holdsResponses;
     this.ended = Object.fromEntries(END_REASONS.map((reason) => [reason, 0])) as typeof this.ended;
   }
@@ -120,7 +123,7 @@ export class Connections {
     this.#connections.add(connection);
     request.response.on('close', () => this.#onClose(connection));
     onceReset(request.response, () => connection.end('client'));
-    this.#sockets.watch(request, this.isDraining);
+    this.sockets.watch(request, this.isDraining);
     return connection;
   }
 
@@ -156,7 +159,7 @@ export class Connections {
     this.attendance?.release(connection);
     this.#bytesOfEnded += connection.bytes;
     if (!isGone(connection.response)) this.#leaving.set(connection, this.now);
-    if (reason === 'drain') this.#sockets.endAfter(connection.response);
+    if (reason === 'drain') this.sockets.endAfter(connection.response);
     this.#logger.verbose(`Connection ${describe(connection)} ended: ${reason}`);
   }
 
@@ -204,7 +207,7 @@ export class Connections {
    * @param caughtUp called once; resolves when what was published is in the log
    */
   drain(caughtUp: () => Promise<unknown>): Promise<void> {
-    if (!this.isDraining) this.#sockets.drain();
+    if (!this.isDraining) this.sockets.drain();
     return this.#drain.begin(this, caughtUp);
   }
 
@@ -213,28 +216,32 @@ export class Connections {
     this.#drain.hurry();
   }
 
-  /** Resolves when there is no connection, and those that have ended are taken to the end. */
-  whenEmpty(): Promise<void> {
-    if (this.#connections.size === 0 && this.#leaving.size === 0) return Promise.resolve();
-    return new Promise((resolve) => {
+  /** Resolves when there is no connection or request for one, and those that have ended are taken to the end. */
+  async whenEmpty(): Promise<void> {
+    await this.arrivals.whenAnswered();
+    if (this.#connections.size === 0 && this.#leaving.size === 0) return;
+    await new Promise<void>((resolve) => {
       this.#onEmpty = resolve;
     });
   }
 
-  /** Drops what clients have not taken of responses that have ended, a moment later. */
-  async cutOff(): Promise<void> {
+  /**
+   * Drops what clients have not taken of responses that have ended, a moment later.
+   *
+   * @param left milliseconds that are left of the drain
+   */
+  async cutOff(left: number): Promise<void> {
     if (this.#leaving.size > 0) await this.#cutOffLeaving();
-    this.#sockets.close();
+    const patience = Math.max(left, LAST_MOMENT);
+    this.arrivals.limit(patience);
+    this.sockets.close(patience);
   }
 
   async #cutOffLeaving(): Promise<void> {
     const moment = new Deadline(LAST_MOMENT);
     await moment.orSooner(this.whenEmpty());
     moment.clear();
-    for (const { response } of this.#leaving.keys()) {
-      sessionOf(response)?.destroy();
-      destroy(response);
-    }
+    for (const { response } of this.#leaving.keys()) this.sockets.destroy(response);
   }
 
   #onClose(connection: Connection): void {

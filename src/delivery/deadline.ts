@@ -17,7 +17,7 @@ export class Deadline {
   /** The time does not run until it is resumed. */
   pause(): void {
     clearTimeout(this.#timer);
-    this.#left = Math.max(this.#left - (performance.now() - this.#resumedAt), 0);
+    this.#left = this.left;
   }
 
   resume(): void {
@@ -28,6 +28,11 @@ export class Deadline {
   /** Resolves with the work, or when the time has come. */
   async orSooner(work: Promise<unknown>): Promise<void> {
     await Promise.race([work, this.#passed]);
+  }
+
+  /** Milliseconds, while it runs. */
+  get left(): number {
+    return Math.max(this.#left - (performance.now() - this.#resumedAt), 0);
   }
 
   clear(): void {

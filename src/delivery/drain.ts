@@ -8,10 +8,14 @@ import { Waves } from './waves.js';
 export interface Drainable {
   readonly connections: ReadonlySet<Connection>;
   readonly turn: TurnScheduler;
-  /** Resolves when there is no connection, and those that have ended are taken to the end. */
+  /** Resolves when there is no connection or request for one, and those that have ended are taken to the end. */
   whenEmpty(): Promise<void>;
-  /** Ends what has not been taken to the end. */
-  cutOff(): Promise<void>;
+  /**
+   * Ends what has not been taken to the end.
+   *
+   * @param left milliseconds that are left
+   */
+  cutOff(left: number): Promise<void>;
 }
 
 /** The end of all connections, because the application ends. */
@@ -61,6 +65,6 @@ export class Drain {
     await timeout.orSooner(drained.whenEmpty());
     for (const connection of connections) connection.end('drain');
     timeout.clear();
-    await drained.cutOff();
+    await drained.cutOff(timeout.left);
   }
 }

@@ -27,7 +27,7 @@ export interface EventRecord {
   readonly except?: ExceptedClients | undefined;
   /** The `traceparent` (W3C Trace Context) of who published it; not on the wire. */
   readonly trace?: string | undefined;
-  /** When it was published, in milliseconds since the Unix epoch; undefined: just now. */
+  /** When it was published, in milliseconds since the Unix epoch, never before the event before it; undefined: just now. */
   readonly at?: number | undefined;
 }
 

@@ -1,5 +1,5 @@
 import { type CanActivate, type ExecutionContext, Injectable } from '@nestjs/common';
-import { Arrivals } from './arrivals.js';
+import { Connections } from '../delivery/connections.js';
 import { answerHeadOf, isOurRoute, requestOf, responseOf } from './http-context.js';
 import { HeaderGate } from './internals/header-gate.js';
 import { NestInternals } from './internals/nest-internals.js';
@@ -13,12 +13,12 @@ import { NestInternals } from './internals/nest-internals.js';
 export class SseGuard implements CanActivate {
   constructor(
     private readonly internals: NestInternals,
-    private readonly arrivals: Arrivals,
+    private readonly connections: Connections,
   ) {}
 
   canActivate(context: ExecutionContext): boolean {
     if (!isOurRoute(context)) return true;
-    this.arrivals.note(responseOf(context));
+    this.connections.arrivals.note(responseOf(context));
     if (!this.internals.holdsResponses) return true;
     // A HEAD response ends with its headers, in the same macrotask that commits them.
     if (requestOf(context).method !== 'HEAD') {

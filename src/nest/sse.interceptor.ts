@@ -22,7 +22,6 @@ import {
   responseOf,
 } from './http-context.js';
 import { HEAD_CONNECTION } from './head-connection.js';
-import { Arrivals } from './arrivals.js';
 import { Identification } from './identification.js';
 import { HeaderGate } from './internals/header-gate.js';
 import { NestInternals } from './internals/nest-internals.js';
@@ -42,7 +41,6 @@ export class SseInterceptor implements NestInterceptor {
     private readonly bus: EventBus,
     private readonly connections: Connections,
     private readonly application: ApplicationConfig,
-    private readonly arrivals: Arrivals,
     private readonly identification: Identification,
     private readonly internals: NestInternals,
   ) {}
@@ -72,7 +70,7 @@ export class SseInterceptor implements NestInterceptor {
       remoteAddress: remoteAddressOf(context),
       lastEventId: lastEventIdOf(request),
       options: this.#optionsOf(context),
-      arrival: this.arrivals.claim(response),
+      arrival: this.connections.arrivals.claim(response),
       isOutermost: this.#isFirst,
     });
     return new Observable<never>((observer) => {

@@ -1,5 +1,4 @@
-import { Server as HttpServer } from 'node:http';
-import { Server as HttpsServer } from 'node:https';
+import { Server } from 'node:net';
 import {
   type BeforeApplicationShutdown,
   type ConfigurableModuleAsyncOptions,
@@ -20,7 +19,6 @@ import { Backplane } from '../backplane/backplane.js';
 import { RetentionRules } from '../log/retention.js';
 import { Log } from '../log/log.js';
 import { TurnScheduler } from '../log/turn-scheduler.js';
-import { Arrivals } from './arrivals.js';
 import { isOurHandler } from './http-context.js';
 import { Identification } from './identification.js';
 import { classTransformerConcealment } from './internals/class-transformer.js';
@@ -135,7 +133,6 @@ export interface SseOptionsFactory {
       inject: [EventBus, Connections, Log, Backplane, TurnScheduler, RESOLVED_OPTIONS],
       useFactory: (...parts: ConstructorParameters<typeof Statistics>) => new Statistics(...parts),
     },
-    { provide: Arrivals, inject: [Log], useFactory: (log: Log) => new Arrivals(log) },
     {
       provide: Identification,
       inject: [RESOLVED_OPTIONS],
@@ -203,8 +200,9 @@ export class SseModule
     // None in an application context without HTTP.
     const adapter = this.host.httpAdapter as HttpAdapterHost['httpAdapter'] | undefined;
     const server: unknown = adapter?.getHttpServer();
-    const isHttp1 = server instanceof HttpServer || server instanceof HttpsServer;
-    if (isHttp1) this.#spareSockets = new SpareSockets(server);
+    if (!(server instanceof Server)) return;
+    this.#spareSockets = new SpareSockets(server);
+    this.connections.sockets.watchSessionsOf(server);
   }
 
   /** Late: clients reconnect at once, and until here the other modules may publish their goodbyes. */
@@ -217,7 +215,7 @@ export class SseModule
     } finally {
       if (signal !== undefined) process.off(signal, hurry);
     }
-    this.#spareSockets?.destroy();
+    this.#spareSockets?.close();
   }
 
   async #catchUp(): Promise<void> {

@@ -9,6 +9,7 @@ export class Deadlines<Item> {
     { readonly items: Set<Item>; readonly timer: NodeJS.Timeout }
   >();
   readonly #slots = new Map<Item, number>();
+  #isClosed = false;
 
   constructor(onDue: (item: Item) => void) {
     this.#onDue = onDue;
@@ -21,6 +22,7 @@ export class Deadlines<Item> {
    */
   set(item: Item, milliseconds: number): void {
     this.clear(item);
+    if (this.#isClosed) return;
     const slot = Math.ceil((performance.now() + Math.max(milliseconds, 0)) / STEP);
     this.#slots.set(item, slot);
     const known = this.#bySlot.get(slot);
@@ -48,7 +50,9 @@ export class Deadlines<Item> {
     this.#bySlot.delete(slot);
   }
 
+  /** From now on nothing is due any more. */
   close(): void {
+    this.#isClosed = true;
     for (const { timer } of this.#bySlot.values()) clearTimeout(timer);
     this.#bySlot.clear();
     this.#slots.clear();

@@ -35,7 +35,8 @@ export class Reception implements AttendanceObserver, RosterObserver {
   readonly #timer: NodeJS.Timeout;
   readonly #logger = new Logger('SsePresence');
   readonly #instance: string;
-  #unknownSince = performance.now();
+  /** Since when it is not known what was told; undefined while it is. */
+  #unknownSince: number | undefined;
   #stateSaidAt = performance.now();
   #stateAt = 0;
   #hasWarned = false;
@@ -120,8 +121,9 @@ export class Reception implements AttendanceObserver, RosterObserver {
   }
 
   onKnown(isKnown: boolean): void {
-    if (!isKnown) {
-      this.#unknownSince = performance.now();
+    if (isKnown) this.#unknownSince = undefined;
+    else {
+      this.#unknownSince ??= performance.now();
       this.#ask();
     }
     const { attendees } = this.#doorkeeper;
@@ -138,6 +140,7 @@ export class Reception implements AttendanceObserver, RosterObserver {
   async close(): Promise<void> {
     clearInterval(this.#timer);
     this.#subscription.unsubscribe();
+    this.roster.close();
     await this.#doorkeeper.close();
     this.#port?.close();
   }
@@ -157,9 +160,8 @@ export class Reception implements AttendanceObserver, RosterObserver {
 
   #look(): void {
     const { roster } = this;
-    roster.catchUp();
-    if (!roster.isKnown) {
-      if (performance.now() - this.#unknownSince >= ANSWER_TIMEOUT) roster.assume();
+    if (!roster.catchUp()) {
+      if (performance.now() - (this.#unknownSince ?? 0) >= ANSWER_TIMEOUT) roster.assume();
       else this.#ask();
       return;
     }

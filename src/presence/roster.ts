@@ -42,7 +42,8 @@ export class Roster {
   #base = 0;
   /** What an instance that begins needs the log to reach back to. */
   #stateAt = 0;
-  #waiting: (() => void)[] = [];
+  readonly #waiting = new Set<(isKnown: boolean) => void>();
+  #isClosed = false;
 
   constructor(log: Log, observer: RosterObserver) {
     this.#log = log;
@@ -97,20 +98,29 @@ export class Roster {
     return !this.#void.has(offset);
   }
 
-  whenKnown(): Promise<void> {
-    if (this.#isKnown) return Promise.resolve();
-    return new Promise((resolve) => this.#waiting.push(resolve));
+  /**
+   * Resolves when it is known what was told, which may be over by the time that somebody looks: see {@link catchUp}.
+   *
+   * @returns false if nothing is read any more
+   */
+  whenKnown(): Promise<boolean> {
+    if (this.#isKnown || this.#isClosed) return Promise.resolve(this.#isKnown);
+    return new Promise((resolve) => this.#waiting.add(resolve));
   }
 
-  /** Reads what the log has more. */
-  catchUp(): void {
-    const index = this.#log.indexOf(PRESENCE_TOPIC);
-    if (this.#isCutOff(index.lost)) this.#begin(index.lost);
-    const { entries } = index;
+  /**
+   * Reads what the log has more.
+   *
+   * @returns whether it is known what was told
+   */
+  catchUp(): boolean {
+    const whole = this.#wholeAfter;
+    if (this.#epoch !== this.#log.epoch || whole > this.#position) this.#begin(whole);
+    const { entries } = this.#log.indexOf(PRESENCE_TOPIC);
     for (let position = entries.seek(this.#position); ; position++) {
       const entry = entries.at(position);
       if (entry === undefined) break;
-      if (entry.type === 'state' && this.#adopt(entry, index.lost)) {
+      if (entry.type === 'state' && this.#adopt(entry, whole)) {
         position = entries.seek(this.#position) - 1;
         continue;
       }
@@ -118,32 +128,33 @@ export class Roster {
       if (this.#isKnown && !this.#read(entry)) this.#void.add(entry.offset);
     }
     this.#position = this.#log.head;
-    this.#forgetVoid(index.lost);
+    this.#forgetVoid(whole);
+    return this.#isKnown;
   }
 
   /** Nobody says what was told: what this instance finds in its log has to do. */
   assume(): void {
-    if (this.#isKnown) return;
-    this.#position = this.#log.indexOf(PRESENCE_TOPIC).lost;
+    if (this.catchUp()) return;
+    this.#position = this.#wholeAfter;
     this.#know(this.#log.head);
     this.catchUp();
   }
 
-  #isCutOff(lost: number): boolean {
-    if (this.#epoch !== this.#log.epoch) return true;
-    return this.#log.holeAfter(this.#position) !== undefined || lost > this.#position;
+  /** Nothing is read any more. */
+  close(): void {
+    this.#isClosed = true;
+    this.#tellWaiting();
+  }
+
+  /** The offset from which on the log has all that was said: nothing was trimmed, and there is no hole. */
+  get #wholeAfter(): number {
+    return Math.max(this.#log.indexOf(PRESENCE_TOPIC).lost, this.#log.lastHole);
   }
 
   /** Another log, or one that entries are missing of. */
-  #begin(lost: number): void {
-    const log = this.#log;
-    this.#epoch = log.epoch;
-    this.#position = lost;
-    for (;;) {
-      const hole = log.holeAfter(this.#position);
-      if (hole === undefined) break;
-      this.#position = hole.upTo;
-    }
+  #begin(whole: number): void {
+    this.#epoch = this.#log.epoch;
+    this.#position = whole;
     this.#rooms.clear();
     this.#void.clear();
     this.#parts.clear();
@@ -157,16 +168,21 @@ export class Roster {
     this.#isKnown = true;
     this.#base = base;
     this.#observer.onKnown(true);
-    for (const resolve of this.#waiting.splice(0)) resolve();
+    this.#tellWaiting();
+  }
+
+  #tellWaiting(): void {
+    for (const resolve of this.#waiting) resolve(this.#isKnown);
+    this.#waiting.clear();
   }
 
   /** What another instance says was told; true if it is read on from there. */
-  #adopt(entry: Entry, lost: number): boolean {
+  #adopt(entry: Entry, whole: number): boolean {
     const { upTo, rooms: some, part, id } = entry.event.data as unknown as ToldStatePart;
     const rooms = this.#parts.join(`${upTo} ${id}`, part, some);
     if (rooms === undefined) return false;
     if (upTo > this.#stateAt) this.#stateAt = upTo;
-    if (this.#isKnown || upTo < lost) return false;
+    if (this.#isKnown || upTo < whole) return false;
     for (const room of rooms) {
       const begun = this.#rooms.get(room[0]);
       if (begun === undefined) this.#rooms.set(room[0], Room.of(room));
@@ -249,9 +265,9 @@ export class Roster {
     }
   }
 
-  #forgetVoid(lost: number): void {
+  #forgetVoid(upTo: number): void {
     for (const offset of this.#void) {
-      if (offset > lost) return;
+      if (offset > upTo) return;
       this.#void.delete(offset);
     }
   }

@@ -49,10 +49,11 @@ export class SsePresence {
     return new Observable<SseEvent>((subscriber) => {
       let subscription: Subscription | undefined;
       const open = () => {
-        if (!subscriber.closed) subscription = this.#open(followed).subscribe(subscriber);
+        if (subscriber.closed) return;
+        if (roster.catchUp()) subscription = this.#open(followed).subscribe(subscriber);
+        else void roster.whenKnown().then((isKnown) => (isKnown ? open() : subscriber.complete()));
       };
-      if (roster.isKnown) open();
-      else void roster.whenKnown().then(open);
+      open();
       return () => subscription?.unsubscribe();
     }) as Observable<SseEvent<PresenceEvents>>;
   }
@@ -60,13 +61,13 @@ export class SsePresence {
   /**
    * Who reads a topic now.
    *
-   * @throws SseError as a rejection, `BAD_TOPIC` for a topic that the module's `topics` does not name
+   * @throws SseError as a rejection, `BAD_TOPIC` for a topic that the module's `topics` does not name, and
+   * `BACKPLANE_CLOSED` if the application shuts down before that is known
    */
   async list(topic: string): Promise<PresenceList> {
     const [followed = topic] = this.#followed([topic]);
     const { roster } = this.#reception;
-    await roster.whenKnown();
-    roster.catchUp();
+    while (!roster.catchUp()) if (!(await roster.whenKnown())) throw closedError();
     const room = roster.rooms.get(followed);
     if (room?.count !== undefined)
       return { count: this.#reception.count(followed), members: undefined };
@@ -77,20 +78,19 @@ export class SsePresence {
   /** A stream of its own for each subscriber: where its list ends is where the rest begins. */
   #open(topics: readonly string[]): Observable<SseEvent> {
     const { roster } = this.#reception;
-    roster.catchUp();
     let after = { epoch: '', offset: 0 };
     const snapshot = async () => {
-      if (!roster.isKnown) await roster.whenKnown();
-      roster.catchUp();
+      // Who shuts down has nobody left to tell.
+      while (!roster.catchUp()) if (!(await roster.whenKnown())) return [];
       after = { epoch: roster.epoch, offset: roster.position };
       return topics.map((topic) => this.#listEvent(topic));
     };
     const where = ({ id }: SseEvent) => {
       const position = parseCursor(id ?? '');
-      roster.catchUp();
+      const isKnown = roster.catchUp();
       if (position === undefined || position.epoch !== roster.epoch) return false;
       // Before what this instance missed: the client that has yet to read it is told all members after that.
-      if (!roster.isKnown || position.offset <= roster.base) return false;
+      if (!isKnown || position.offset <= roster.base) return false;
       if (position.epoch === after.epoch && position.offset <= after.offset) return false;
       return roster.isTold(position.offset);
     };
@@ -120,4 +120,11 @@ export class SsePresence {
         "SsePresenceModule.forRoot({ topics: ['room.**'] })",
     );
   }
+}
+
+function closedError(): SseError {
+  return new SseError(
+    'BACKPLANE_CLOSED',
+    'The application shuts down: it is not known who reads a topic',
+  );
 }

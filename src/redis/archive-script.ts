@@ -32,7 +32,7 @@ local function follow_rules()
   if given == rules_text then return end
   local since, known = string.gmatch(since_text or '', '%S+'), {}
   for _, rule in ipairs(cjson.decode(rules_text or '[]')) do known[rule[1]] = since() end
-  local here, all = whole(n) .. ':' .. whole(n == 0 and 0 or now), {}
+  local here, all = whole(n) .. ':' .. whole(n == 0 and 0 or at), {}
   for index, rule in ipairs(cjson.decode(given)) do all[index] = known[rule[1]] or here end
   rules_text, since_text = given, table.concat(all, ' ')
   redis.call('HSET', meta, 'r', rules_text, 's', since_text)
@@ -42,7 +42,7 @@ end
 local function check_index()
   if archive_bytes < OVERHEAD or redis.call('EXISTS', archive_key('by-age', e)) == 1 then return end
   archive_bytes = 0
-  since_text = string.gsub(since_text or '', '%S+', whole(n) .. ':' .. whole(now))
+  since_text = string.gsub(since_text or '', '%S+', whole(n) .. ':' .. whole(at))
   redis.call('HSET', meta, 'ab', 0, 's', since_text)
 end
 
@@ -89,14 +89,14 @@ end
 
 -- Not the offset alone: a stream takes no id twice, and this event may be refused, and another one get its offset.
 local function next_id()
-  return whole(n + 1) .. '-' .. whole(now)
+  return whole(n + 1) .. '-' .. whole(at)
 end
 
 local function keep(kept, header, data)
   local id = next_id()
   for index, topic in ipairs(kept) do
     local stream = archive_key('kept', e, topic[1])
-    local reply = redis.pcall('XADD', stream, id, 'h', header, 'd', data, 't', whole(now))
+    local reply = redis.pcall('XADD', stream, id, 'h', header, 'd', data, 't', whole(at))
     if failure(reply) then
       for earlier = 1, index - 1 do redis.pcall('XDEL', archive_key('kept', e, kept[earlier][1]), id) end
       return refusal_of(stream, reply)
@@ -171,10 +171,10 @@ end
 local function compare(topic, there)
   if topic.is_known then
     if there >= topic.count then return end
-    topic.lost, topic.lost_at = topic.last, whole(now)
+    topic.lost, topic.lost_at = topic.last, whole(at)
     lose_bytes(topic, topic.bytes * (topic.count - there) / topic.count)
   elseif there > 0 or is_listed(topic.name) then
-    topic.lost, topic.lost_at = whole(n - 1), whole(now)
+    topic.lost, topic.lost_at = whole(n - 1), whole(at)
   elseif is_forgotten(topic.name) then
     topic.lost, topic.lost_at = floor, floor_at
   end

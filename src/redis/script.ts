@@ -61,6 +61,14 @@ if ARGV[9] == '2' and string.match(state[6] or '', BOUNDS) then
   max_events, max_age, max_bytes, max_archive_bytes = string.match(state[6], BOUNDS)
 end
 
+-- The time of an id, which may be one that no double holds exactly.
+local function time_of_id(id)
+  return tonumber(string.match(id or '', '^%d+') or 0)
+end
+
+-- When what is written now is published: never before what was, though a clock may be set back, or be another's.
+local at = math.max(now, time_of_id(i))
+
 local function archive_key(kind, epoch, topic)
   return prefix .. ':' .. kind .. ':' .. epoch .. (topic and ':' .. topic or '')
 end
@@ -135,9 +143,23 @@ if ARGV[9] ~= '0' then
   follow_rules()
 end
 
+-- The id that Redis would give, but by one clock: that of its own goes on while a script runs, on some servers.
+local function id_after(id)
+  local time, sequence = time_of_id(id), 0
+  if time == at then sequence = tonumber(string.match(id, '%d+$')) + 1 end
+  if at >= 2^53 or sequence >= 2^53 then return '*' end
+  return whole(at) .. '-' .. whole(sequence)
+end
+
+-- Redis refuses an id that is not after all others, of which somebody else may have written the last one.
 local function append(header, data)
-  local cursor = e .. '.' .. string.format('%.0f', n + 1)
-  return redis.pcall('XADD', log, '*', 'c', cursor, 'p', i, 'h', header, 'd', data), cursor
+  local cursor = e .. '.' .. whole(n + 1)
+  local function add_as(id)
+    return redis.pcall('XADD', log, id, 'c', cursor, 'p', i, 'h', header, 'd', data)
+  end
+  local id = add_as(id_after(i))
+  if failure(id) and string.find(id.err, 'equal or smaller', 1, true) then id = add_as('*') end
+  return id, cursor
 end
 
 local function add(once, header, data, kept)
@@ -158,7 +180,7 @@ local function add(once, header, data, kept)
   local is_used_up = failure(id) and string.find(id.err, 'exhausted', 1, true)
   if is_used_up and not failure(redis.pcall('DEL', log)) then
     unkeep(kept)
-    i, topics = nil, {}
+    i, topics, at = nil, {}, now
     begin()
     keep(kept, header, data)
     id, cursor = append(header, data)
@@ -167,6 +189,11 @@ local function add(once, header, data, kept)
     if once then redis.pcall('DEL', once) end
     unkeep(kept)
     return nil, refusal_of(log, id), 1
+  end
+  if time_of_id(id) ~= at then
+    unkeep(kept)
+    at = time_of_id(id)
+    keep(kept, header, data)
   end
   if once and cursor ~= next_cursor then redis.pcall('SET', once, cursor, 'PX', ARGV[8]) end
   n, i, b, added = n + 1, id, (b or 0) + #header + #data, true

@@ -204,9 +204,9 @@ export class OwnRun {
     await elapse(AGAIN);
   }
 
-  async #reached({ offset }: StreamPosition): Promise<void> {
+  async #reached(place: StreamPosition): Promise<void> {
     const { registry } = this.#context;
-    await registry.reached(offset);
+    await registry.reached(place);
     registry.readOn();
   }
 

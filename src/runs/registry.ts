@@ -1,5 +1,5 @@
 import type { EventBus } from '../bus/event-bus.js';
-import type { StreamPosition } from '../log/cursor.js';
+import { isBefore, type StreamPosition } from '../log/cursor.js';
 import type { Entry } from '../log/entry.js';
 import { RegistryLog } from './registry-log.js';
 import { Run } from './run.js';
@@ -30,8 +30,8 @@ export class RunRegistry {
   #time = 0;
   /** Who waits for a run of an id to start. */
   readonly #awaited = new Map<string, Set<(run: Run) => void>>();
-  /** Who waits until this instance has read up to an offset. */
-  #waiting: { readonly offset: number; readonly resolve: () => void }[] = [];
+  /** Who waits until this instance has read up to a place. */
+  #waiting: { readonly place: StreamPosition; readonly resolve: () => void }[] = [];
 
   constructor(bus: EventBus, observer: RunObserver) {
     this.#bus = bus;
@@ -93,10 +93,10 @@ export class RunRegistry {
     return run?.isExpired(Date.now()) === true ? run.claim.token : undefined;
   }
 
-  /** Resolves when this instance has read up to an offset. */
-  reached(offset: number): Promise<void> | undefined {
-    if (this.#bus.log.head >= offset) return undefined;
-    return new Promise((resolve) => this.#waiting.push({ offset, resolve }));
+  /** Resolves when this instance has read up to a place, or when that cannot be: its log has gone, or nothing is read any more. */
+  reached(place: StreamPosition): Promise<void> | undefined {
+    if (this.#isClosed || !isBefore(this.#head, place)) return undefined;
+    return new Promise((resolve) => this.#waiting.push({ place, resolve }));
   }
 
   /**
@@ -132,6 +132,12 @@ export class RunRegistry {
     this.#isClosed = true;
     this.#log.close();
     for (const { resolve } of this.#waiting.splice(0)) resolve();
+    for (const run of [...this.#byId.values()].flat()) run.abandon();
+  }
+
+  get #head(): StreamPosition {
+    const { epoch, head: offset } = this.#bus.log;
+    return { epoch, offset };
   }
 
   #onLogLost(epoch: string): void {
@@ -199,10 +205,10 @@ export class RunRegistry {
 
   #serve(): void {
     this.readOn();
-    const { head } = this.#bus.log;
-    const due = this.#waiting.filter(({ offset }) => offset <= head);
+    const head = this.#head;
+    const due = this.#waiting.filter(({ place }) => !isBefore(head, place));
     if (due.length === 0) return;
-    this.#waiting = this.#waiting.filter(({ offset }) => offset > head);
+    this.#waiting = this.#waiting.filter(({ place }) => isBefore(head, place));
     for (const { resolve } of due) resolve();
   }
 }

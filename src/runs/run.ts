@@ -61,8 +61,8 @@ export class Run {
   isStopping = false;
   #tokens: readonly RunToken[];
   #end: RunEnd | undefined;
-  #onEnd: (() => void) | undefined;
-  readonly #ended: Promise<void>;
+  #onEnd: ((end: RunEnd | undefined) => void) | undefined;
+  readonly #ended: Promise<RunEnd | undefined>;
 
   constructor(
     readonly claim: RunClaim,
@@ -85,15 +85,20 @@ export class Run {
     return this.#end;
   }
 
-  /** Resolves when its end is known. */
-  get ended(): Promise<void> {
+  /** Resolves with its end when that is known; with undefined when nothing is read any more. */
+  get ended(): Promise<RunEnd | undefined> {
     return this.#ended;
   }
 
   /** What the log says first is its end. */
   endWith(end: RunEnd): void {
     this.#end ??= end;
-    this.#onEnd?.();
+    this.#onEnd?.(this.#end);
+  }
+
+  /** Nothing is read of it any more. */
+  abandon(): void {
+    this.#onEnd?.(undefined);
   }
 
   /** Whether an entry of its topic is part of it: not what came of somebody else, or after its end. */

@@ -5,6 +5,7 @@ import type { EventBus } from '../bus/event-bus.js';
 import { PulledStream } from '../bus/pulled-stream.js';
 import { renderError, SseError } from '../errors.js';
 import { type Cursor, parseCursor } from '../log/cursor.js';
+import type { EventRecord } from '../log/entry.js';
 import type { SseEvent } from '../log/event.js';
 import { GivenOptions } from '../options.js';
 import type { ProfileMessage } from '../profiles/profile.js';
@@ -223,6 +224,8 @@ export class SseRuns {
    * Stops a run, on whichever instance it is: the `signal` of its source is aborted, and it ends as `stopped` when the
    * source has finished, or after `stopTimeout`. Resolves with what became of it: one that had ended before stays as it was.
    * Undefined if nobody knows it.
+   *
+   * Rejects as `publish` does, and with `BACKPLANE_CLOSED` if this instance shuts down before it knows.
    */
   async stop(id: string): Promise<RunInfo | undefined> {
     checkRunId(id);
@@ -232,7 +235,8 @@ export class SseRuns {
     if (run.end === undefined) {
       const { token } = run.claim;
       await this.#publish({ kind: 'stop', token }, `$run-stop.${token}`);
-      await run.ended;
+      const end = await run.ended;
+      if (end === undefined) throw closingError(`it is not known how the run '${id}' ended`);
     }
     return run.info;
   }
@@ -288,16 +292,19 @@ export class SseRuns {
     return this.#registry.get(id);
   }
 
-  async #publish(entry: RunEntry, idempotencyKey: string): Promise<number> {
-    const record = registryRecord(entry);
+  async #publish(entry: RunEntry, idempotencyKey: string): Promise<void> {
+    await this.#order(registryRecord(entry), idempotencyKey);
+  }
+
+  /** Resolves when this instance has read it as well. */
+  async #order(record: EventRecord, idempotencyKey: string): Promise<void> {
     const place = parseCursor(await this.#bus.order(record, { idempotencyKey }));
-    await this.#registry.reached(place?.offset ?? 0);
-    return place?.offset ?? 0;
+    if (place !== undefined) await this.#registry.reached(place);
   }
 
   /** Its run, if the claim has won. */
   async #claim(id: string, keepFor: number, over?: string): Promise<Run | undefined> {
-    if (this.#isClosing) throw closingError(id);
+    if (this.#isClosing) throw closingError(`the run '${id}' was not started`);
     if (this.#registry.hasAtLeast(this.#options.maxRuns))
       throw fullError(id, this.#options.maxRuns);
     // Until its owner is known to be gone, a run that is silent has to be there, however short it is kept later.
@@ -335,8 +342,7 @@ export class SseRuns {
     const record = endRecord(id, {
       ...{ status: 'stopped', token, by: this.#instance, events, bytes },
     });
-    const place = parseCursor(await this.#bus.order(record, { idempotencyKey: endKey(token) }));
-    await this.#registry.reached(place?.offset ?? 0);
+    await this.#order(record, endKey(token));
   }
 
   #onStart(run: Run): void {
@@ -442,11 +448,8 @@ function existsError(id: string, { info }: Run): SseError {
   );
 }
 
-function closingError(id: string): SseError {
-  return new SseError(
-    'BACKPLANE_CLOSED',
-    `The application shuts down: the run '${id}' was not started`,
-  );
+function closingError(consequence: string): SseError {
+  return new SseError('BACKPLANE_CLOSED', `The application shuts down: ${consequence}`);
 }
 
 function fullError(id: string, maxRuns: number): SseError {

@@ -102,11 +102,12 @@ export class ChangeWatch {
   }
 
   #look(): void {
+    const hasListened = this.#watcher !== undefined;
     // Before the look, or what is written between the two is found late.
-    if (this.#isTelling && this.#watcher === undefined && !this.#isWriting) this.#listen();
+    if (this.#isTelling && !hasListened && !this.#isWriting) this.#listen();
     try {
       if (this.#watched.hasChanged()) {
-        if (!this.#isWriting) this.#misses++;
+        if (hasListened && !this.#isWriting) this.#misses++;
         this.#watched.onChanged();
       }
     } catch {

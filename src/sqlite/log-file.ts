@@ -21,6 +21,8 @@ import { RulesInForce, RulesOfInstances } from './rules-in-force.js';
 import { Upkeep } from './upkeep.js';
 
 interface State extends LogState {
+  /** When the last event was published. */
+  readonly at: number;
   readonly bytes: number;
   readonly kept_bytes: number;
   readonly rules: string;
@@ -66,10 +68,10 @@ export class LogFile {
     this.#keys = new IdempotencyKeys(database, options.idempotencyWindow);
     this.#upkeep = new Upkeep(database, options.path);
     this.#readState = database.prepare(
-      'SELECT epoch, first, head, bytes, kept_bytes, rules FROM log',
+      'SELECT epoch, first, head, at, bytes, kept_bytes, rules FROM log',
     );
     this.#writeState = database.prepare(
-      'UPDATE log SET first = ?, head = ?, bytes = ?, kept_bytes = ?, rules = ?',
+      'UPDATE log SET first = ?, head = ?, at = ?, bytes = ?, kept_bytes = ?, rules = ?',
     );
     this.#readVersion = database.prepare('PRAGMA data_version');
     this.#version = this.#dataVersion;
@@ -103,10 +105,10 @@ export class LogFile {
   /** Whoever publishes from outside goes by the rules of the instance that started last. */
   tellRules(): void {
     const state = this.#state();
-    if (this.#rules.follow(state.rules, state.head, Date.now()) === state.rules) return;
+    if (this.#rules.follow(state.rules, state.head, timeAfter(state)) === state.rules) return;
     this.#transaction(() => {
-      const { rules, head } = this.#state();
-      const told = this.#rules.follow(rules, head, Date.now());
+      const now = this.#state();
+      const told = this.#rules.follow(now.rules, now.head, timeAfter(now));
       this.#database.prepare('UPDATE log SET rules = ?').run(told);
     });
   }
@@ -129,7 +131,7 @@ export class LogFile {
     return this.#transaction(() => {
       const state = this.#stateAfter(known);
       const { epoch, head: before } = state;
-      const at = Date.now();
+      const at = timeAfter(state);
       if (!isNamed)
         return { epoch, at, before, head: this.#add(state, blocks, at), offsets: undefined };
       const { added, offsets } = this.#keys.claim(blocks, before, at);
@@ -143,7 +145,7 @@ export class LogFile {
     try {
       const state = this.#state();
       if (state.epoch !== epoch) return otherwise;
-      this.#rules.follow(state.rules, state.head, Date.now());
+      this.#rules.follow(state.rules, state.head, timeAfter(state));
       return question(this.#queries);
     } finally {
       this.#database.exec('COMMIT');
@@ -218,6 +220,7 @@ export class LogFile {
     const grown = {
       ...state,
       head: state.head + events,
+      at,
       bytes: state.bytes + bytes,
       kept_bytes: state.kept_bytes + kept,
       rules: this.#isInstance ? this.#rules.follow(state.rules, state.head, at) : state.rules,
@@ -234,9 +237,9 @@ export class LogFile {
     this.#write({ ...state, first, bytes, kept_bytes: kept });
   }
 
-  #write({ first, head, bytes, kept_bytes, rules }: State): void {
+  #write({ first, head, at, bytes, kept_bytes, rules }: State): void {
     this.#kept.store();
-    this.#writeState.run(first, head, bytes, kept_bytes, rules);
+    this.#writeState.run(first, head, at, bytes, kept_bytes, rules);
   }
 
   #transaction<T>(work: () => T): T {
@@ -258,4 +261,9 @@ export class LogFile {
       throw error;
     }
   }
+}
+
+/** The time by which events are published: never before the last one was, though the clock is set back. */
+function timeAfter({ at }: State): number {
+  return Math.max(Date.now(), at);
 }

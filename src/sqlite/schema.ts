@@ -7,16 +7,17 @@ export const APPLICATION_ID = 0x4e657374;
 export const FORMAT = 2;
 
 /**
- * `log` has one row. `first` is the oldest offset of the tail, `bytes` what the tail counts for, `boot` and
- * `file` are when and where the file was last opened, and `is_synced` is whether whatever was written since
- * the file was last closed by everybody was synced before it was told to anybody. The tail is `blocks`, each
- * of so many events as were published together, up to the offset `last`: see `blocks.ts`.
+ * `log` has one row. `first` is the oldest offset of the tail, `at` is when the last event was published, `bytes` what the
+ * tail counts for, `boot` and `file` are when and where the file was last opened, and `is_synced` is whether whatever was
+ * written since the file was last closed by everybody was synced before it was told to anybody. The tail is `blocks`, each
+ * of the events that were published together, up to the offset `last`: see `blocks.ts`.
  *
- * What outlives the tail is in `archived` from the beginning, each event as a block of its own, as long as a topic keeps it:
- * `kept` says which one does. `topics` are those that are kept, by their names as JSON, with the last offset that each has lost, and when that was published, how many events it
- * has, how long they are kept (0: any time), and when there is something to do about it. `kept_bytes` and `rules` are of
- * the archive, see `kept-rows.ts` and `rules-in-force.ts`. `forgotten`, and what `log` has of it, is of topics that are not
- * in `topics` any more, see `forgotten-topics.ts`.
+ * What topics keep is in `archived` as well, from the beginning, each event as a block of its own, as long as a topic
+ * keeps it: `kept` says which one does. `topics` are those that are kept, by their names as JSON, with the last offset
+ * that each has lost, and when that was published, how many events it has, how long they are kept (0: any time), and when
+ * there is something to do about it. `kept_bytes` and `rules` are of the archive, see `kept-rows.ts` and
+ * `rules-in-force.ts`. `forgotten`, and what `log` has of it, is of topics that are not in `topics` any more, see
+ * `forgotten-topics.ts`.
  */
 const SCHEMA = `
 CREATE TABLE log (
@@ -24,6 +25,7 @@ CREATE TABLE log (
   epoch TEXT NOT NULL,
   first INTEGER NOT NULL,
   head INTEGER NOT NULL,
+  at INTEGER NOT NULL DEFAULT 0,
   bytes INTEGER NOT NULL,
   boot TEXT NOT NULL,
   file TEXT NOT NULL,

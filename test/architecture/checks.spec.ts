@@ -26,6 +26,12 @@ describe('what the suite loads', () => {
     const service = await import('@nestjs/common/services/logger.service.js');
     expect(service.Logger).toBe(Logger);
   });
+
+  it('is the bundle, wherever the checkout lies, unless it is told not to', () => {
+    const { resolve } = createRequire(import.meta.url);
+    const isBundled = resolve('@nestjs/core').includes('/node_modules/.cache/');
+    expect(isBundled).toBe(!process.env['UNBUNDLED']);
+  });
 });
 
 describe('the checks', () => {

@@ -31,8 +31,10 @@ export interface Scenario {
   readonly faults: readonly Fault[];
   /** Events that Redis and the instances keep. */
   readonly maxEvents: number;
-  /** Whether all that has left the tail is kept, so that only a log that is gone is a gap. */
-  readonly areKept: boolean;
+  /** Topics of which is kept all that has left the tail, so that only a log that is gone is a gap. */
+  readonly kept: readonly string[];
+  /** What clients read: some topics each. */
+  readonly lanes: readonly (readonly string[])[];
   /** Milliseconds that a client stays away now and then. */
   readonly absence: number;
 }
@@ -47,7 +49,9 @@ export interface Outcome extends Verdict {
 }
 
 const TOPICS = ['all', 'even', 'odd'];
-const CLIENTS_PER_TOPIC = 4;
+const CLIENTS_PER_LANE = 4;
+/** The state of the log, by the default key. */
+const META = '{nestjs-event-stream}:meta';
 const OWNERS = ['ada', 'grace'];
 /** More than they may have. */
 const TABS_PER_OWNER = PER_OWNER + 2;
@@ -67,18 +71,18 @@ export async function chaos(
   const random = new Random(run.seed);
   const redis = await RedisServer.start(run.redisPath);
   const [proxy, childProxy] = [await Proxy.start(redis.port), await Proxy.start(redis.port)];
-  const { instances, maxEvents, areKept, absence } = scenario;
+  const { instances, maxEvents, kept, lanes, absence } = scenario;
   const counts = { all: instances, children: 1 };
   const options = {
-    here: { url: proxy.url, maxEvents, areKept },
-    child: { url: childProxy.url, maxEvents, areKept },
+    here: { url: proxy.url, maxEvents, kept },
+    child: { url: childProxy.url, maxEvents, kept },
   };
   const fleet = await Fleet.start(options, counts, run.folder);
   const clients = Array.from(
-    { length: TOPICS.length * CLIENTS_PER_TOPIC },
+    { length: lanes.length * CLIENTS_PER_LANE },
     (_, index) =>
       new ChaosClient(
-        TOPICS[index % TOPICS.length] ?? '',
+        lanes[index % lanes.length] ?? [],
         fleet,
         random.fork(),
         absence,
@@ -92,6 +96,7 @@ export async function chaos(
   );
   const owners = new Owners(fleet, random);
   const happened = new Map<Fault, number>();
+  const goneAt = new Map<string, number>();
   try {
     for (const client of clients) client.start();
     await until('all clients have begun', () => clients.every(({ hasBegun }) => hasBegun), 20_000);
@@ -102,16 +107,16 @@ export async function chaos(
       const fault = random.pick(scenario.faults);
       if (fault === undefined) break;
       await owners.watch.during(
-        cause(fault, { redis, proxies: [childProxy, proxy], fleet, random }),
+        cause(fault, { redis, proxies: [childProxy, proxy], fleet, random, goneAt }),
       );
       happened.set(fault, (happened.get(fault) ?? 0) + 1);
       await elapse(random.next() < CALM.share ? CALM.time : random.between(50, 500));
     }
     await Promise.all(publishers.map((publisher) => publisher.stop()));
     const last = await publishers[0]?.insist(TOPICS, 'the last event');
-    if (areKept) {
-      const late = TOPICS.map(
-        (topic) => new ChaosClient(topic, fleet, random.fork(), absence, 'whole'),
+    if (kept.length > 0) {
+      const late = lanes.map(
+        (topics) => new ChaosClient(topics, fleet, random.fork(), absence, 'whole'),
       );
       for (const client of late) client.start();
       clients.push(...late);
@@ -133,7 +138,7 @@ export async function chaos(
   const acknowledged = publishers.flatMap((publisher) => publisher.acknowledged);
   const records = clients.map(({ record }) => record);
   const begunAt = new Map(publishers.flatMap((publisher) => [...publisher.begunAt]));
-  const verdict = judge(records, acknowledged, areKept);
+  const verdict = judge(records, acknowledged, { topics: kept, goneAt });
   return {
     ...verdict,
     faults: [...verdict.faults, ...owners.faults(begunAt)],
@@ -204,15 +209,22 @@ async function cause(
     proxies,
     fleet,
     random,
+    goneAt,
   }: {
     redis: RedisServer;
     /** The first is the children's. */
     proxies: readonly Proxy[];
     fleet: Fleet;
     random: Random;
+    /** Of each log that is taken away, since when it may be gone. */
+    goneAt: Map<string, number>;
   },
 ): Promise<void> {
   const [childProxy] = proxies;
+  const goesAway = async () => {
+    const epoch = await redis.control.hget(META, 'e');
+    if (epoch !== null && !goneAt.has(epoch)) goneAt.set(epoch, performance.now());
+  };
   switch (fault) {
     case 'kill connections':
       for (let times = random.between(1, 5); times > 0; times--) {
@@ -252,17 +264,20 @@ async function cause(
       break;
     }
     case 'flush Redis':
+      await goesAway();
       await redis.control.flushall();
       break;
     case 'flush Redis unheard':
       // The child goes on serving the log that is gone.
       childProxy?.deafen('');
+      await goesAway();
       await redis.control.flushall();
       await elapse(random.between(300, 900));
       childProxy?.cut();
       childProxy?.mend();
       break;
     case 'restart Redis empty':
+      await goesAway();
       await redis.kill();
       await elapse(random.between(0, 300));
       await redis.start();

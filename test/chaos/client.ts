@@ -18,9 +18,15 @@ export class ChaosClient {
   #run: Promise<void> | undefined;
 
   /** @param route what it asks for: see the instance */
-  constructor(topic: string, fleet: Instances, random: Random, absence: number, route = 'topics') {
+  constructor(
+    topics: readonly string[],
+    fleet: Instances,
+    random: Random,
+    absence: number,
+    route = 'topics',
+  ) {
     this.#route = route;
-    this.record = { topic, start: '', end: '', items: [] };
+    this.record = { topics, start: '', end: '', items: [] };
     this.#fleet = fleet;
     this.#random = random;
     this.#absence = absence;
@@ -56,7 +62,7 @@ export class ChaosClient {
 
   async #visit(url: string): Promise<void> {
     const lastEventId = this.#lastEventId === '' ? undefined : this.#lastEventId;
-    const path = `/${this.#route}/${this.record.topic}`;
+    const path = `/${this.#route}/${this.record.topics.join()}`;
     try {
       this.#connection = await connectSse(url, path, { lastEventId, timeout: 2_000 });
     } catch {
@@ -69,7 +75,7 @@ export class ChaosClient {
     for (;;) {
       try {
         const { type, data, lastEventId: id } = await connection.next();
-        this.record.items.push({ type, data, id });
+        this.record.items.push({ type, data, id, at: performance.now() });
         this.#lastEventId = id;
       } catch (error) {
         if (String(error).includes('did not come within')) continue;

@@ -9,6 +9,9 @@ import { freshCopy, transpile } from '../sample/fresh-copy.js';
 import { type InstanceOptions, startInstance } from './instance.js';
 import type { Instances } from './instances.js';
 
+/** Milliseconds that a process has to begin, on a machine that does other things as well. */
+const START_TIMEOUT = 60_000;
+
 /** One instance, in this process or in one of its own. */
 export interface Instance {
   readonly url: string;
@@ -44,7 +47,14 @@ export class Fleet implements Instances {
     folder: string,
   ): Promise<Fleet> {
     const fleet = new Fleet(options, counts.children, folder);
-    await Promise.all(Array.from({ length: counts.all }, (_, index) => fleet.#start(index)));
+    const starts = Array.from({ length: counts.all }, (_, index) => fleet.#start(index));
+    try {
+      await Promise.all(starts);
+    } catch (error) {
+      await Promise.allSettled(starts);
+      await fleet.stop();
+      throw error;
+    }
     return fleet;
   }
 
@@ -157,7 +167,7 @@ export async function startChild(folder: string, options: InstanceOptions): Prom
   });
   child.stdin.on('error', () => {});
   const lines = createInterface({ input: child.stdout });
-  const signal = AbortSignal.timeout(20_000);
+  const signal = AbortSignal.timeout(START_TIMEOUT);
   const [line] = (await once(lines, 'line', { signal }).catch((error: unknown) => {
     child.kill('SIGKILL');
     throw error;

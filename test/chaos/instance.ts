@@ -21,8 +21,8 @@ import { map, type Observable } from 'rxjs';
 /** Where the log is: in Redis, or in a file. */
 export type InstanceOptions = {
   readonly maxEvents: number;
-  /** Whether what has left the tail is kept. */
-  readonly areKept?: boolean | undefined;
+  /** Topics of which is kept what has left the tail. */
+  readonly kept?: readonly string[] | undefined;
   /** Milliseconds; undefined if nobody asks who is there. */
   readonly presence?: { readonly grace: number; readonly lease: number } | undefined;
 } & ({ readonly url: string } | { readonly path: string; readonly durability: Durability });
@@ -73,19 +73,19 @@ class ChaosController {
     }
   }
 
-  @Sse('topics/:topic')
-  topic(@Param('topic') topic: string): Observable<MessageEvent> {
-    return this.bus.stream(topic);
+  @Sse('topics/:topics')
+  topic(@Param('topics') topics: string): Observable<MessageEvent> {
+    return this.bus.stream(topics.split(','));
   }
 
-  @Sse('mapped/:topic')
-  mapped(@Param('topic') topic: string): Observable<MessageEvent> {
-    return this.bus.stream(topic).pipe(map((event) => event));
+  @Sse('mapped/:topics')
+  mapped(@Param('topics') topics: string): Observable<MessageEvent> {
+    return this.bus.stream(topics.split(',')).pipe(map((event) => event));
   }
 
-  @Sse('whole/:topic')
-  whole(@Param('topic') topic: string): Observable<MessageEvent> {
-    return this.bus.stream(topic, { from: 'start' });
+  @Sse('whole/:topics')
+  whole(@Param('topics') topics: string): Observable<MessageEvent> {
+    return this.bus.stream(topics.split(','), { from: 'start' });
   }
 
   @Post('publish')
@@ -135,10 +135,10 @@ function backplaneOf(options: InstanceOptions): Backplane {
 
 /** An instance of the application under test, on a free port. */
 export async function startInstance(options: InstanceOptions): Promise<INestApplication> {
-  const { presence, maxEvents, areKept = false } = options;
+  const { presence, maxEvents, kept = [] } = options;
   const sse = SseModule.forRoot({
     backplane: backplaneOf(options),
-    history: { maxEvents, topics: areKept ? [{ match: '**' }] : [] },
+    history: { maxEvents, topics: kept.map((match) => ({ match })) },
     heartbeatInterval: 200,
     drain: { timeout: 500 },
     identify,

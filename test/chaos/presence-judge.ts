@@ -9,9 +9,17 @@ export interface PresencePromise {
   readonly missing: number;
   /** What a busy machine may add. */
   readonly slack: number;
+  /** For longer than that the log must not be silent, or it counts as being away, as it does for instances. */
+  readonly patience: number;
 }
 
-/** Looks again and again whether what the windows show is so. */
+/** Milliseconds between two looks from which on it is not the judge who decided when to look. */
+const PAUSE = 100;
+
+/**
+ * Looks again and again whether what the windows show is so. Time counts in which instances could do what is promised: not
+ * that for which this process, which some of them are in, was held up, and not that in which the log did not answer.
+ */
 export class PresenceJudge {
   readonly faults: string[] = [];
   /** How often somebody had to be shown, or not to be. */
@@ -19,15 +27,26 @@ export class PresenceJudge {
   leaves = 0;
   readonly #visitors: readonly Visitor[];
   readonly #promise: PresencePromise;
-  #lookedAt = performance.now();
+  readonly #now: () => number;
+  #lookedAt: number;
+  /** When this process was held up. */
+  readonly #pauses: { readonly from: number; readonly to: number }[] = [];
+  /** Since when questions to the log have no answer. */
+  readonly #asked = new Set<number>();
   /** How many faults there are of the kind in which nobody can be told anything. */
   #silences = 0;
   /** Since when everybody can be told. */
   #audibleSince = -Infinity;
 
-  constructor(visitors: readonly Visitor[], promise: PresencePromise) {
+  constructor(
+    visitors: readonly Visitor[],
+    promise: PresencePromise,
+    now = () => performance.now(),
+  ) {
     this.#visitors = visitors;
     this.#promise = promise;
+    this.#now = now;
+    this.#lookedAt = now();
   }
 
   /** While it lasts the log cannot be written; what is promised is promised from its end on. */
@@ -37,16 +56,28 @@ export class PresenceJudge {
       await fault();
     } finally {
       this.#silences--;
-      this.#audibleSince = performance.now();
+      this.#audibleSince = this.#now();
     }
   }
 
+  /** Asks the log for something: if that takes too long, what is promised is promised from its end on. */
+  async ask(question: () => Promise<unknown>): Promise<void> {
+    const asked = this.#now();
+    this.#asked.add(asked);
+    await question();
+    this.#asked.delete(asked);
+    if (this.#isAway(asked)) this.#audibleSince = this.#now();
+  }
+
   look(windows: readonly Window[]): void {
-    const now = performance.now();
-    // Whoever judges late knows nothing.
-    const isLate = now - this.#lookedAt > 250;
+    const now = this.#now();
+    const from = this.#lookedAt;
     this.#lookedAt = now;
-    if (isLate || this.#silences > 0) return;
+    const isLate = now - from > PAUSE;
+    if (isLate) this.#pauses.push({ from, to: now });
+    const isAway = [...this.#asked].some((asked) => this.#isAway(asked));
+    // What has come meanwhile is yet to be read.
+    if (isLate || isAway || this.#silences > 0) return;
     for (const [number, { model, openSince }] of windows.entries()) {
       if (openSince === undefined || !this.#isSettled(openSince, now)) continue;
       for (const visitor of this.#visitors) this.#lookFor(visitor, now, number, model.owners);
@@ -59,7 +90,7 @@ export class PresenceJudge {
     const visitor = this.#visitors.find((each) => each.owner === owner);
     if (visitor === undefined) return;
     const { openSince, openUntil, wasOpenSince } = visitor;
-    const now = performance.now();
+    const now = this.#now();
     const awayFor = now - openUntil;
     if (openSince === undefined) {
       // Of who came for a moment only, it may be the absence before that they leave for.
@@ -74,7 +105,18 @@ export class PresenceJudge {
   /** Whether everybody has to know of what began then. */
   #isSettled(since: number, now: number): boolean {
     const { missing, slack } = this.#promise;
-    return now - Math.max(since, this.#audibleSince) > missing + slack;
+    return this.#elapsed(since, now) > missing + slack;
+  }
+
+  #isAway(asked: number): boolean {
+    return this.#now() - asked > this.#promise.patience;
+  }
+
+  /** Milliseconds in which something could be done about what has been so since then. */
+  #elapsed(since: number, now: number): number {
+    const from = Math.max(since, this.#audibleSince);
+    const held = this.#pauses.map((pause) => Math.min(pause.to, now) - Math.max(pause.from, from));
+    return held.reduce((left, each) => left - Math.max(each, 0), now - from);
   }
 
   #lookFor(visitor: Visitor, now: number, number: number, shown: ReadonlySet<string>): void {
@@ -86,7 +128,7 @@ export class PresenceJudge {
       if (!isShown)
         this.faults.push(`window ${number} misses ${owner}, there since ${now - openSince} ms`);
     }
-    const isGone = now - Math.max(openUntil, this.#audibleSince) > lease + slack;
+    const isGone = this.#elapsed(openUntil, now) > lease + slack;
     if (openSince === undefined && isGone) {
       this.looks++;
       if (isShown)

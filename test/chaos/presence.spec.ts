@@ -22,7 +22,11 @@ const SEED = Number(process.env['CHAOS_SEED'] ?? Math.floor(Math.random() * 2 **
 const OWNERS = ['ada', 'bob', 'cleo', 'dan', 'eve', 'finn', 'gil', 'hal'];
 const COUNTS = { all: 3, children: 1 };
 const WINDOWS = 4;
-const PROMISE = { lease: 3_000, grace: 1_500, missing: 1_000, slack: 500 };
+/**
+ * Instances believe each other for 0.7 of the lease, and say that they are there in thirds of that: one that the log does
+ * not answer for longer than such a third, its `patience`, may take nobody for dead, and believes all anew afterwards.
+ */
+const PROMISE = { lease: 3_000, grace: 1_500, missing: 1_000, slack: 500, patience: 700 };
 const ABSENCE = PROMISE.lease + 1_500;
 /** Milliseconds that an instance stands still: it is taken for dead. */
 const FREEZE = PROMISE.lease + 1_000;
@@ -37,6 +41,8 @@ class House {
   readonly #random: Random;
   readonly #faults: StoreFaults;
   readonly #looking: NodeJS.Timeout;
+  readonly #asking: Promise<void>;
+  #isOver = false;
 
   constructor(fleet: Fleet, random: Random, faults: StoreFaults) {
     this.#fleet = fleet;
@@ -50,6 +56,7 @@ class House {
     );
     for (const each of [...this.visitors, ...this.windows]) each.start();
     this.#looking = setInterval(() => this.judge.look(this.windows), 50);
+    this.#asking = this.#ask();
   }
 
   async suffer(): Promise<void> {
@@ -70,7 +77,19 @@ class House {
 
   async end(): Promise<void> {
     clearInterval(this.#looking);
+    this.#isOver = true;
     await Promise.all([...this.visitors, ...this.windows].map((each) => each.stop()));
+    await this.#asking;
+  }
+
+  /** Has instances that are not killed write to the log, so that it is known when it does not answer. */
+  async #ask(): Promise<void> {
+    for (let turn = 0; !this.#isOver; turn++) {
+      const index = COUNTS.children + (turn % (COUNTS.all - COUNTS.children));
+      const url = this.#fleet.urlOf(index);
+      if (url !== undefined) await this.judge.ask(() => publish(url));
+      await elapse(100);
+    }
   }
 
   #beSilent(most: number): Promise<void> {
@@ -86,12 +105,19 @@ class House {
   }
 }
 
+/** Resolves when it is known what became of it. */
+async function publish(url: string): Promise<void> {
+  const body = JSON.stringify({ topics: ['asked'], text: '' });
+  const headers = { 'content-type': 'application/json' };
+  await fetch(`${url}/publish`, { method: 'POST', headers, body }).catch(() => {});
+}
+
 describe(`who is there, in chaos, with CHAOS_SEED=${SEED}`, () => {
   let built: Awaited<ReturnType<typeof buildInstance>>;
 
   beforeAll(async () => {
     built = await buildInstance();
-  });
+  }, 60_000);
 
   afterAll(() => built.remove());
 

@@ -1,6 +1,9 @@
-import { describe, expect, it } from '@jest/globals';
+import { beforeEach, describe, expect, it } from '@jest/globals';
 import { judgeOrders, type Visit } from './orders-verdict.js';
+import { PresenceJudge } from './presence-judge.js';
 import { judge, type Record } from './verdict.js';
+import type { Visitor } from './visitor.js';
+import type { Window } from './window.js';
 
 const acknowledged = [1, 2, 3, 4].map((offset) => ({
   topics: ['t'],
@@ -8,17 +11,17 @@ const acknowledged = [1, 2, 3, 4].map((offset) => ({
   cursor: `a.${offset}`,
 }));
 
-function event(offset: number, data = `event ${offset}`, epoch = 'a') {
-  return { type: 'message', data, id: `${epoch}.${offset}` };
+function event(offset: number, data = `event ${offset}`, epoch = 'a', at = 0) {
+  return { type: 'message', data, id: `${epoch}.${offset}`, at };
 }
 
-function gap(requested: string, resumedAt: string) {
-  const data = JSON.stringify({ reason: 'trimmed', requested, resumedAt });
-  return { type: 'gap', data, id: resumedAt };
+function gap(requested: string, resumedAt: string, reason = 'trimmed', at = 0) {
+  const data = JSON.stringify({ reason, requested, resumedAt });
+  return { type: 'gap', data, id: resumedAt, at };
 }
 
 function faultsOf(items: Record['items'], end = 'a.4', start = 'a.0'): string[] {
-  return judge([{ topic: 't', start, end, items }], acknowledged).faults;
+  return judge([{ topics: ['t'], start, end, items }], acknowledged).faults;
 }
 
 describe('judge()', () => {
@@ -33,29 +36,61 @@ describe('judge()', () => {
     expect(faultsOf([event(1), gap('a.1', 'b.0'), event(1, 'new', 'b')], 'b.1')).toEqual([]);
   });
 
+  const kept = { topics: ['t'], goneAt: new Map([['a', 10]]) };
+  const first = { topics: ['t'], text: 'first', cursor: 'b.1' };
+
   it('finds a gap in what is kept, unless its log is gone', () => {
-    const trimmed = [event(1), gap('a.1', 'a.3'), event(4)];
-    const gone = [
-      { ...gap('a.4', 'b.0'), data: gap('a.4', 'b.0').data.replace('trimmed', 'epoch') },
-    ];
-    const faults = (items: Record['items'], end: string, start = 'a.0') =>
-      judge([{ topic: 't', start, end, items }], acknowledged, true).faults;
-    expect(faults(trimmed, 'a.4')).toHaveLength(1);
-    expect(faults(gone, 'b.0', 'a.4')).toEqual([]);
+    const faults = (at: number, others = [...acknowledged, first]) => {
+      const items = [event(1), gap('a.1', 'a.4', 'trimmed', at), gap('a.4', 'b.0', 'epoch')];
+      const last = event(1, 'first', 'b');
+      const record = { topics: ['t'], start: 'a.0', end: 'b.1', items: [...items, last] };
+      return judge([record], others, kept).faults;
+    };
+    expect(faults(20)).toEqual([]);
+    expect(faults(5)).not.toEqual([]);
+    const end = { topics: ['t'], start: 'a.0', end: 'a.4', items: [gap('a.0', 'a.4')] };
+    expect(judge([end], acknowledged, kept).faults).not.toEqual([]);
   });
 
-  it('lets what is kept begin later, after a gap, in a log that is gone too', () => {
-    const epoch = (requested: string, resumedAt: string) => {
-      const { data, ...item } = gap(requested, resumedAt);
-      return { ...item, data: data.replace('trimmed', 'epoch') };
+  it('lets what is kept begin later after an epoch, if that log was gone when it came, and in the tail', () => {
+    const faults = (items: Record['items'], others = kept) => {
+      const record = { topics: ['t'], start: '0.7', end: 'b.1', items };
+      return judge([record], [...acknowledged, first], others).faults;
     };
-    const all = [...acknowledged, { topics: ['t'], text: 'first', cursor: 'b.1' }];
-    const faults = (items: Record['items'], others = all) =>
-      judge([{ topic: 't', start: '0.7', end: 'b.1', items }], others, true).faults;
-    const last = [epoch('a.4', 'b.0'), event(1, 'first', 'b')];
-    expect(faults([epoch('0.7', 'a.0'), event(3), event(4), ...last])).toEqual([]);
-    expect(faults([epoch('0.7', 'a.0'), event(3), ...last])).toHaveLength(1);
-    expect(faults([epoch('0.7', 'a.0'), event(4), ...last.slice(0, 1)])).toHaveLength(1);
+    const last = [gap('a.4', 'b.0', 'epoch'), event(1, 'first', 'b')];
+    const from = (offset: number, at: number) => [
+      gap('0.7', 'a.0', 'epoch'),
+      event(offset, `event ${offset}`, 'a', at),
+    ];
+    expect(faults([...from(3, 20), event(4), ...last])).toEqual([]);
+    expect(faults([...from(3, 5), event(4), ...last])).toHaveLength(2);
+    expect(faults([...from(3, 20), ...last])).toHaveLength(1);
+    expect(faults([...from(4, 20), ...last.slice(0, 1)])).toHaveLength(1);
+    expect(faults([...from(3, 20), event(4), ...last], { ...kept, topics: [] })).toHaveLength(2);
+  });
+
+  it('finds a gap of mixed topics that passes what is kept', () => {
+    const topics = ['kept', 'loose', 'kept', 'loose', 'kept', 'loose', 'loose', 'kept'];
+    const all = topics.map((topic, index) => ({
+      topics: [topic],
+      text: `event ${index + 1}`,
+      cursor: `a.${index + 1}`,
+    }));
+    const judgeOf = (...items: Record['items']) => {
+      const record = { topics: ['kept', 'loose'], start: 'a.0', end: 'a.8', items };
+      return judge([record], all, { topics: ['kept'], goneAt: new Map() });
+    };
+    const begin = [event(1), gap('a.1', 'a.2')];
+    const rest = [event(3), event(5), event(8)];
+    expect(judgeOf(...begin, ...rest)).toEqual({ faults: [], gaps: 0, excusedGaps: 1 });
+    expect(judgeOf(event(1), event(2), gap('a.2', 'a.2'), ...rest).faults).toEqual([]);
+    expect(judgeOf(event(1), event(2), gap('a.2', 'a.1'), ...rest).faults).toHaveLength(1);
+    expect(judgeOf(event(1), gap('a.1', 'a.3'), ...rest.slice(1)).faults).toHaveLength(1);
+    expect(judgeOf(...begin, event(3), event(8)).faults).toHaveLength(1);
+    // Where the tail has begun again nothing is missing.
+    expect(judgeOf(...begin, event(3), event(5), event(6), event(8)).faults).toHaveLength(1);
+    expect(judgeOf(event(1), event(3), event(5), event(8)).faults).toHaveLength(4);
+    expect(judgeOf(event(1), gap('a.1', 'a.8')).faults).toHaveLength(3);
   });
 
   it.each<[string, Record['items'], end?: string, start?: string]>([
@@ -117,5 +152,76 @@ describe('judgeOrders()', () => {
       1,
     );
     expect(faultsOf({ texts: ['before', 'after'] })).toHaveLength(1);
+  });
+});
+
+describe('PresenceJudge', () => {
+  const PROMISE = { lease: 3_000, grace: 1_500, missing: 1_000, slack: 500, patience: 700 };
+  let now: number;
+  let judge: PresenceJudge;
+  let ada: { owner: string; openSince: number | undefined; openUntil: number };
+  let owners: Set<string>;
+
+  beforeEach(() => {
+    now = 10_000;
+    ada = { owner: 'ada', openSince: undefined, openUntil: now };
+    owners = new Set(['ada']);
+    judge = new PresenceJudge([ada as unknown as Visitor], PROMISE, () => now);
+  });
+
+  const look = () => judge.look([{ model: { owners }, openSince: 0 } as unknown as Window]);
+  function pass(milliseconds: number): void {
+    for (const end = now + milliseconds; now < end;) {
+      now += 50;
+      look();
+    }
+  }
+
+  it('finds who is shown for longer than the lease, and no sooner', () => {
+    pass(3_500);
+    expect(judge.faults).toEqual([]);
+    pass(50);
+    expect(judge.faults).toEqual(['window 0 shows ada, away for 3550 ms']);
+  });
+
+  it('finds who is missing for longer than a second, and no sooner', () => {
+    owners.clear();
+    ada.openSince = now;
+    pass(1_500);
+    expect(judge.faults).toEqual([]);
+    pass(50);
+    expect(judge.faults).toEqual(['window 0 misses ada, there since 1550 ms']);
+  });
+
+  it('counts no time for which its process was held up, and all of the rest', () => {
+    pass(2_000);
+    now += 900;
+    look();
+    pass(1_500);
+    expect(judge.faults).toEqual([]);
+    pass(50);
+    expect(judge.faults).toHaveLength(1);
+  });
+
+  it('counts from when the log answers again that was away', async () => {
+    pass(2_000);
+    let answer: () => void = () => {};
+    const asking = judge.ask(() => new Promise<void>((resolve) => (answer = resolve)));
+    pass(3_000);
+    answer();
+    await asking;
+    pass(3_500);
+    expect(judge.faults).toEqual([]);
+    pass(50);
+    expect(judge.faults).toHaveLength(1);
+  });
+
+  it('counts all the time in which the log is slow, and answers', async () => {
+    for (let passed = 0; passed < 3_500; passed += 700) {
+      await judge.ask(async () => pass(700));
+    }
+    expect(judge.faults).toEqual([]);
+    pass(50);
+    expect(judge.faults).toHaveLength(1);
   });
 });

@@ -1,10 +1,19 @@
 /** What a client received. */
 export interface Record {
-  readonly topic: string;
+  /** What it reads. */
+  readonly topics: readonly string[];
   /** The cursor that it began at, and the last one that it knew. */
   start: string;
   end: string;
-  readonly items: { readonly type: string; readonly data: string; readonly id: string }[];
+  readonly items: Item[];
+}
+
+export interface Item {
+  readonly type: string;
+  readonly data: string;
+  readonly id: string;
+  /** When it came, on the monotonic clock. */
+  readonly at: number;
 }
 
 /** An event whose publish was acknowledged. */
@@ -23,7 +32,18 @@ interface Place {
 interface Stretch {
   readonly epoch: string;
   from: number;
+  /** Of what is in the tail only: a gap of mixed topics is told before what is kept, and not again where the tail begins. */
+  fromInTail: number;
   to: number;
+}
+
+/** What a gap led past: after `from`, up to `to`. */
+interface Passage {
+  readonly epoch: string;
+  readonly from: number;
+  readonly to: number;
+  readonly at: number;
+  readonly isTrimmed: boolean;
 }
 
 interface Gap {
@@ -32,59 +52,100 @@ interface Gap {
   readonly resumedAt: string;
 }
 
+/** What the store keeps. */
+export interface Kept {
+  /** Of them nothing is trimmed. */
+  readonly topics: readonly string[];
+  /** Of logs that are gone, since when they may be, on the monotonic clock. */
+  readonly goneAt: ReadonlyMap<string, number>;
+}
+
 export interface Verdict {
   readonly faults: string[];
   readonly gaps: number;
+  /** Of clients that read topics of which some are kept, and others are not. */
+  readonly excusedGaps: number;
 }
 
-/**
- * Judges what clients received: each acknowledged event once, in one order for all, or a gap in its place.
- *
- * @param areKept whether nothing is trimmed, so that the log that is there at the end has no gap
- */
+const NOTHING: Kept = { topics: [], goneAt: new Map() };
+
+/** Judges what clients received: each acknowledged event once, in one order for all, or a gap in its place. */
 export function judge(
   records: readonly Record[],
   acknowledged: readonly Acknowledged[],
-  areKept = false,
+  { topics: kept, goneAt }: Kept = NOTHING,
 ): Verdict {
   const faults: string[] = [];
   const textAt = new Map(acknowledged.map(({ cursor, text }) => [cursor, text]));
   const last = acknowledged.map(({ cursor }) => placeOf(cursor).epoch).reduce(later, '');
-  let gaps = 0;
+  const keptOf = (topics: readonly string[]) => topics.filter((topic) => kept.includes(topic));
+  const isNoneKept = kept.length === 0;
+  // Of a log that was left for another one, and that nobody took away, nobody can say anything.
+  const isThere = (epoch: string, at: number) =>
+    isNoneKept || epoch === last || at < (goneAt.get(epoch) ?? 0);
+  let [gaps, excusedGaps] = [0, 0];
   for (const [number, record] of records.entries()) {
-    const fault = (what: string) => faults.push(`client ${number} (${record.topic}): ${what}`);
-    const { stretches, received } = walk(record, textAt, fault, areKept ? last : undefined);
-    gaps += stretches.length - 1;
-    const trimmed = areKept ? record.items.filter((item) => isTrimmedIn(last, item)) : [];
-    for (const { data } of trimmed) fault(`a gap in what is kept, ${data}`);
-    for (const { topics, text, cursor } of acknowledged) {
-      if (!topics.includes(record.topic)) continue;
-      const isOwed = isWithin(stretches, placeOf(cursor));
-      if (isOwed && !received.has(text)) fault(`never got ${text} at ${cursor}`);
+    const { topics } = record;
+    const fault = (what: string) => faults.push(`client ${number} (${topics.join()}): ${what}`);
+    const isWhole = keptOf(topics).length === topics.length;
+    const isMixed = !isWhole && !isNoneKept;
+    const owed = acknowledged
+      .filter((event) => event.topics.some((topic) => topics.includes(topic)))
+      .map((event) => {
+        const selected = event.topics.filter((topic) => topics.includes(topic));
+        return { ...event, place: placeOf(event.cursor), isKept: keptOf(selected).length > 0 };
+      });
+    const inTail = new Set(owed.flatMap(({ isKept, cursor }) => (isKept ? [] : cursor)));
+    const circumstances = { textAt, inTail, isMixed, isThere, fault };
+    const { stretches, passages, received } = walk(record, circumstances);
+    if (isMixed) excusedGaps += passages.length;
+    else gaps += passages.length;
+    for (const { isTrimmed, epoch, to, at } of passages) {
+      if (isWhole && isTrimmed && isThere(epoch, at))
+        fault(`a gap in what is kept, up to ${epoch}.${to}`);
+    }
+    for (const { text, cursor, place, isKept } of owed) {
+      if (received.has(text)) continue;
+      const from = isKept || isNoneKept ? 'from' : 'fromInTail';
+      if (stretches.some((stretch) => isAfter(place, stretch, stretch[from])))
+        fault(`never got ${text} at ${cursor}`);
+      const passed = passages.find((passage) => isAfter(place, passage, passage.from));
+      if (isKept && passed !== undefined && isThere(passed.epoch, passed.at))
+        fault(`a gap passes ${text} at ${cursor}, which is kept`);
     }
   }
-  return { faults, gaps };
+  return { faults, gaps, excusedGaps };
 }
 
-/**
- * Follows a client through its log; finds what is out of order, repeated, or not as others had it.
- *
- * @param lasting the epoch of the log that is there at the end, if what has left the tail is kept: of one that has
- *   gone, what a client was let begin with may have gone before it came
- */
+interface Circumstances {
+  readonly textAt: Map<string, string>;
+  /** Cursors of events that are kept nowhere but in the tail. */
+  readonly inTail: ReadonlySet<string>;
+  /** Whether some of the client's topics are kept, and others are not. */
+  readonly isMixed: boolean;
+  /**
+   * Whether a log was there to be read at a time: of one that had gone, what a client was let begin with had gone too,
+   * but for what its instance still had.
+   */
+  isThere(epoch: string, at: number): boolean;
+  fault(what: string): void;
+}
+
+/** Follows a client through its log; finds what is out of order, repeated, or not as others had it. */
 function walk(
-  record: Record,
-  textAt: Map<string, string>,
-  fault: (what: string) => void,
-  lasting: string | undefined,
+  { start: begun, end: ended, items }: Record,
+  { textAt, inTail, isMixed, isThere, fault }: Circumstances,
 ) {
-  const start = placeOf(record.start);
-  let stretch: Stretch = { epoch: start.epoch, from: start.offset, to: start.offset };
+  const start = placeOf(begun);
+  const { epoch: first, offset: from } = start;
+  let stretch: Stretch = { epoch: first, from, fromInTail: from, to: from };
   const stretches = [stretch];
+  const passages: Passage[] = [];
   const received = new Set<string>();
-  let mayBeGone = false;
-  for (const { type, data, id } of record.items) {
+  let isAfterEpoch = false;
+  for (const { type, data, id, at } of items) {
     const place = placeOf(id);
+    const mayBeGone = isAfterEpoch && !isThere(stretch.epoch, at);
     if (type === 'gap') {
       const gap = JSON.parse(data) as Gap;
       const requested = gap.requested === 'start' ? start : placeOf(gap.requested);
@@ -94,9 +155,14 @@ function walk(
       }
       stretch.to = Math.max(stretch.to, requested.offset);
       if (mayBeGone) stretch.from = stretch.to;
-      mayBeGone = lasting !== undefined && gap.reason === 'epoch' && place.epoch !== lasting;
-      if (!isBefore(requested, place)) fault(`a gap that leads back, ${data}`);
-      stretch = { epoch: place.epoch, from: place.offset, to: place.offset };
+      isAfterEpoch = gap.reason === 'epoch';
+      // One of mixed topics is told before what is kept, which may be the next event.
+      const leadsOn = isMixed ? !isBefore(place, requested) : isBefore(requested, place);
+      if (!leadsOn) fault(`a gap that leads back, ${data}`);
+      const { epoch, offset: to } = place;
+      const from = requested.epoch === epoch ? requested.offset : 0;
+      passages.push({ epoch, from, to, at, isTrimmed: gap.reason === 'trimmed' });
+      stretch = { epoch, from: to, fromInTail: Infinity, to };
       stretches.push(stretch);
       continue;
     }
@@ -107,27 +173,24 @@ function walk(
     if (known !== undefined && known !== data) fault(`${id} is ${data}, elsewhere ${known}`);
     textAt.set(id, data);
     if (mayBeGone) stretch.from = place.offset - 1;
-    mayBeGone = false;
+    if (inTail.has(id)) stretch.fromInTail = Math.min(stretch.fromInTail, place.offset - 1);
+    isAfterEpoch = false;
     received.add(data);
     stretch.to = place.offset;
   }
-  const end = placeOf(record.end);
-  if (end.epoch !== stretch.epoch) fault(`ends at ${record.end}, in another epoch`);
+  const end = placeOf(ended);
+  if (end.epoch !== stretch.epoch) fault(`ends at ${ended}, in another epoch`);
   stretch.to = Math.max(stretch.to, end.offset);
-  return { stretches, received };
+  return { stretches, passages, received };
 }
 
-/** Of a log that is gone all is lost, which an instance may hear of before it hears of the next one. */
-function isTrimmedIn(epoch: string, { type, data, id }: Record['items'][number]): boolean {
-  if (type !== 'gap' || placeOf(id).epoch !== epoch) return false;
-  return (JSON.parse(data) as Gap).reason === 'trimmed';
-}
-
-/** Whether a client walked past that place, so that it must have got what is there. */
-function isWithin(stretches: readonly Stretch[], { epoch, offset }: Place): boolean {
-  return stretches.some(
-    (stretch) => stretch.epoch === epoch && stretch.from < offset && offset <= stretch.to,
-  );
+/** Whether a place is in what was walked or passed, after an offset. */
+function isAfter(
+  { epoch, offset }: Place,
+  part: { readonly epoch: string; readonly to: number },
+  from: number,
+): boolean {
+  return part.epoch === epoch && from < offset && offset <= part.to;
 }
 
 function later(one: string, other: string): string {

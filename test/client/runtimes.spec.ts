@@ -92,7 +92,7 @@ describe('the client', () => {
       const base = `http://127.0.0.1:${server.port}`;
       const parameters = [...before, scenario, pathToFileURL(file).href, base];
       const { stdout } = await promisify(execFile)(program, parameters, { timeout: 50_000 });
-      expect(stdout.trim().split('\n')).toHaveLength(9);
+      expect(stdout.trim().split('\n')).toHaveLength(10);
     },
     60_000,
   );

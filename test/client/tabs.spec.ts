@@ -1,176 +1,118 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import type { INestApplication } from '@nestjs/common';
+import { beforeEach, describe, expect, it } from '@jest/globals';
 import { EventBus, SseConnections } from 'nestjs-event-stream';
-import { onExpress, urlOf } from '../support/each-adapter.js';
 import { CHROMIUM, describeWith } from '../support/programs.js';
 import { until } from '../support/until.js';
-import { Chromium } from './support/devtools.js';
-import { Tab, TabsController } from './support/tabs.js';
+import { TabBench } from './support/tab-bench.js';
+import type { Tab } from './support/tabs.js';
 
 describeWith(CHROMIUM, 'tabs that share', (path) => {
-  const bench = onExpress();
-  let chromium: Chromium;
-  let context: string;
-  let app: INestApplication;
-  let tabs: Tab[];
-  let published: number;
-
-  beforeAll(() => {
-    chromium = new Chromium(path);
-  });
-  afterAll(() => chromium.close());
-  beforeEach(async () => {
-    context = await chromium.context();
-    app = await bench.start({
-      controllers: [TabsController],
-      sse: { heartbeatInterval: 400, retry: { min: 50, max: 100 } },
-    });
-    tabs = [];
-    published = 0;
-  });
-  afterEach(() => chromium.dispose(context));
-
-  async function openTabs(count: number, query = ''): Promise<void> {
-    while (tabs.length < count)
-      tabs.push(await Tab.open(chromium, context, `${urlOf(app)}/${query}`));
-  }
-
-  async function publish(count: number): Promise<void> {
-    for (let sent = 0; sent < count; sent++) {
-      await app.get(EventBus).publish('ticks', { type: 'tick', data: { n: ++published } });
-    }
-  }
-
-  /** Who has all that was published, each once, in order. */
-  async function expectAll(those: readonly Tab[] = tabs): Promise<void> {
-    for (const tab of those) {
-      await tab.receives(published);
-      expect(await tab.numbers()).toEqual(Array.from({ length: published }, (_, n) => n + 1));
-    }
-  }
-
-  const connections = (count: number) =>
-    until(`${count} connections`, () => app.get(SseConnections).count === count, 15_000);
-  const isOneConnection = () => connections(1);
-
-  /** The tab whose connection it is. */
-  async function leader(): Promise<Tab> {
-    let found: Tab | undefined;
-    await until('a tab has the only request', async () => {
-      const requests = await Promise.all(tabs.map((tab) => tab.requests()));
-      found = tabs[requests.indexOf(1)];
-      return requests.reduce((sum, count) => sum + count, 0) === 1;
-    });
-    if (found === undefined) throw new Error('No tab has a request open');
-    return found;
-  }
-
-  const others = (than: Tab) => tabs.filter((tab) => tab !== than);
+  const bench = new TabBench(path);
 
   it('have one connection among five, and each has all events', async () => {
-    await openTabs(5);
-    await isOneConnection();
-    await publish(20);
-    await expectAll();
-    expect(app.get(SseConnections).count).toBe(1);
+    await bench.openUpTo(5);
+    await bench.isOneConnection();
+    await bench.publish(20);
+    await bench.expectAll();
+    expect(bench.connections).toBe(1);
   }, 60_000);
 
   it('lose nothing and repeat nothing when the one that is connected crashes', async () => {
-    await openTabs(5);
-    await isOneConnection();
-    await publish(5);
-    const first = await leader();
-    const publishing = publish(200);
+    await bench.openUpTo(5);
+    await bench.isOneConnection();
+    await bench.publish(5);
+    const first = await bench.leader();
+    const publishing = bench.publish(200);
     first.crash();
     await publishing;
-    await publish(5);
-    await expectAll(others(first));
-    await isOneConnection();
+    await bench.publish(5);
+    bench.tabs = bench.others(first);
+    await bench.expectAll();
+    await bench.isOneConnection();
   }, 60_000);
 
   it('lose nothing and repeat nothing when one after the other is closed', async () => {
-    await openTabs(4);
-    await isOneConnection();
-    while (tabs.length > 1) {
-      await publish(20);
-      const closing = await leader();
+    await bench.openUpTo(4);
+    await bench.isOneConnection();
+    while (bench.tabs.length > 1) {
+      await bench.publish(20);
+      const closing = await bench.leader();
       await closing.close();
-      tabs = others(closing);
-      await publish(20);
-      await expectAll();
-      await isOneConnection();
+      bench.tabs = bench.others(closing);
+      await bench.publish(20);
+      await bench.expectAll();
+      await bench.isOneConnection();
     }
   }, 60_000);
 
   it('lose nothing and repeat nothing when the one that is connected is frozen, and then thaws', async () => {
-    await openTabs(5);
-    await isOneConnection();
-    await publish(5);
-    await expectAll();
-    const first = await leader();
+    await bench.openUpTo(5);
+    await bench.isOneConnection();
+    await bench.publish(5);
+    await bench.expectAll();
+    const first = await bench.leader();
     await first.setFrozen(true);
-    await publish(50);
-    await expectAll(others(first));
+    await bench.publish(50);
+    await bench.expectAll(bench.others(first));
     expect(await first.numbers()).toHaveLength(5);
     await first.setFrozen(false);
-    await publish(5);
-    await expectAll();
-    await isOneConnection();
-    await publish(5);
-    await expectAll();
+    await bench.publish(5);
+    await bench.expectAll();
+    await bench.isOneConnection();
+    await bench.publish(5);
+    await bench.expectAll();
   }, 60_000);
 
   it('lose nothing and repeat nothing when one that is not connected is frozen', async () => {
-    await openTabs(3);
-    await isOneConnection();
-    const [frozen] = others(await leader());
+    await bench.openUpTo(3);
+    await bench.isOneConnection();
+    const [frozen] = bench.others(await bench.leader());
     if (frozen === undefined) throw new Error('All tabs are connected');
     await frozen.setFrozen(true);
-    await publish(50);
-    await expectAll(others(frozen));
+    await bench.publish(50);
+    await bench.expectAll(bench.others(frozen));
     await frozen.setFrozen(false);
-    await publish(5);
-    await expectAll();
-    await isOneConnection();
+    await bench.publish(5);
+    await bench.expectAll();
+    await bench.isOneConnection();
   }, 60_000);
 
   it('come back when the network does', async () => {
-    await openTabs(3);
-    await isOneConnection();
-    await publish(5);
-    await expectAll();
-    for (const tab of tabs) await tab.setOffline(true);
-    app.get(SseConnections).close();
-    await connections(0);
-    await publish(20);
-    for (const tab of tabs) await tab.setOffline(false);
-    await expectAll();
-    await isOneConnection();
+    await bench.openUpTo(3);
+    await bench.isOneConnection();
+    await bench.publish(5);
+    await bench.expectAll();
+    for (const tab of bench.tabs) await tab.setOffline(true);
+    bench.app.get(SseConnections).close();
+    await bench.hasConnections(0);
+    await bench.publish(20);
+    for (const tab of bench.tabs) await tab.setOffline(false);
+    await bench.expectAll();
+    await bench.isOneConnection();
   }, 60_000);
 
   it('let a new one catch up from a place of its own, and take it in', async () => {
-    await openTabs(2);
-    await isOneConnection();
-    await publish(1);
-    await expectAll();
-    const from = await tabs[0]?.cursor();
-    await publish(30);
-    const late = await Tab.open(chromium, context, `${urlOf(app)}/?from=${from ?? ''}`);
+    await bench.openUpTo(2);
+    await bench.isOneConnection();
+    await bench.publish(1);
+    await bench.expectAll();
+    const from = await bench.tabs[0]?.cursor();
+    await bench.publish(30);
+    const late = await bench.open(`/?from=${from ?? ''}`);
     await late.receives(30);
-    await isOneConnection();
-    await publish(5);
-    await expectAll();
+    await bench.isOneConnection();
+    await bench.publish(5);
+    await bench.expectAll(bench.others(late));
     await late.receives(35);
     expect(await late.numbers()).toEqual(Array.from({ length: 35 }, (_, n) => n + 2));
   }, 60_000);
 
   it('share with nobody else: another user has another connection', async () => {
-    await openTabs(2, '?user=ada');
-    await openTabs(4, '?user=bob');
-    await connections(2);
-    await publish(5);
-    await expectAll();
-    expect(app.get(SseConnections).count).toBe(2);
+    await bench.openUpTo(2, '/?user=ada');
+    await bench.openUpTo(4, '/?user=bob');
+    await bench.hasConnections(2);
+    await bench.publish(5);
+    await bench.expectAll();
+    expect(bench.connections).toBe(2);
   }, 60_000);
 
   describe('with topics of their own', () => {
@@ -185,10 +127,9 @@ describeWith(CHROMIUM, 'tabs that share', (path) => {
 
     async function openFor(topics: string, user = 'ada'): Promise<Tab> {
       const query = `?topics=${topics}&user=${user}`;
-      const tab = await Tab.open(chromium, context, `${urlOf(app)}/${query}`);
+      const tab = await bench.open(`/${query}`);
       const isFor = (topic: string) => topics.split(',').includes(topic);
       wanted.set(tab, { isFor, names: [] });
-      tabs.push(tab);
       return tab;
     }
 
@@ -198,13 +139,13 @@ describeWith(CHROMIUM, 'tabs that share', (path) => {
         counts.set(topic, n);
         for (const { isFor, names } of wanted.values())
           if (isFor(topic)) names.push(`${topic}${n}`);
-        await app.get(EventBus).publish(topic, { type: 'tick', data: { n, topic } });
+        await bench.app.get(EventBus).publish(topic, { type: 'tick', data: { n, topic } });
       }
     }
 
     /** Each has the ticks of its topics since it was opened, once, in their order. */
     async function expectOwn(): Promise<void> {
-      for (const tab of tabs) {
+      for (const tab of bench.tabs) {
         const all = wanted.get(tab)?.names ?? [];
         await tab.receives(all.length);
         expect(await tab.named()).toEqual(all);
@@ -215,7 +156,7 @@ describeWith(CHROMIUM, 'tabs that share', (path) => {
       until(
         `one connection with ${String(topics)}`,
         () => {
-          const [only, ...others] = app.get(SseConnections).list();
+          const [only, ...others] = bench.app.get(SseConnections).list();
           return others.length === 0 && String(only?.topics.toSorted()) === String(topics);
         },
         15_000,
@@ -259,10 +200,10 @@ describeWith(CHROMIUM, 'tabs that share', (path) => {
       await streamed(...five);
       await tick(...five);
       await expectOwn();
-      const first = await leader();
+      const first = await bench.leader();
       const [gone = ''] = (await first.named()).map((name) => name.charAt(0));
       first.crash();
-      tabs = others(first);
+      bench.tabs = bench.others(first);
       for (let round = 0; round < 20; round++) await tick(...five);
       await expectOwn();
       await streamed(...five.filter((topic) => topic !== gone));
@@ -275,7 +216,7 @@ describeWith(CHROMIUM, 'tabs that share', (path) => {
       await openFor('b', 'ada');
       await openFor('b', 'bob');
       const asked = () =>
-        app
+        bench.app
           .get(SseConnections)
           .list()
           .map(({ topics }) => String(topics.toSorted()))
@@ -294,7 +235,7 @@ describeWith(CHROMIUM, 'tabs that share', (path) => {
       await openFor('y');
       await tick('x', 'y');
       await expectOwn();
-      await connections(2);
+      await bench.hasConnections(2);
       await tick('x', 'y');
       await expectOwn();
     }, 60_000);

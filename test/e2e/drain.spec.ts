@@ -159,7 +159,7 @@ eachAdapter((bench) => {
   });
 
   it('lets a client that is behind read on when its turn has come', async () => {
-    const { app, bus, connections } = await start({ over: 100, timeout: 4_000 });
+    const { app, bus, connections } = await start({ over: 100, timeout: 20_000 });
     const [client] = await connect(app, 1);
     if (client === undefined) throw new Error('No client');
     client.pause();
@@ -172,7 +172,7 @@ eachAdapter((bench) => {
     expect(events.map(({ data }) => parseInt(data))).toEqual([...Array(64).keys()]);
     await closing;
     expect(connections.ended).toMatchObject({ drain: 1, client: 0 });
-  });
+  }, 20_000);
 
   it('cuts off one that does not read', async () => {
     const { app, bus, connections } = await start(

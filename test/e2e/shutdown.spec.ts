@@ -184,7 +184,7 @@ eachAdapter((bench) => {
   });
 
   it('lets a client that is behind read on to the end', async () => {
-    const { app, bus, connections } = await start({}, [Farewell]);
+    const { app, bus, connections } = await start({ drain: { timeout: 20_000 } }, [Farewell]);
     const client = await bench.connect(app, '/news');
     client.pause();
     for (let n = 0; n < 64; n++) await bus.publish('news', { data: `${n} ${'x'.repeat(262_144)}` });
@@ -197,7 +197,7 @@ eachAdapter((bench) => {
     expect(events.at(-1)?.type).toBe('goodbye');
     await closing;
     expect(connections.ended).toMatchObject({ drain: 1, client: 0 });
-  });
+  }, 20_000);
 
   it('is not held up by a client that has just left', async () => {
     const { app, bus } = await start();

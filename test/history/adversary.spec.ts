@@ -170,6 +170,27 @@ function withstands(backplaneOf: () => Backplane | undefined, clock?: 'of this p
       expect(await dataOf(await connect(first), 5)).toEqual(Array.from('12345'));
       expect(await dataOf(await connect(), 6)).toEqual(Array.from('012345'));
     });
+
+    it('a clock that is set back hides nothing from who begins at a time', async () => {
+      let since = 0;
+      const rule = { match: 'job', keepEvents: 7 };
+      await serve((from) => from.stream('job', { from: new Date(since) }), { topics: [rule] });
+      const now = Date.now();
+      const dates = jest.spyOn(Date, 'now');
+      for (const hours of [2, 0, 1, 3]) {
+        dates.mockReturnValue(now - hours * 3_600_000);
+        await bus.publish('job', { data: `${hours}` });
+      }
+      since = now;
+      expect(await dataOf(await connect(), 3)).toEqual(Array.from('013'));
+      await flood();
+      expect(await dataOf(await connect(), 3)).toEqual(Array.from('013'));
+      // What is lost may be of that time, too.
+      for (const data of '456789') await bus.publish('job', { data });
+      dates.mockRestore();
+      await flood();
+      expect(await dataOf(await connect(), 1)).toEqual(['gap']);
+    });
   }
 }
 

@@ -14,8 +14,8 @@ import type { Random } from '../model/random.js';
 /** How what is ordered comes to one instance. */
 export interface Line {
   last: Promise<void>;
-  /** Up to which offset nothing comes. */
-  missesUpTo: number;
+  /** Of which log it hears nothing up to which offset. */
+  missed: { readonly log: string; readonly upTo: number };
 }
 
 /** Tells each instance what is ordered in its own time, until it dies. */
@@ -30,10 +30,11 @@ export class SlowBackplane extends BrokerBackplane {
     super(broker);
   }
 
-  /** It hears nothing of what is ordered next, and of the rest again. */
+  /** It hears nothing of what is ordered next in this log, and of the rest again. */
   miss(count: number): void {
-    const line = this.sink && this.lines.get(this.sink);
-    if (line !== undefined) line.missesUpTo = this.broker.records.length + count;
+    if (this.sink === undefined) return;
+    const { name, records } = this.broker;
+    this.#lineOf(this.sink).missed = { log: name, upTo: records.length + count };
   }
 
   /** From now on it hears nothing, and nobody hears of it. */
@@ -51,17 +52,22 @@ export class SlowBackplane extends BrokerBackplane {
     const { name } = this.broker;
     for (const sink of this.broker.sinks) {
       const wait = this.random.int(0, 3);
-      const line = this.lines.get(sink) ?? { last: Promise.resolve(), missesUpTo: 0 };
-      this.lines.set(sink, line);
+      const line = this.#lineOf(sink);
       line.last = line.last.then(async () => {
         if (wait > 0) await new Promise((resolve) => setTimeout(resolve, wait));
-        const isFor = this.broker.sinks.has(sink) && this.broker.name === name;
-        if (!isFor || offset <= line.missesUpTo) return;
-        line.missesUpTo = 0;
+        if (!this.broker.sinks.has(sink) || this.broker.name !== name) return;
+        const { log, upTo } = line.missed;
+        if (log === name && offset <= upTo) return;
         sink.lose(offset - 1);
         sink.append(offset, record);
       });
     }
+  }
+
+  #lineOf(sink: LogSink): Line {
+    const line = this.lines.get(sink) ?? { last: Promise.resolve(), missed: { log: '', upTo: 0 } };
+    this.lines.set(sink, line);
+    return line;
   }
 }
 

@@ -1,10 +1,12 @@
 import { afterEach, beforeEach, expect, it } from '@jest/globals';
 import { formatCursor } from '../../src/log/cursor.js';
 import { toRecord } from '../../src/log/event-record.js';
+import type { LogSink } from 'nestjs-event-stream';
 import { PRESENCE_TOPIC, toldTopic } from '../../src/presence/presence-log.js';
 import { Broker, BrokerBackplane } from '../backplane/broker.js';
+import { Random } from '../model/random.js';
 import { until } from '../support/until.js';
-import { Instance } from './instance.js';
+import { Instance, type Line, SlowBackplane } from './instance.js';
 import { RoomModel } from './rooms.js';
 
 const TOPIC = 'room.7';
@@ -15,9 +17,11 @@ let instance: Instance;
 let model: RoomModel;
 let faults: unknown[];
 
-beforeEach(async () => {
+beforeEach(() => {
   broker = new Broker();
-  const backplane = new BrokerBackplane(broker);
+});
+
+async function start(backplane: BrokerBackplane): Promise<void> {
   instance = await Instance.start('one', backplane, { grace: 10, lease: 60_000 });
   model = new RoomModel();
   faults = [];
@@ -29,7 +33,7 @@ beforeEach(async () => {
     }
   });
   await until('it knows who is there', () => model.log.length > 0);
-});
+}
 
 afterEach(() => instance.close());
 
@@ -48,6 +52,7 @@ async function visit(): Promise<number | undefined> {
 }
 
 it('tells that an owner has left, though the same was said in a log that is gone', async () => {
+  await start(new BrokerBackplane(broker));
   const first = await visit();
   await broker.forget();
   await until('it is told anew', () => model.log.at(-1) === 'members ');
@@ -56,6 +61,7 @@ it('tells that an owner has left, though the same was said in a log that is gone
 });
 
 it('tells nothing twice that a client reads after its instance has missed what followed', async () => {
+  await start(new BrokerBackplane(broker));
   const { log } = instance;
   const join = toRecord([PRESENCE_TOPIC, toldTopic(TOPIC)], {
     type: 'join',
@@ -75,7 +81,8 @@ it('tells nothing twice that a client reads after its instance has missed what f
   expect(model.log).toEqual(['members ', 'gap', 'members bob']);
 });
 
-it('reads nothing into what answers another log', () => {
+it('reads nothing into what answers another log', async () => {
+  await start(new BrokerBackplane(broker));
   const { roster } = instance.reception;
   const { log } = instance;
   const topics = [PRESENCE_TOPIC, toldTopic(TOPIC)];
@@ -94,4 +101,32 @@ it('reads nothing into what answers another log', () => {
   roster.catchUp();
   expect(roster.isMember(TOPIC, 'bob')).toBe(true);
   for (const index of answers.keys()) expect(roster.isTold(offset + 1 + index)).toBe(false);
+});
+
+it('tells who is there when a part of the log is lost and nobody else is there to say', async () => {
+  const backplane = new SlowBackplane(broker, new Random(1), new Map<LogSink, Line>());
+  await start(backplane);
+  instance.enter('ada', TOPIC);
+  await until('ada is there', () => model.shows(['ada']));
+  backplane.miss(5);
+  for (let n = 0; n < 6; n++) await instance.publish('other');
+  await until('a part is missing', () => !instance.reception.roster.isKnown);
+  instance.enter('bob', TOPIC);
+  const members = [{ owner: 'ada' }, { owner: 'bob' }];
+  expect(await instance.presence.list(TOPIC)).toEqual({ count: 2, members });
+  await until('both are shown', () => model.shows(['ada', 'bob']));
+  expect(faults).toEqual([]);
+});
+
+it('lets nobody wait for an answer that shuts down before there is one', async () => {
+  await start(new BrokerBackplane(broker));
+  broker.sinks.clear();
+  const { log, presence } = instance;
+  log.lose(log.head + 8);
+  const list = presence.list(TOPIC);
+  let isOver = false;
+  presence.stream(TOPIC).subscribe({ complete: () => (isOver = true) });
+  await instance.close();
+  await expect(list).rejects.toMatchObject({ code: 'BACKPLANE_CLOSED' });
+  await until('the stream is over', () => isOver);
 });

@@ -172,6 +172,41 @@ it('knows nothing any more when a part of the log is missing, nor of another log
   expect(told).toEqual(['known', '+ada', 'unknown', 'known']);
 });
 
+it('does not take what reaches not as far as a hole in its log: what was told in there is not known', () => {
+  const roster = newRoster();
+  join('ada');
+  const state = { upTo: log.head, rooms: [[TOPIC, 1, null, [['ada', 1, { name: 'ada' }]]]] };
+  log.lose(10);
+  add('state', state);
+  roster.catchUp();
+  expect(roster.isKnown).toBe(false);
+  add('state', { ...state, upTo: 10 });
+  roster.catchUp();
+  expect(roster.isKnown).toBe(true);
+});
+
+it('makes do with what follows a hole when nobody answers, and with no less than that', () => {
+  const roster = newRoster();
+  join('ada');
+  log.lose(10);
+  join('bob');
+  roster.catchUp();
+  expect(roster.isKnown).toBe(false);
+  roster.assume();
+  expect(roster.isKnown).toBe(true);
+  expect([...(roster.rooms.get(TOPIC)?.owners ?? [])]).toEqual(['bob']);
+  expect(told).toEqual(['known', 'unknown', 'known', '+bob']);
+});
+
+it('lets nobody wait any more when it is closed', async () => {
+  log.reset('a', 50);
+  const roster = newRoster();
+  const waiting = roster.whenKnown();
+  roster.close();
+  expect(await waiting).toBe(false);
+  expect(await roster.whenKnown()).toBe(false);
+});
+
 it('makes do with its log when nobody answers', () => {
   log.reset('a', 50);
   const roster = newRoster();

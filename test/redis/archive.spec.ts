@@ -224,6 +224,53 @@ describeWith(REDIS_SERVER, 'what Redis keeps beyond the log', (path) => {
     }
   });
 
+  it.each([
+    ['in the future', '0'],
+    ['of which there are none left', '18446744073709551614'],
+    ['that no double holds', '18446744073709551000'],
+  ])('was published when the log says so, after ids of somebody else %s', async (_, sequence) => {
+    const replica = await open({ maxEvents: 100, topics: [{ match: 'job' }] });
+    const { epoch } = replica.sink;
+    await publish(replica, 'job', 'before');
+    const future = Date.now() + 3_600_000;
+    await redis.control.xadd(keyOf('log'), `${future}-${sequence}`, 'not', 'ours');
+    for (let n = 0; n < 4; n++) await publish(replica, ['job', 'other'], `${n}`);
+    await replica.received('3');
+    expect(replica.losses).toBe(0);
+    const live = replica.sink.calls.flatMap((call) =>
+      call.kind === 'append' ? [[call.offset, call.record.at]] : [],
+    );
+    const bounds = { after: 0, upTo: 10, maxEvents: 10, maxBytes: 1e9 };
+    const page = await replica.backplane.archive?.read({ topics: ['job'], epoch, ...bounds });
+    expect(page?.events.map(({ offset, record }) => [offset, record.at])).toEqual(live);
+    expect((await count(epoch)).wrong).toEqual([]);
+    const since = Number(live.at(-1)?.[1]);
+    expect(since).toBeGreaterThanOrEqual(future);
+    // What is removed has lost those, too: nobody is told that they were before that time.
+    await redis.control.del(keyOf('kept', epoch, 'job'));
+    const before = await replica.backplane.archive?.seek({ topics: ['job'], epoch }, { since });
+    expect(before).toBeLessThan(5);
+    await publish(replica, 'job', 'after');
+    const later = await replica.backplane.archive?.seek({ topics: ['job'], epoch }, { since });
+    expect(later).toBeLessThan(5);
+  });
+
+  it('was published when the log says so, whatever the clock of Redis does in a script', async () => {
+    const replica = await open({ maxEvents: 10_000, topics: [{ match: 'job' }] });
+    const { epoch } = replica.sink;
+    for (let round = 0; round < 5; round++) {
+      await Promise.all(Array.from({ length: 200 }, () => publish(replica, 'job')));
+    }
+    await replica.sink.until('all have come', () => replica.sink.head === 1_000);
+    const live = replica.sink.calls.flatMap((call) =>
+      call.kind === 'append' ? [call.record.at] : [],
+    );
+    const bounds = { after: 0, upTo: 10_000, maxEvents: 10_000, maxBytes: 1e9 };
+    const page = await replica.backplane.archive?.read({ topics: ['job'], epoch, ...bounds });
+    const others = page?.events.filter(({ offset, record }) => record.at !== live[offset - 1]);
+    expect([page?.events.length, others?.length]).toEqual([1_000, 0]);
+  });
+
   it('refuses what is published, and has lost what was kept, if what is there is not of this package', async () => {
     const replica = await open({ topics: [{ match: '*' }] });
     const { epoch } = replica.sink;

@@ -28,7 +28,7 @@ describeWith(REDIS_SERVER, 'redisBackplane()', (path) => {
       instance: () =>
         redisBackplane({
           url: redis.url.replace('//', '//events:secret@'),
-          ...{ key, publishTimeout: 500, checkInterval: 200 },
+          ...{ key, publishTimeout: 2_000, checkInterval: 200 },
         }),
       async forget() {
         await redis.control.flushall();

@@ -177,8 +177,8 @@ describeWith(REDIS_SERVER, 'the Redis backplane', (path) => {
   });
 
   it('rejects publishes within the bound while Redis is away, and delivers by itself when it is back', async () => {
-    const one = await open({ publishTimeout: 300 });
-    const two = await open({ publishTimeout: 300 });
+    const one = await open({ publishTimeout: 1_000 });
+    const two = await open({ publishTimeout: 1_000 });
     await one.publish('before');
     await two.received('before');
     await redis.kill();
@@ -201,7 +201,7 @@ describeWith(REDIS_SERVER, 'the Redis backplane', (path) => {
   });
 
   it('says that it does not know the outcome when Redis hangs, and an idempotencyKey makes that harmless', async () => {
-    const one = await open({ publishTimeout: 300 });
+    const one = await open({ publishTimeout: 1_000 });
     redis.pause();
     await expect(one.publish('event', { idempotencyKey: 'a' })).rejects.toMatchObject({
       code: 'PUBLISH_OUTCOME_UNKNOWN',
@@ -231,7 +231,7 @@ describeWith(REDIS_SERVER, 'the Redis backplane', (path) => {
   });
 
   it('refuses more waiting publishes than memory should hold', async () => {
-    const one = await open({ publishTimeout: 300 });
+    const one = await open({ publishTimeout: 1_000 });
     redis.pause();
     const publishes = Array.from({ length: 100_300 }, () => one.publish('x'));
     await expect(publishes.at(-1)).rejects.toMatchObject({ code: 'BACKPLANE_UNAVAILABLE' });

@@ -110,8 +110,8 @@ describeWith(REDIS_SERVER, 'instances that share a Redis', (path) => {
   it('keep their streams open while Redis is away: heartbeats go on, and delivery afterwards', async () => {
     const options = { heartbeatInterval: 50 };
     const [one, two] = [
-      await start({ publishTimeout: 300 }, options),
-      await start({ publishTimeout: 300 }, options),
+      await start({ publishTimeout: 1_000 }, options),
+      await start({ publishTimeout: 1_000 }, options),
     ];
     const client = await connectSse(one, '/topics/news');
     await two.get(EventBus).publish('news', { data: 'before' });

@@ -13,6 +13,7 @@ import { PRESENCE_TOPIC } from '../../src/presence/presence-log.js';
 import { as, identify, RoomsController, RoomView } from '../presence/rooms.js';
 import { describeWith, REDIS_SERVER } from '../support/programs.js';
 import { elapse, until } from '../support/until.js';
+import { startInstance } from './support/instance.js';
 import { Proxy } from './support/proxy.js';
 import { RedisServer } from './support/redis-server.js';
 
@@ -246,6 +247,31 @@ describeWith(REDIS_SERVER, 'presence on instances that share a Redis', (path) =>
     await again.shows('ada', 'bob');
     expect(again.log.slice(0, 2).join()).toMatch(/^gap,members/);
     for (const each of [await look(one), await look(two)]) await each.shows('ada', 'bob');
+  });
+
+  it('tells all anew after every instance has missed a part of the log, and nobody knows what was told', async () => {
+    const proxy = await Proxy.start(redis.port);
+    const [one, two] = [await start({ url: proxy.url }), await start({ url: proxy.url })];
+    const history = { maxEvents: 40 };
+    const other = await startInstance({ url: redis.url, key: `log-${logs}` }, { history });
+    const views = [await look(one), await look(two)];
+    await connect(one, 'ada');
+    for (const view of views) await view.shows('ada');
+    proxy.cut();
+    const bus = other.get(EventBus);
+    await Promise.all(Array.from({ length: 500 }, (_, n) => bus.publish('other', { data: n })));
+    proxy.mend();
+    // An order to close them may have been lost as well: their clients come back.
+    await Promise.all(clients.splice(0).map(({ closed }) => closed));
+    views.splice(0, 2, await look(one), await look(two));
+    await connect(one, 'ada');
+    await connect(two, 'bob');
+    for (const view of views) await view.shows('ada', 'bob');
+    const list = await two.get(SsePresence).list('room.7');
+    expect(list.members).toEqual(expect.arrayContaining([{ owner: 'ada' }, { owner: 'bob' }]));
+    await Promise.all([one, two, other].map((app) => app.close()));
+    await proxy.stop();
+    apps = [];
   });
 
   it('counts who is on all instances when there are too many', async () => {

@@ -18,7 +18,7 @@ describeWith(REDIS_SERVER, 'the probes of docs/guide/health.md', (path) => {
   beforeAll(async () => {
     Logger.overrideLogger(new LogLines());
     redis = await RedisServer.start(path);
-    const backplane = redisBackplane({ url: redis.url, publishTimeout: 300, checkInterval: 100 });
+    const backplane = redisBackplane({ url: redis.url, publishTimeout: 1_000, checkInterval: 100 });
     const module = await Test.createTestingModule({
       imports: [SseModule.forRoot({ backplane }), TerminusModule.forRoot({ logger: false })],
       controllers: [HealthController],

@@ -85,6 +85,31 @@ describe('what a SQLite file keeps beyond the tail', () => {
     expect([lost, offsets?.length, offsets?.[0]]).toEqual([0, 20, 1]);
   });
 
+  it('is not passed over by who begins at a time, though the clock has been set back since', async () => {
+    const path = newPath();
+    const first = await open({ path }, KEPT);
+    await first.backplane.publish({ topics: ['t', 'u'], text: 'ahead', isJson: false });
+    await first.backplane.close();
+    const database = new Database(path);
+    for (const table of ['log', 'blocks', 'archived', 'kept']) {
+      database.exec(`UPDATE ${table} SET at = at + 3600000`);
+    }
+    const { at: since } = database.prepare('SELECT at FROM kept').get() as { at: number };
+    database.close();
+    const topics = [{ match: 't' }, { match: 'u' }];
+    const second = await open({ path }, { ...TAIL, topics });
+    await publish(second, 3);
+    const live = second.sink.calls.flatMap((call) =>
+      call.kind === 'append' ? [call.record.at] : [],
+    );
+    expect(live).toEqual([since, since, since, since]);
+    const seek = (topic: string) =>
+      second.backplane.archive?.seek({ topics: [topic], epoch: second.sink.epoch }, { since });
+    expect(await seek('t')).toBe(0);
+    // What was published before there was a rule may be of that time, too.
+    expect(await seek('u')).toBe(0);
+  });
+
   it('leaves the file with the last topic that keeps it', async () => {
     const path = newPath();
     const topics = [{ match: 't', keepEvents: 100 }];

@@ -10,7 +10,7 @@ describe.each(['process', 'power'] as const)("sqliteBackplane(), durability '%s'
     const folder = await mkdtemp(join(tmpdir(), 'sqlite-'));
     const path = join(folder, 'events.db');
     return {
-      instance: () => sqliteBackplane({ path, durability, publishTimeout: 500 }),
+      instance: () => sqliteBackplane({ path, durability, publishTimeout: 2_000 }),
       async forget() {
         for (const file of [`${path}-wal`, `${path}-shm`, path]) await rm(file, { force: true });
       },

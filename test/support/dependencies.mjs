@@ -110,7 +110,7 @@ async function bundle() {
     const { inputs } = (await building.rebuild()).metafile;
     files = Object.keys(inputs)
       .filter((input) => /\.[cm]?js$/.test(input))
-      .map((input) => join(ROOT, input));
+      .map((input) => `./${input}`);
     const { text } = (await building.rebuild()).outputFiles[0];
     const code = text.replaceAll(/(?<![.\w$])import\(/g, 'IMPORT(');
     return {
@@ -156,7 +156,7 @@ export function provideBundled(context, global) {
 function readShims() {
   if (process.env.UNBUNDLED || !existsSync(FOLDER)) return undefined;
   const files = JSON.parse(readFileSync(join(FOLDER, 'files.json'), 'utf8'));
-  return new Map(files.map((file, at) => [file, join(FOLDER, `${at}.cjs`)]));
+  return new Map(files.map((file, at) => [join(ROOT, file), join(FOLDER, `${at}.cjs`)]));
 }
 
 function evaluate(context, requireOne, importOne) {

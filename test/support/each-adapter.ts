@@ -59,6 +59,13 @@ export class Bench {
   ) {}
 
   async start(setup: Setup | Type): Promise<INestApplication> {
+    const app = await this.create(setup);
+    await app.listen(0, '127.0.0.1');
+    return app;
+  }
+
+  /** Makes an application that does not listen yet. */
+  async create(setup: Setup | Type): Promise<INestApplication> {
     const given: Setup = typeof setup === 'function' ? { controllers: [setup] } : setup;
     const { sse = {}, override = (same) => same, options, configure, ...metadata } = given;
     const own = sse === false ? [] : [isModule(sse) ? sse : SseModule.forRoot(sse)];
@@ -68,7 +75,6 @@ export class Bench {
     const app = module.createNestApplication(this.adapter(), options);
     this.#running.push(app);
     configure?.(app);
-    await app.listen(0, '127.0.0.1');
     return app;
   }
 

@@ -86,7 +86,7 @@ class TabTopics implements Scope {
     // Where locks are denied, nobody is known to be there.
     const { held = [] } = await locksOf()
       .query()
-      .catch(() => ({ held: [] }));
+      .catch((): { readonly held?: undefined } => ({}));
     const lists = held.map(({ name = '' }) => name.split(`${this.#name};`)[1] ?? '');
     const all = listOf([this.mine, ...lists]);
     this.#ask(all === this.#refused ? this.mine : all);

@@ -20,6 +20,8 @@ const FLAGS = [
   '--disable-background-networking',
   '--disable-component-update',
   '--disable-sync',
+  // A host that browsers do not take for this machine, so that its pages are no secure context.
+  '--host-resolver-rules=MAP insecure.test 127.0.0.1',
   '--remote-debugging-pipe',
 ];
 

@@ -50,6 +50,9 @@ const SCENARIOS = {
   async 'sends a POST once'() {
     same(await failureOf(open('post', { method: 'POST', body: 'x' })), 502);
   },
+  async 'fails for what fetch refuses unsent'() {
+    same(await failureOf(open('204', { body: 'x' })), 'TypeError');
+  },
   async 'dispatches nothing after close()'() {
     const events = open('two');
     const data = [];
@@ -72,7 +75,7 @@ async function failureOf(events) {
   try {
     for await (const event of events) void event;
   } catch (error) {
-    return error.status;
+    return error.status ?? error.name;
   }
   return 'no failure';
 }

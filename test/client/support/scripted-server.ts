@@ -61,6 +61,12 @@ export class Exchange {
     this.#response.destroy();
   }
 
+  /** Writes to the socket itself: what no HTTP server would say. */
+  raw(text: string): this {
+    this.#request.socket.write(text);
+    return this;
+  }
+
   answer(status: number, headers: Record<string, string> = {}, body = ''): void {
     this.#response.writeHead(status, headers).end(body);
   }

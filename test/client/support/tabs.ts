@@ -22,25 +22,35 @@ const PAGE = `<!doctype html><meta charset="utf-8"><title>Tab</title><script typ
   const counted = async (url, init) => {
     window.requests++;
     init.signal.addEventListener('abort', () => window.requests--);
+    await window.network?.();
     return fetch(url, init);
   };
+  addEventListener('pageshow', ({ persisted }) => (window.isRestored = persisted));
   window.ids = [];
   window.numbers = [];
   window.named = [];
+  window.gaps = [];
   const query = new URLSearchParams(location.search);
+  const authorization = query.get('token');
+  const headers = async () => {
+    await window.token?.();
+    return authorization === null ? {} : { authorization };
+  };
   const topics = query.get('topics');
   const user = query.get('user');
   const topicsOf = ({ data }) => data.topic;
   const united = () => uniteTopics({ user: user ?? undefined, parameter: 'topics', topicsOf });
-  const share = topics === null ? (user ?? true) : united();
+  const shared = () => (topics === null ? (user ?? true) : united());
+  const share = query.has('alone') ? false : shared();
   const url = topics === null ? '/ticks' : '/ticks?topics=' + topics;
   const lastEventId = query.get('from') ?? undefined;
-  window.events = connectEvents(url, { share, lastEventId, fetch: counted });
+  window.events = connectEvents(url, { share, lastEventId, headers, fetch: counted });
   window.events.on('tick', ({ id, data }) => {
     window.ids.push(id);
     window.numbers.push(data.n);
     window.named.push(data.topic + data.n);
   });
+  window.events.onGap(({ reason }) => void window.gaps.push(reason));
 </script>`;
 
 const FILES = await bundle('src/client/index.ts', 'src/client/topics/index.ts');
@@ -53,6 +63,14 @@ export class TabsController {
   @Get()
   @Header('content-type', 'text/html')
   page(): string {
+    return PAGE;
+  }
+
+  /** One that has no origin, and so neither locks nor storage. */
+  @Get('sandboxed')
+  @Header('content-type', 'text/html')
+  @Header('content-security-policy', 'sandbox allow-scripts')
+  sandboxed(): string {
     return PAGE;
   }
 
@@ -79,9 +97,10 @@ export class Tab {
     private readonly session: string,
   ) {}
 
-  static async open(chromium: Chromium, context: string, url: string): Promise<Tab> {
+  /** @param script runs before those of the page */
+  static async open(chromium: Chromium, context: string, url: string, script = ''): Promise<Tab> {
     const { targetId } = await chromium.send<{ targetId: string }>('Target.createTarget', {
-      url,
+      url: 'about:blank',
       browserContextId: context,
     });
     const { sessionId } = await chromium.send<{ sessionId: string }>('Target.attachToTarget', {
@@ -89,6 +108,9 @@ export class Tab {
       flatten: true,
     });
     const tab = new Tab(chromium, targetId, sessionId);
+    await tab.#send('Page.enable');
+    await tab.#send('Page.addScriptToEvaluateOnNewDocument', { source: script });
+    await tab.visit(url);
     await tab.until(`globalThis.events?.state === 'live'`);
     return tab;
   }
@@ -97,12 +119,13 @@ export class Tab {
     const { result } = await this.#send<{ result: { value: Result } }>('Runtime.evaluate', {
       expression,
       returnByValue: true,
+      awaitPromise: true,
     });
     return result.value;
   }
 
   async until(expression: string): Promise<void> {
-    await until(expression, () => this.evaluate<boolean>(expression), 15_000);
+    await until(expression, () => this.evaluate<boolean>(expression), 30_000);
   }
 
   /** Resolves when that many ticks have come. */
@@ -126,6 +149,11 @@ export class Tab {
 
   cursor(): Promise<string> {
     return this.evaluate('events.lastEventId');
+  }
+
+  async visit(url: string): Promise<void> {
+    await this.#send('Page.navigate', { url });
+    await this.until(`location.href === '${new URL(url).href}'`);
   }
 
   async setFrozen(isFrozen: boolean): Promise<void> {
