@@ -175,9 +175,8 @@ describe('sqliteBackplane()', () => {
     await first.backplane.close();
     const before = statSync(path).size;
     const { backplane } = await open({ path }, { maxEvents: 10 });
-    await until('the file is smaller', () => statSync(path).size < before, 15_000);
+    await until('the file is smaller', () => statSync(path).size < before / 2, 15_000);
     await backplane.close();
-    expect(statSync(path).size).toBeLessThan(before / 2);
   });
 
   it('remembers idempotency keys over a restart, for as long as they are to be', async () => {
