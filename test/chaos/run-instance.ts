@@ -40,8 +40,13 @@ export interface Emitted {
 @Controller()
 class RunController {
   readonly #emitted = new Map<string, Emitted>();
+  readonly #ended: string[] = [];
 
-  constructor(private readonly runs: SseRuns) {}
+  constructor(private readonly runs: SseRuns) {
+    runs.events$.subscribe(({ type, isOwn, run }) => {
+      if (type === 'ended' && isOwn) this.#ended.push(run.id);
+    });
+  }
 
   @Post('runs/:id')
   async start(@Param('id') id: string, @Body() order: RunOrder): Promise<object> {
@@ -87,6 +92,12 @@ class RunController {
   @Get('emitted/:id')
   emitted(@Param('id') id: string): Emitted | object {
     return this.#emitted.get(id) ?? {};
+  }
+
+  /** The runs whose end is this instance's word. */
+  @Get('ended')
+  ended(): readonly string[] {
+    return this.#ended;
   }
 }
 
