@@ -2,7 +2,9 @@ import type { SseError } from '../errors.js';
 import type { PublishOptions } from '../backplane/backplane.js';
 import type { Cursor } from '../log/cursor.js';
 import type { EventRecord } from '../log/entry.js';
+import { blocksOf } from './blocks.js';
 import { tooManyError, unknownError, waitedError } from './failures.js';
+import { type Requests, sharedTime } from './protocol.js';
 
 /** Publishes that may wait for the file at a time. */
 const MAX_WAITING = 100_000;
@@ -143,6 +145,12 @@ export class PublishQueue {
     this.#waiting = this.#waiting.filter((job) => !isBroken(job));
     for (const job of behind) fail(job, waitedError(this.#path, this.#timeout));
   }
+}
+
+/** What the thread is given of the jobs. */
+export function requestOf(jobs: readonly Job[]): Requests['publish']['ask'] {
+  const left = Math.max((jobs[0]?.deadline ?? 0) - performance.now(), 1);
+  return { blocks: blocksOf(jobs), deadline: sharedTime() + left };
 }
 
 function fail(job: Job, error: SseError): void {
