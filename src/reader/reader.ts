@@ -362,7 +362,7 @@ export class Reader {
     const isAlone = this.streams.all.length === 1;
     const knownUpTo = isAlone ? upTo : entry.offset;
     const neighbours = merge.begin(entry, knownUpTo, isAlone && taker.isFirstAfter(before));
-    if (isAlone) taker.addNeighbours(neighbours, upTo);
+    if (isAlone) taker.addNeighbours(neighbours, upTo, this.#sink);
     for (;;) {
       const next = this.#neighbourAfter(neighbours.offset, taker);
       if (next === undefined || !neighbours.add(next)) break;

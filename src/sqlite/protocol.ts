@@ -2,6 +2,7 @@ import type { SseErrorCode } from '../errors.js';
 import type { ArchiveSize, ArchiveStart } from '../backplane/archive.js';
 import type { History } from '../log/log-sink.js';
 import type { Durability } from './options.js';
+import type { Block } from './blocks.js';
 import type { Value } from './driver.js';
 
 /** What the thread that owns the file is started with. */
@@ -16,13 +17,6 @@ export interface ThreadOptions {
   readonly idempotencyWindow: number;
   /** How far this instance has followed the log, if the thread takes the place of one that has ended. */
   readonly known?: LogPlace | undefined;
-}
-
-/** Records to publish; flat, because that is what costs least between two threads. */
-export interface Batch {
-  readonly values: readonly Value[];
-  /** One for each record; undefined if none has any. */
-  readonly idempotencyKeys: readonly (string | null)[] | undefined;
 }
 
 /** Where a log ends. */
@@ -89,13 +83,19 @@ export interface Failure {
   readonly message: string;
 }
 
+/** Milliseconds of a clock that all threads share, and that nobody sets. */
+export function sharedTime(): number {
+  const [seconds, nanoseconds] = process.hrtime();
+  return seconds * 1_000 + nanoseconds / 1e6;
+}
+
 /** What the thread is asked and what it answers. */
 export interface Requests {
   open: { readonly ask: object; readonly answer: Opened };
   read: { readonly ask: { readonly after: number }; readonly answer: Page };
   publish: {
-    /** `patience` in milliseconds, as in {@link ThreadOptions}. */
-    readonly ask: { readonly batch: Batch; readonly patience: number };
+    /** `deadline` in the time of {@link sharedTime}: a thread that is late to begin has no more time for it. */
+    readonly ask: { readonly blocks: readonly Block[]; readonly deadline: number };
     readonly answer: Published;
   };
   readKept: { readonly ask: { readonly range: KeptRange }; readonly answer: KeptPage };

@@ -17,10 +17,11 @@ import { type RunInfo, SseRuns, SseRunsModule } from 'nestjs-event-stream/runs';
 import { sqliteBackplane } from 'nestjs-event-stream/sqlite';
 import type { Observable } from 'rxjs';
 
-/** Where the log is, and how long a lease is, in milliseconds. */
-export type RunInstanceOptions = { readonly lease: number } & (
-  { readonly url: string } | { readonly path: string }
-);
+/** Where the log is, how long a lease is, in milliseconds, and how many events of it are in memory. */
+export type RunInstanceOptions = {
+  readonly lease: number;
+  readonly maxEvents?: number | undefined;
+} & ({ readonly url: string } | { readonly path: string });
 
 /** What a run emits: so many tokens, with so many milliseconds between two. */
 export interface RunOrder {
@@ -121,8 +122,7 @@ const app = await NestFactory.create(
     imports: [
       SseModule.forRoot({
         backplane: backplaneOf(options),
-        // Who reads a run goes to the archive too, and an instance starts quickly however long this goes on.
-        history: { maxEvents: 2_000 },
+        history: { maxEvents: options.maxEvents },
         heartbeatInterval: 200,
         drain: { timeout: 500 },
       }),
