@@ -123,7 +123,7 @@ export class ClientStreams implements Surroundings {
     this.hasSwitched = true;
     const isSame = random.chance(0.5) && mayBeSame(lane, lanes);
     const { log } = this.#instance;
-    if (!isSame && !this.connection.hasBegun) return lanes;
+    if (!isSame && this.connection.reader?.cursor === undefined) return lanes;
     if (isSame) {
       this.#replaced.get(lane.tag)?.next(this.#streamsOf(lane, []));
       return lanes;
