@@ -87,17 +87,17 @@ function compileText(folder, place, type, resolution, text) {
 }
 
 /** @throws with what the program printed */
-export function run(program, parameters, cwd, environment = {}) {
+export function run(program, parameters, cwd, environment = {}, timeout = 300_000) {
   return execFileSync(program, parameters, {
     cwd,
     env: { ...process.env, ...environment },
     encoding: 'utf8',
     stdio: 'pipe',
-    timeout: 300_000,
+    timeout,
   });
 }
 
 export function npmInstall(place, packages) {
   const quiet = ['--prefer-offline', '--no-audit', '--no-fund', '--loglevel=error'];
-  run('npm', ['install', ...quiet, ...packages], place);
+  run('npm', ['install', ...quiet, ...packages], place, {}, 900_000);
 }

@@ -8,9 +8,10 @@ import { EventBus, SseModule } from '../../dist/index.js';
 import { redisBackplane } from '../../dist/redis/index.js';
 import { SseRuns, SseRunsModule } from '../../dist/runs/index.js';
 
-const [kind, url] = process.argv.slice(2);
+const [kind, url, tail] = process.argv.slice(2);
 const BATCH = 100;
 const now = () => process.hrtime.bigint();
+const middle = (values) => values.sort((a, b) => a - b)[values.length >> 1];
 const PADDING = 'x'.repeat(24);
 const token = () => `${now()} ${PADDING}\n`;
 
@@ -54,7 +55,8 @@ class Arrivals {
 
 async function startRuns() {
   // A run is kept beyond the tail, as these topics are.
-  const history = { topics: [{ match: 'kept', keepFor: 60_000 }] };
+  const topics = [{ match: 'kept', keepFor: 60_000 }];
+  const history = { topics, maxEvents: tail === undefined ? undefined : Number(tail) };
   const backplane = url === '' ? undefined : redisBackplane({ url });
   const app = await NestFactory.createApplicationContext(
     {
@@ -120,7 +122,6 @@ async function startRuns() {
         kept.push(await cpuOf(() => publishFor(milliseconds / 5, 'kept')));
         token.push(await cpuOf(() => emitFor(milliseconds / 5)));
       }
-      const middle = (values) => values.sort((a, b) => a - b)[2];
       return { publish: middle(publish), kept: middle(kept), token: middle(token) };
     },
     async join({ tokens }) {
@@ -135,12 +136,10 @@ async function startRuns() {
         const join = () => timed(() => toEnd(`joined.${run}`, { merge: joinTokens }));
         taken.push([await join(), await join(), await join()]);
       }
-      const later = taken.flatMap(([, ...rest]) => rest).sort((a, b) => a - b);
-      const firsts = taken.slice(1).map(([first]) => first);
       return {
         first: taken[0][0],
-        firstOfRun: Math.min(...firsts),
-        later: later[later.length >> 1],
+        firstOfRun: middle(taken.slice(1).map(([first]) => first)),
+        later: middle(taken.flatMap(([, ...rest]) => rest)),
       };
     },
     async start({ ids, ...order }) {

@@ -11,6 +11,8 @@ const ROUNDS = Number(process.env.ROUNDS ?? 5);
 const SECONDS = Number(process.env.SECONDS ?? 3);
 const RUNS = 100;
 const TOKENS_PER_SECOND = 50;
+/** Events: runs that have ended are in the archive. */
+const SHORT_TAIL = '100';
 const INSTANCE = fileURLToPath(new URL('instance.mjs', import.meta.url));
 
 class Instance {
@@ -18,9 +20,9 @@ class Instance {
   #count = 0;
   #waiting = new Map();
 
-  static async start(kind, url = '') {
+  static async start(...args) {
     const instance = new Instance();
-    instance.#child = fork(INSTANCE, [kind, url]);
+    instance.#child = fork(INSTANCE, args);
     instance.#child.on('message', ({ id, result }) => instance.#waiting.get(id)?.(result));
     await new Promise((resolve) => instance.#waiting.set(0, resolve));
     return instance;
@@ -66,7 +68,7 @@ async function redisCpu() {
 
 /** A token through a run, and a publish, both with one reader, in one process. */
 async function cpu() {
-  const instance = await Instance.start('runs');
+  const instance = await Instance.start('runs', '');
   const result = await instance.ask('cpu', { milliseconds: SECONDS * 500 });
   await instance.stop();
   return {
@@ -105,14 +107,15 @@ async function latency(kind, name) {
 }
 
 /** The first join of a process, the first of a run, and later ones. */
-async function join() {
-  const instance = await Instance.start('runs');
+async function join(where, ...args) {
+  await redis.flushall();
+  const instance = await Instance.start('runs', ...args);
   const { first, firstOfRun, later } = await instance.ask('join', { tokens: 8_000 });
   await instance.stop();
   return {
-    'join of a finished run of 8,000 tokens, merged: first of a process (ms)': first,
-    'the same: first of that run (ms)': firstOfRun,
-    'the same: later ones (ms)': later,
+    [`join of a finished run of 8,000 tokens ${where}, merged: first of a process (ms)`]: first,
+    [`the same, ${where}: first of that run (ms)`]: firstOfRun,
+    [`the same, ${where}: later ones (ms)`]: later,
   };
 }
 
@@ -136,7 +139,9 @@ async function joinLive(kind, name) {
 const median = (values) => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
 const MEASUREMENTS = {
   cpu,
-  join,
+  join: () => join('in the tail', ''),
+  'join archived': () => join('in the archive in memory', '', SHORT_TAIL),
+  'join archived in Redis': () => join('in the archive in Redis', url, SHORT_TAIL),
   latency: () => latency('runs', 'this package'),
   'latency resumable': () => latency('resumable', 'resumable-stream'),
   live: () => joinLive('runs', 'this package'),

@@ -5,11 +5,16 @@ import type { ConnectionPort } from '../reader/sink.js';
 export type ChainOf = (subscriber: object) => Iterable<object>;
 
 /** One for all buses of the process: Node never lets go of a storage that was used. */
-const current = new AsyncLocalStorage<Binding>();
+const current = new AsyncLocalStorage<Binding | undefined>();
 
 /** The connection that the caller works for, of whichever application. */
 export function currentConnection(): ConnectionPort | undefined {
   return current.getStore()?.connection;
+}
+
+/** Calls what works for no connection, whoever the caller works for. */
+export function apartFromConnections<T>(work: () => T): T {
+  return current.run(undefined, work);
 }
 
 /** A connection, as what a handler does for it finds it. */

@@ -305,8 +305,15 @@ export class Connection implements ConnectionPort, Task {
   /** Ends the response: what waits goes out first, unless the client does not take it. */
   end(reason: EndReason): void {
     if (this.#reason !== undefined) return;
-    this.reader?.end(reason === 'complete');
     const isHopeless = reason === 'stalled' || reason === 'overflow' || reason === 'client';
+    // It may find that there is nothing more for this client.
+    const place = isHopeless || this.#isOpen ? undefined : this.reader?.endUnread();
+    this.#endAt(place, reason, isHopeless);
+  }
+
+  #endAt(place: string | undefined, reason: EndReason, isHopeless: boolean): void {
+    if (this.#reason !== undefined) return;
+    this.reader?.end(reason === 'complete');
     if (!isHopeless && this.#isCutShort(reason)) {
       this.#breakOff(reason);
       return;
@@ -317,7 +324,7 @@ export class Connection implements ConnectionPort, Task {
     }
     if (!isHopeless && !this.response.writableEnded) {
       const wasOpen = this.#isOpen;
-      if (!wasOpen) this.#open(undefined, reason);
+      if (!wasOpen) this.#open(place, reason);
       if (this.#ending === undefined) this.#sayFarewell(reason, wasOpen);
       this.#flush(reason);
       if (this.#ending !== undefined) return;

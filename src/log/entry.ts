@@ -38,46 +38,63 @@ const LINE_FEED = 0x0a;
 const ID_FIELD = 'id: ';
 const DATA_FIELD = '\ndata: ';
 
+/** What entries of a log have in common. */
+export interface EntryContext {
+  /** Where their frames are kept. */
+  readonly slab: FrameSlab;
+  /** Told when data is parsed, and tells when it may go. */
+  readonly recent: RecentData;
+}
+
 /** One event in the log, at its offset, with the bytes that every connection shares. */
 export class Entry implements Parsed {
   readonly topics: readonly string[];
   readonly type: string | undefined;
   readonly key: string | undefined;
-  readonly frame: Buffer;
   readonly isJson: boolean;
   readonly except: ExceptedClients | undefined;
   readonly trace: string | undefined;
   /** Whether it goes to whoever reads it: neither leaves anybody out, nor is an end. */
   readonly isForAll: boolean;
+  #frame: Buffer | undefined;
   /** Undefined where the frame gives it back: not what has carriage returns, which go out as line feeds. */
-  readonly #text: string | undefined;
-  readonly #recent: RecentData;
+  #text: string | undefined;
+  readonly #context: EntryContext;
   #event: LoggedEvent | undefined;
   /** Whole milliseconds on the monotonic clock. */
   readonly appendedAt = Math.floor(performance.now());
   /** Milliseconds between the start of the process and its being published: a small number, which costs nothing. */
   readonly #published: number;
 
-  /** @param recent told when data is parsed, and tells when it may go */
   constructor(
     readonly epoch: string,
     readonly offset: number,
     { topics, type, text, isJson, key, except, trace, at }: EventRecord,
-    slab: FrameSlab,
-    recent: RecentData,
+    context: EntryContext,
   ) {
-    const id = formatCursor(epoch, offset);
     this.topics = topics;
     this.type = type;
     this.key = key;
-    this.frame = slab.encode(frameText({ id, type, data: text }));
     this.isJson = isJson;
     this.except = except;
     this.trace = trace;
     this.isForAll = except === undefined && type !== TOPIC_END;
-    this.#text = !isJson && text.includes('\r') ? ownCopy(text) : undefined;
-    this.#recent = recent;
+    this.#text = text;
+    this.#context = context;
     this.#published = Math.round((at ?? Date.now()) - performance.timeOrigin);
+  }
+
+  /** The bytes that go out. */
+  get frame(): Buffer {
+    return this.#frame ?? this.encode();
+  }
+
+  /** Makes the frame, which is all that is kept of the text. */
+  encode(): Buffer {
+    const { epoch, offset, type, isJson, text } = this;
+    const id = formatCursor(epoch, offset);
+    this.#text = !isJson && text.includes('\r') ? ownCopy(text) : undefined;
+    return (this.#frame = this.#context.slab.encode(frameText({ id, type, data: text })));
   }
 
   /** Whether its topics end here, until they are published to again. */
@@ -90,17 +107,20 @@ export class Entry implements Parsed {
     return Math.round(performance.timeOrigin) + this.#published;
   }
 
-  /** Bytes of memory that the entry counts for, without what its topics and its key do. */
+  get size(): number {
+    return this.#frame?.length ?? this.text.length;
+  }
+
+  /** Bytes of memory that the entry counts for, without what its topics and its key do. Another number once it is encoded. */
   get cost(): number {
     const kept = bytesOf(this.type ?? '') + bytesOf(this.#text ?? '') + bytesOf(this.trace ?? '');
-    return this.frame.length + OVERHEAD + kept;
+    return (this.#frame?.length ?? 0) + OVERHEAD + kept;
   }
 
   /** For subscribers; the same object for all of them. */
   get event(): SseEvent {
     if (this.#event === undefined) {
-      const id = this.frame.toString('latin1', ID_FIELD.length, this.frame.indexOf(LINE_FEED));
-      this.#event = new LoggedEvent(id, this, this);
+      this.#event = new LoggedEvent(formatCursor(this.epoch, this.offset), this, this);
     }
     return this.#event;
   }
@@ -109,7 +129,7 @@ export class Entry implements Parsed {
   get text(): string {
     if (this.#text !== undefined) return this.#text;
     const { frame } = this;
-    let lineEnd = frame.indexOf(LINE_FEED);
+    let lineEnd = ID_FIELD.length + formatCursor(this.epoch, this.offset).length;
     if (this.type) lineEnd = frame.indexOf(LINE_FEED, lineEnd + 1);
     const start = lineEnd + DATA_FIELD.length;
     const lines = frame.toString('utf8', start, frame.length - '\n\n'.length);
@@ -118,7 +138,7 @@ export class Entry implements Parsed {
 
   /** The event holds its data from now on. */
   onParsed(): void {
-    this.#recent.add(this);
+    this.#context.recent.add(this);
   }
 
   forgetData(): void {

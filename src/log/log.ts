@@ -1,7 +1,7 @@
 import { SseError } from '../errors.js';
 import { type History, LogSink } from './log-sink.js';
 import { type Cursor, formatCursor } from './cursor.js';
-import { Entry, type EventRecord } from './entry.js';
+import { Entry, type EntryContext, type EventRecord } from './entry.js';
 import { EntryQueue } from './entry-queue.js';
 import { FrameSlab } from './frame-slab.js';
 import { RecentData } from './recent-data.js';
@@ -33,9 +33,9 @@ export class Log extends LogSink {
   #ageTimer: NodeJS.Timeout | undefined;
   readonly #entries = new EntryQueue();
   readonly #topics = new Topics();
-  readonly #slab = new FrameSlab();
-  readonly #archivedSlab = new FrameSlab();
   readonly #recent: RecentData;
+  readonly #ofTail: EntryContext;
+  readonly #ofArchive: EntryContext;
   readonly #history: History;
   readonly #turn: TurnScheduler;
 
@@ -43,7 +43,9 @@ export class Log extends LogSink {
     super();
     this.#history = history;
     this.#turn = turn;
-    this.#recent = new RecentData(() => turn.request());
+    const recent = (this.#recent = new RecentData(() => turn.request()));
+    this.#ofTail = { slab: new FrameSlab(), recent };
+    this.#ofArchive = { slab: new FrameSlab(), recent };
     turn.onBegin(() => {
       this.#announced = this.#head;
     });
@@ -115,7 +117,8 @@ export class Log extends LogSink {
       );
     }
     const own = this.#topics.adopt(record);
-    const entry = new Entry(this.#epoch, offset, own, this.#slab, this.#recent);
+    const entry = new Entry(this.#epoch, offset, own, this.#ofTail);
+    entry.encode();
     this.#head = offset;
     this.#bytes += entry.cost;
     this.#entries.push(entry);
@@ -168,9 +171,9 @@ export class Log extends LogSink {
     return this.#holes.at(-1)?.upTo ?? 0;
   }
 
-  /** An event of this log that the tail no longer holds, as an entry. */
+  /** An event of this log that the tail no longer holds, as an entry, which is encoded when somebody needs that. */
   archived(offset: number, record: EventRecord): Entry {
-    return new Entry(this.#epoch, offset, record, this.#archivedSlab, this.#recent);
+    return new Entry(this.#epoch, offset, record, this.#ofArchive);
   }
 
   indexOf(topic: string): TopicIndex {

@@ -1,10 +1,11 @@
 /** What parses its data when somebody looks at it. */
 export interface Parsed {
-  readonly frame: Buffer;
+  /** Bytes of its data, roughly. */
+  readonly size: number;
   forgetData(): void;
 }
 
-/** Bytes of frames whose data is remembered: what is parsed takes many times as much. */
+/** Bytes of what is remembered with its data: what is parsed takes many times as much. */
 const MOST = 8 * 1_024 * 1_024;
 
 /**
@@ -27,7 +28,7 @@ export class RecentData {
     if (this.#entries.length === 0) this.#requestEnd();
     if (this.#bytes < MOST) {
       this.#entries.push(entry);
-      this.#bytes += entry.frame.length;
+      this.#bytes += entry.size;
     } else {
       // Those that were first stay: who reads all of it again begins with them.
       this.#extra?.forgetData();

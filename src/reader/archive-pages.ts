@@ -4,7 +4,7 @@ import type { Entry } from '../log/entry.js';
 import type { TopicRule } from '../log/topics.js';
 
 /** What one question to the archive may bring: events, and bytes of their data, roughly. */
-export const PAGE_EVENTS = 256;
+export const PAGE_EVENTS = 512;
 export const PAGE_BYTES = 262_144;
 /** Bytes of pages that are kept for other readers, roughly. */
 const CACHE_BYTES = 8 * 1024 * 1024;

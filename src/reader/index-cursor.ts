@@ -53,7 +53,7 @@ export class IndexCursor {
       // What the archive lost after that is in the tail, unless the tail loses it too.
       const gone = kept.isAll ? Math.min(page.lost, lost) : lost;
       const isGap = gone > offset && !this.#isSettled(gone, page.losses, settledUpTo);
-      const entry = firstAfter(offset, page.entries);
+      const entry = page.entries[indexAfter(offset, page.entries)];
       // Other topics of a rule may still have what is older, also beyond this page.
       const known = entry === undefined ? page.upTo : entry.offset - 1;
       if (isGap) return { kind: 'lost', upTo: Math.min(gone, known) };
@@ -65,6 +65,35 @@ export class IndexCursor {
       if (page.upTo >= lost) return NOTHING;
       after = page.upTo;
     }
+  }
+
+  /**
+   * Gives what follows an offset in the pages of the archive that are there, up to where the tail has what comes next.
+   *
+   * @returns where that is; undefined if something is missing before, or no more is wanted
+   */
+  protected readPages(
+    offset: number,
+    kept: Kept | undefined,
+    { history }: ReaderContext,
+    { upTo, reader, take }: ReadAhead,
+  ): number | undefined {
+    const { lost } = this.index;
+    let after = offset;
+    while (after < lost) {
+      if (kept?.isAll !== true) return undefined;
+      const page = history?.pages.find(kept.topics, after, lost, reader);
+      // What is gone has to be told.
+      if (page === undefined || page.lost > after) return undefined;
+      const { entries } = page;
+      for (let index = indexAfter(after, entries); index < entries.length; index++) {
+        const entry = entries[index];
+        if (entry === undefined || entry.offset > lost) break;
+        if (entry.offset > upTo || !take(entry)) return undefined;
+      }
+      after = Math.min(page.upTo, lost);
+    }
+    return after;
   }
 
   /** The client is told of what was found to be gone. */
@@ -126,8 +155,8 @@ export class IndexCursor {
   }
 }
 
-/** The first entry after an offset: readers are anywhere in a page, and ask for each event. */
-function firstAfter(offset: number, entries: readonly Entry[]): Entry | undefined {
+/** Where the first entry after an offset is: readers are anywhere in a page, and ask for each event. */
+function indexAfter(offset: number, entries: readonly Entry[]): number {
   let low = 0;
   let high = entries.length;
   while (low < high) {
@@ -135,7 +164,7 @@ function firstAfter(offset: number, entries: readonly Entry[]): Entry | undefine
     if ((entries[middle]?.offset ?? Infinity) > offset) high = middle;
     else low = middle + 1;
   }
-  return entries[low];
+  return low;
 }
 
 /** What the archive may be asked for. */
@@ -152,4 +181,13 @@ export interface LookBack {
   readonly settledUpTo: number;
   /** The end of a hole in the tail, if there is one to be crossed; else 0. */
   readonly upTo: number;
+}
+
+/** How far a cursor is read ahead of its reader. */
+export interface ReadAhead {
+  readonly upTo: number;
+  /** Told when a page that was missing is there. */
+  readonly reader: PageReader;
+  /** False if it wants no more. */
+  readonly take: (entry: Entry) => boolean;
 }

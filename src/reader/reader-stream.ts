@@ -333,14 +333,13 @@ export class ReaderStream {
     return !this.topics.isReplaced(entry, (later) => this.#admits(later));
   }
 
-  /** Adds what follows in the tail, of a stream that is alone on its connection: not all is asked again for each of thousands. */
-  addNeighbours(neighbours: Neighbours, upTo: number): void {
+  /** Adds what follows, of a stream that is alone on its connection: not all is asked again for each of thousands. */
+  addNeighbours(neighbours: Neighbours, upTo: number, reader: PageReader): void {
     const { span, where, until, latestPerKey } = this.plan;
     if (span === undefined || where !== undefined || until !== undefined || latestPerKey) return;
-    this.topics.readAhead(Math.max(neighbours.offset, this.after), upTo, (entry) => {
-      const isPart = entry.isForAll && span.admits(entry) && !span.isLast(entry);
-      return isPart && neighbours.add(entry);
-    });
+    const take = (entry: Entry) =>
+      entry.isForAll && span.goesOnWith(entry) && neighbours.add(entry);
+    this.topics.readAhead(Math.max(neighbours.offset, this.after), { upTo, reader, take });
   }
 
   #admits(entry: Entry): boolean {

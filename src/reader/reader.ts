@@ -72,6 +72,19 @@ export class Reader {
     return this.#start?.tell();
   }
 
+  /**
+   * The response ends before anything was read: gives the place that a new client is to come back to, as it would miss what is
+   * published until then.
+   */
+  endUnread(): Cursor | undefined {
+    const start = this.#start;
+    const { all } = this.streams;
+    const isOwed = all.length === 0 || all.some(({ plan }) => plan.snapshot !== undefined);
+    if (start === undefined || start.requested !== undefined || isOwed) return undefined;
+    const point = start.find(this.#epoch !== this.#log.epoch);
+    return point === undefined || point.gap !== undefined ? undefined : this.#tell(point.offset);
+  }
+
   join(stream: ReaderStream): void {
     this.streams.add(stream);
     if (stream.mayEnd) this.#mayEnd = true;
@@ -358,7 +371,7 @@ export class Reader {
     const isAlone = this.streams.all.length === 1;
     const knownUpTo = isAlone ? upTo : entry.offset;
     const neighbours = merge.begin(entry, knownUpTo, isAlone && taker.isFirstAfter(before));
-    if (isAlone) taker.addNeighbours(neighbours, upTo);
+    if (isAlone) taker.addNeighbours(neighbours, upTo, this.#sink);
     for (;;) {
       const next = this.#neighbourAfter(neighbours.offset, taker);
       if (next === undefined || !neighbours.add(next)) break;

@@ -107,6 +107,8 @@ export interface SpanSource {
   admits(entry: Entry): boolean;
   /** Whether an entry is the last part of it. */
   isLast(entry: Entry): boolean;
+  /** Whether an entry is a part of it that is not the last, of those that were in the log when {@link admits} was last asked. */
+  goesOnWith(entry: Entry): boolean;
   /** Makes one of neighbours that are replayed. */
   readonly merge?: ReplayMerge | undefined;
 }

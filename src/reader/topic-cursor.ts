@@ -5,7 +5,7 @@ import type { Work } from '../log/turn-scheduler.js';
 import { TopicMatcher } from '../log/matching.js';
 import type { ArchiveTopics } from '../backplane/archive.js';
 import type { StartQuestion } from './archived-start.js';
-import { IndexCursor, type Kept, type LookBack } from './index-cursor.js';
+import { IndexCursor, type Kept, type LookBack, type ReadAhead } from './index-cursor.js';
 import { type Lookup, nearer, NOTHING } from './lookup.js';
 import type { ReadPosition } from './read-position.js';
 import { readThrough } from './read-through.js';
@@ -111,18 +111,16 @@ export class TopicCursor extends IndexCursor implements Work, ReadPosition {
     );
   }
 
-  /**
-   * Gives what follows an offset in the tail, of one topic, as long as nothing can be missing before it.
-   *
-   * @param take false if it wants no more
-   */
-  readAhead(offset: number, upTo: number, take: (entry: Entry) => boolean): void {
-    if (this.#others !== undefined || this.lost > offset) return;
-    const last = Math.min(upTo, this.#context.log.holeAfter(offset)?.after ?? Infinity);
+  /** Gives what follows an offset, of one topic, as long as nothing can be missing before it. */
+  readAhead(offset: number, ahead: ReadAhead): void {
+    if (this.#others !== undefined) return;
+    const after = this.readPages(offset, this.#keptAt(0), this.#context, ahead);
+    if (after === undefined) return;
+    const last = Math.min(ahead.upTo, this.#context.log.holeAfter(after)?.after ?? Infinity);
     const { entries } = this.index;
-    for (let at = entries.seek(offset); ; at++) {
+    for (let at = entries.seek(after); ; at++) {
       const entry = entries.at(at);
-      if (entry === undefined || entry.offset > last || !take(entry)) return;
+      if (entry === undefined || entry.offset > last || !ahead.take(entry)) return;
     }
   }
 

@@ -177,14 +177,16 @@ function joinParts(parts: readonly Part[], upTo: number, maxEvents: number): Arc
 /** @param begun since when the topic is kept */
 function partOf(reply: unknown, begun: Since): Part {
   const [lost, lostAt, more, entries] = reply as [string, string, number, unknown[]];
-  const events = entries.flatMap((raw) => eventOf(raw) ?? []);
-  // What cannot be read is as good as gone, and nobody passes it unheard.
-  const unreadable = entries
-    .filter((raw) => eventOf(raw) === undefined)
-    .map((raw) => Number.parseInt(idOf(raw) ?? '0', 10));
+  const events: ArchivedEvent[] = [];
+  let last = Math.max(Number(lost), begun.offset);
+  for (const raw of entries) {
+    const event = eventOf(raw);
+    // What cannot be read is as good as gone, and nobody passes it unheard.
+    if (event === undefined) last = Math.max(last, Number.parseInt(idOf(raw) ?? '0', 10));
+    else events.push(event);
+  }
   // Nobody asks twice for a part of which nothing can be read.
   const end = more === 1 ? Number.parseInt(idOf(entries.at(-1)) ?? '0', 10) : undefined;
-  const last = Math.max(Number(lost), begun.offset, ...unreadable);
   return { lost: last, lostAt: last === begun.offset ? begun.at : Number(lostAt), end, events };
 }
 

@@ -51,8 +51,8 @@ export class Merges {
   readonly #bus: EventBus;
   readonly #logger: Logger;
   readonly #shelves = new WeakMap<Run, WeakMap<Merge, Shelf>>();
-  /** The one that was used last at the end. */
-  readonly #recent = new Map<Merged, Shelf>();
+  /** The one that was used last at the end, with what it counts for: an entry that is encoded counts for less than before. */
+  readonly #recent = new Map<Merged, { readonly shelf: Shelf; readonly bytes: number }>();
   #bytes = 0;
   readonly #reported = new WeakSet<Merge>();
 
@@ -67,7 +67,7 @@ export class Merges {
       begin: (first, upTo, isFirst) => {
         const shelf = this.#shelfOf(run(), merge);
         const known = shelf.byFirst.get(first.offset);
-        if (known !== undefined) this.#use(known, shelf);
+        if (known !== undefined) this.#use(known);
         const isKept = isFirst || known !== undefined;
         const usable = known?.entry !== undefined && known.entry.offset <= upTo ? known : undefined;
         return new MergedNeighbours({ first, shelf, merge, known: usable, merges: this, isKept });
@@ -91,11 +91,12 @@ export class Merges {
       this.#drop(before, shelf);
     }
     shelf.byFirst.set(merged.first, merged);
-    this.#recent.set(merged, shelf);
-    this.#bytes += bytesOf(merged);
+    const bytes = OVERHEAD + (merged.entry?.cost ?? 0);
+    this.#recent.set(merged, { shelf, bytes });
+    this.#bytes += bytes;
     for (const [oldest, its] of this.#recent) {
       if (this.#bytes <= CACHE_BYTES || oldest === merged) return;
-      this.#drop(oldest, its);
+      this.#drop(oldest, its.shelf);
     }
   }
 
@@ -120,14 +121,17 @@ export class Merges {
     return shelf ?? empty;
   }
 
-  #use(merged: Merged, shelf: Shelf): void {
+  #use(merged: Merged): void {
+    const use = this.#recent.get(merged);
+    if (use === undefined) return;
     this.#recent.delete(merged);
-    this.#recent.set(merged, shelf);
+    this.#recent.set(merged, use);
   }
 
   #drop(merged: Merged, shelf: Shelf): void {
     shelf.byFirst.delete(merged.first);
-    if (this.#recent.delete(merged)) this.#bytes -= bytesOf(merged);
+    this.#bytes -= this.#recent.get(merged)?.bytes ?? 0;
+    this.#recent.delete(merged);
   }
 }
 
@@ -157,7 +161,7 @@ class MergedNeighbours implements Neighbours {
     const { first, known, shelf } = beginning;
     this.#last = known?.entry ?? first;
     this.#count = known?.count ?? 1;
-    this.#length = known?.length ?? lengthOf(first);
+    this.#length = known?.length ?? first.text.length;
     this.#isFull = shelf.isBroken || known?.isFull === true;
   }
 
@@ -231,12 +235,4 @@ function checked(merged: unknown): ReplayedEvent {
     throw new SseError('BAD_EVENT', `It made ${data.length} characters of far fewer`);
   }
   return merged;
-}
-
-function lengthOf(entry: Entry): number {
-  return entry.frame.length;
-}
-
-function bytesOf({ entry }: Merged): number {
-  return OVERHEAD + (entry?.cost ?? 0);
 }

@@ -66,6 +66,10 @@ export class RunSpan implements SpanSource {
     return entry.type === 'run-end' && this.admits(entry);
   }
 
+  goesOnWith(entry: Entry): boolean {
+    return entry.type !== 'run-end' && this.#run?.admits(entry) === true;
+  }
+
   find(onKnown: () => void): Span | 'gone' | Error | undefined {
     const { registry, bus } = this.#context;
     if (!registry.isLoaded) {

@@ -112,7 +112,7 @@ export class Run {
   }
 
   #tokenAt(offset: number): string {
-    const [first] = this.#tokens;
+    const first = this.#tokens[0];
     if (this.#tokens.length === 1 && first !== undefined) return first.token;
     return this.#tokens.findLast(({ after }) => after < offset)?.token ?? this.claim.token;
   }

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { Logger } from '@nestjs/common';
 import { type Observable, Subject } from 'rxjs';
+import { apartFromConnections } from '../bus/bindings.js';
 import type { EventBus } from '../bus/event-bus.js';
 import { PulledStream } from '../bus/pulled-stream.js';
 import { renderError, SseError } from '../errors.js';
@@ -326,7 +327,8 @@ export class SseRuns {
     const own = new OwnRun(this.#context, run, maxBytes);
     const { token } = run.claim;
     this.#own.set(token, own);
-    const life = own.live(source).finally(() => {
+    // What a source reads of the bus it reads for the run, and not for the client whose handler has started it.
+    const life = apartFromConnections(() => own.live(source)).finally(() => {
       this.#own.delete(token);
       this.#living.delete(life);
     });

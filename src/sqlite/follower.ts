@@ -7,7 +7,7 @@ import { asSseError } from './failures.js';
 import type { FileThread } from './file-thread.js';
 import type { NewEpochReason, Page, Published } from './protocol.js';
 import { eventsOf } from './record-values.js';
-import { batchOf, type Job, type PublishQueue } from './publish-queue.js';
+import { requestOf, type Job, type PublishQueue } from './publish-queue.js';
 
 /** Milliseconds until the file is looked at again after that has failed. */
 const RETRY = 200;
@@ -107,8 +107,7 @@ export class Follower {
     const jobs = this.#queue.take();
     let published: Published;
     try {
-      const patience = Math.max((jobs[0]?.deadline ?? 0) - performance.now(), 1);
-      published = await this.#thread.ask('publish', { batch: batchOf(jobs), patience });
+      published = await this.#thread.ask('publish', requestOf(jobs));
     } catch (error) {
       this.#availability.onDown(asSseError(error));
       this.#queue.reject(asSseError(error));

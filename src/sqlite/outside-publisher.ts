@@ -2,7 +2,7 @@ import { formatCursor } from '../log/cursor.js';
 import type { Availability } from './availability.js';
 import { asSseError } from './failures.js';
 import type { FileThread } from './file-thread.js';
-import { batchOf, type PublishQueue } from './publish-queue.js';
+import { requestOf, type PublishQueue } from './publish-queue.js';
 
 /**
  * Writes what is published to the file and reads nothing, for a process that is no instance. What is published
@@ -33,9 +33,8 @@ export class OutsidePublisher {
 
   async #publish(): Promise<void> {
     const jobs = this.#queue.take();
-    const patience = Math.max((jobs[0]?.deadline ?? 0) - performance.now(), 1);
     try {
-      const published = await this.#thread.ask('publish', { batch: batchOf(jobs), patience });
+      const published = await this.#thread.ask('publish', requestOf(jobs));
       const { epoch, before, offsets } = published;
       this.#availability.onUp();
       this.#queue.settle((index) => formatCursor(epoch, offsets?.[index] ?? before + index + 1));

@@ -89,13 +89,19 @@ export interface Failure {
   readonly message: string;
 }
 
+/** Milliseconds of a clock that all threads share, and that nobody sets. */
+export function sharedTime(): number {
+  const [seconds, nanoseconds] = process.hrtime();
+  return seconds * 1_000 + nanoseconds / 1e6;
+}
+
 /** What the thread is asked and what it answers. */
 export interface Requests {
   open: { readonly ask: object; readonly answer: Opened };
   read: { readonly ask: { readonly after: number }; readonly answer: Page };
   publish: {
-    /** `patience` in milliseconds, as in {@link ThreadOptions}. */
-    readonly ask: { readonly batch: Batch; readonly patience: number };
+    /** `deadline` in the time of {@link sharedTime}: a thread that is late to begin has no more time for it. */
+    readonly ask: { readonly batch: Batch; readonly deadline: number };
     readonly answer: Published;
   };
   readKept: { readonly ask: { readonly range: KeptRange }; readonly answer: KeptPage };

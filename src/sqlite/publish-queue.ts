@@ -4,7 +4,7 @@ import type { Cursor } from '../log/cursor.js';
 import type { EventRecord } from '../log/entry.js';
 import type { Value } from './driver.js';
 import { tooManyError, unknownError, waitedError } from './failures.js';
-import type { Batch } from './protocol.js';
+import { type Batch, type Requests, sharedTime } from './protocol.js';
 import { pushValues } from './record-values.js';
 
 /** Publishes that may wait for the file at a time. */
@@ -149,7 +149,12 @@ export class PublishQueue {
 }
 
 /** What the thread is given of the jobs. */
-export function batchOf(jobs: readonly Job[]): Batch {
+export function requestOf(jobs: readonly Job[]): Requests['publish']['ask'] {
+  const left = Math.max((jobs[0]?.deadline ?? 0) - performance.now(), 1);
+  return { batch: batchOf(jobs), deadline: sharedTime() + left };
+}
+
+function batchOf(jobs: readonly Job[]): Batch {
   const values: Value[] = [];
   let isNamed = false;
   for (const { record, idempotencyKey } of jobs) {

@@ -5,7 +5,14 @@ import { resultOf } from './driver.js';
 import { closedError, failureOf, newEpochText, NoLogError } from './failures.js';
 import type { KeptQueries } from './kept-queries.js';
 import { LogFile } from './log-file.js';
-import type { Answer, LogPlace, Message, Request, ThreadOptions } from './protocol.js';
+import {
+  type Answer,
+  type LogPlace,
+  type Message,
+  type Request,
+  sharedTime,
+  type ThreadOptions,
+} from './protocol.js';
 
 /** Milliseconds between two steps of upkeep, and while there is more to do than one step does. */
 const MAINTENANCE = 500;
@@ -38,9 +45,8 @@ class FileOwner {
     }
     this.#hasTold = false;
     try {
-      const patience = request.kind === 'publish' ? request.patience : this.#options.patience;
       const { id } = request;
-      const answer = await this.#patiently(patience, () => this.#answer(request));
+      const answer = await this.#patiently(this.#deadlineOf(request), () => this.#answer(request));
       this.#post({ kind: 'answer', id, answer });
       if (request.kind === 'publish') this.#settle();
     } catch (error) {
@@ -48,6 +54,10 @@ class FileOwner {
       const failure = failureOf(error, this.#options.path, isCommit);
       this.#post({ kind: 'failure', id: request.id, failure });
     }
+  }
+
+  #deadlineOf(request: Request): number {
+    return request.kind === 'publish' ? request.deadline : sharedTime() + this.#options.patience;
   }
 
   #answer(request: Exclude<Request, { kind: 'close' }>): Answer {
@@ -90,8 +100,7 @@ class FileOwner {
   }
 
   /** Tries again while somebody else has the lock; a thread that sleeps in SQLite could not be closed. */
-  async #patiently<T>(patience: number, work: () => T): Promise<T> {
-    const deadline = performance.now() + patience;
+  async #patiently<T>(deadline: number, work: () => T): Promise<T> {
     for (let wait = 1; ; wait = Math.min(wait * 2, LONGEST_WAIT)) {
       if (this.#isClosed) throw closedError();
       try {
@@ -100,7 +109,7 @@ class FileOwner {
         const result = resultOf(error);
         const isBusy = result === 'BUSY' || result === 'LOCKED' || result === 'PROTOCOL';
         const mayPass = isBusy || error instanceof NoLogError;
-        if (!mayPass || performance.now() > deadline) throw error;
+        if (!mayPass || sharedTime() > deadline) throw error;
       }
       await elapse(wait * (0.5 + Math.random() / 2));
     }

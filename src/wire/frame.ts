@@ -9,8 +9,8 @@ export interface FrameFields {
   readonly comment?: string | undefined;
 }
 
-/** The line ends of WHATWG HTML 9.2.5: CRLF, LF and CR alike. */
-const LINE_END = /\r\n|\r|\n/;
+/** Of the line ends of WHATWG HTML 9.2.5 (CRLF, LF and CR alike) those that are not LF. */
+const CARRIAGE_RETURN = /\r\n?/g;
 
 /**
  * Encodes one frame, ending in the blank line that dispatches it. Without `data` a client dispatches
@@ -32,9 +32,6 @@ export function frameText(fields: FrameFields): string {
 }
 
 function lines(prefix: string, text: string): string {
-  if (!LINE_END.test(text)) return `${prefix}${text}\n`;
-  return text
-    .split(LINE_END)
-    .map((line) => `${prefix}${line}\n`)
-    .join('');
+  const withLineFeeds = text.includes('\r') ? text.replace(CARRIAGE_RETURN, '\n') : text;
+  return `${prefix}${withLineFeeds.replaceAll('\n', `\n${prefix}`)}\n`;
 }

@@ -13,12 +13,15 @@ export interface PresencePromise {
   readonly patience: number;
 }
 
-/** Milliseconds between two looks from which on it is not the judge who decided when to look. */
+/**
+ * Milliseconds between two looks from which on it is not the judge who decided when to look; and until an answer of the log from
+ * which on it is not the instances who decided when somebody is told.
+ */
 const PAUSE = 100;
 
 /**
  * Looks again and again whether what the windows show is so. Time counts in which instances could do what is promised: not
- * that for which this process, which some of them are in, was held up, and not that in which the log did not answer.
+ * that for which this process, which some of them are in, was held up, and not that for which the log did not answer.
  */
 export class PresenceJudge {
   readonly faults: string[] = [];
@@ -29,7 +32,7 @@ export class PresenceJudge {
   readonly #promise: PresencePromise;
   readonly #now: () => number;
   #lookedAt: number;
-  /** When this process was held up. */
+  /** When this process was held up, or the log did not answer, one after the other. */
   readonly #pauses: { readonly from: number; readonly to: number }[] = [];
   /** Since when questions to the log have no answer. */
   readonly #asked = new Set<number>();
@@ -67,17 +70,17 @@ export class PresenceJudge {
     await question();
     this.#asked.delete(asked);
     if (this.#isAway(asked)) this.#audibleSince = this.#now();
+    else this.#addPause(asked);
   }
 
   look(windows: readonly Window[]): void {
     const now = this.#now();
     const from = this.#lookedAt;
     this.#lookedAt = now;
-    const isLate = now - from > PAUSE;
-    if (isLate) this.#pauses.push({ from, to: now });
-    const isAway = [...this.#asked].some((asked) => this.#isAway(asked));
+    const isLate = this.#addPause(from);
+    const isAsking = [...this.#asked].some((asked) => now - asked > PAUSE);
     // What has come meanwhile is yet to be read.
-    if (isLate || isAway || this.#silences > 0) return;
+    if (isLate || isAsking || this.#silences > 0) return;
     for (const [number, { model, openSince }] of windows.entries()) {
       if (openSince === undefined || !this.#isSettled(openSince, now)) continue;
       for (const visitor of this.#visitors) this.#lookFor(visitor, now, number, model.owners);
@@ -100,6 +103,15 @@ export class PresenceJudge {
     } else if (this.#silences === 0 && this.#isSettled(openSince, now)) {
       this.faults.push(`${owner} leaves and is there`);
     }
+  }
+
+  /** False if it was too short to be one. */
+  #addPause(from: number): boolean {
+    const to = this.#now();
+    if (to - from <= PAUSE) return false;
+    const after = this.#pauses.at(-1)?.to ?? -Infinity;
+    if (to > after) this.#pauses.push({ from: Math.max(from, after), to });
+    return true;
   }
 
   /** Whether everybody has to know of what began then. */

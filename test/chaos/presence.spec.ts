@@ -19,6 +19,9 @@ import { Window } from './window.js';
 /** `npm run chaos` sets more. */
 const SECONDS = Number(process.env['CHAOS_SECONDS'] ?? 6) / 2;
 const SEED = Number(process.env['CHAOS_SEED'] ?? Math.floor(Math.random() * 2 ** 32));
+const ENOUGH_LOOKS = 100;
+/** Seconds. */
+const LONGEST_EXTRA = 60;
 const OWNERS = ['ada', 'bob', 'cleo', 'dan', 'eve', 'finn', 'gil', 'hal'];
 const COUNTS = { all: 3, children: 1 };
 const WINDOWS = 4;
@@ -59,10 +62,13 @@ class House {
     this.#asking = this.#ask();
   }
 
+  /** As long as is asked for, and on a machine that holds everything up until enough of it was judged. */
   async suffer(): Promise<void> {
     const random = this.#random;
-    const end = performance.now() + SECONDS * 1_000;
-    while (performance.now() < end) {
+    const begin = performance.now();
+    const hasSeenEnough = (seconds: number) =>
+      seconds > SECONDS && (this.judge.looks > ENOUGH_LOOKS || seconds > SECONDS + LONGEST_EXTRA);
+    while (!hasSeenEnough((performance.now() - begin) / 1_000)) {
       await elapse(random.between(200, 2_000));
       const fault =
         random.pick(['kill', 'replace', 'disconnect', 'silence', 'long silence', 'freeze']) ?? '';
@@ -150,7 +156,7 @@ describe(`who is there, in chaos, with CHAOS_SEED=${SEED}`, () => {
       faults: [],
       happened: [],
     });
-    expect(judge.looks).toBeGreaterThan(100);
+    expect(judge.looks).toBeGreaterThan(ENOUGH_LOOKS);
   }
 
   const { grace, lease } = PROMISE;
@@ -170,7 +176,7 @@ describe(`who is there, in chaos, with CHAOS_SEED=${SEED}`, () => {
           await redis.stop();
         }
       },
-      SECONDS * 1_000 + 90_000,
+      (SECONDS + LONGEST_EXTRA) * 1_000 + 90_000,
     );
   });
 
@@ -186,6 +192,6 @@ describe(`who is there, in chaos, with CHAOS_SEED=${SEED}`, () => {
         await rm(folder, { recursive: true, force: true, maxRetries: 5 });
       }
     },
-    SECONDS * 1_000 + 90_000,
+    (SECONDS + LONGEST_EXTRA) * 1_000 + 90_000,
   );
 });

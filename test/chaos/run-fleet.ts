@@ -44,10 +44,14 @@ export class RunInstance {
     });
     child.stdin.on('error', () => {});
     const signal = AbortSignal.timeout(20_000);
-    const [line] = (await once(createInterface({ input: child.stdout }), 'line', { signal })) as [
-      string,
-    ];
-    return new RunInstance(child, line.replace('Listening on ', ''));
+    try {
+      const lines = createInterface({ input: child.stdout });
+      const [line] = (await once(lines, 'line', { signal })) as [string];
+      return new RunInstance(child, line.replace('Listening on ', ''));
+    } catch (error) {
+      child.kill('SIGKILL');
+      throw error;
+    }
   }
 
   get pid(): number {
@@ -85,6 +89,11 @@ export class RunInstance {
   async emitted(id: string): Promise<Emitted | undefined> {
     const found = (await this.#ask('GET', `/emitted/${id}`)) as Partial<Emitted> | undefined;
     return found?.acknowledged === undefined ? undefined : (found as Emitted);
+  }
+
+  /** The runs whose end is its word. */
+  async ended(): Promise<readonly string[]> {
+    return ((await this.#ask('GET', '/ended')) ?? []) as readonly string[];
   }
 
   async #ask(method: string, path: string, body?: object): Promise<unknown> {

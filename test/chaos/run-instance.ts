@@ -17,10 +17,11 @@ import { type RunInfo, SseRuns, SseRunsModule } from 'nestjs-event-stream/runs';
 import { sqliteBackplane } from 'nestjs-event-stream/sqlite';
 import type { Observable } from 'rxjs';
 
-/** Where the log is, and how long a lease is, in milliseconds. */
-export type RunInstanceOptions = { readonly lease: number } & (
-  { readonly url: string } | { readonly path: string }
-);
+/** Where the log is, how long a lease is, in milliseconds, and how many events of it are in memory. */
+export type RunInstanceOptions = {
+  readonly lease: number;
+  readonly maxEvents?: number | undefined;
+} & ({ readonly url: string } | { readonly path: string });
 
 /** What a run emits: so many tokens, with so many milliseconds between two. */
 export interface RunOrder {
@@ -40,8 +41,13 @@ export interface Emitted {
 @Controller()
 class RunController {
   readonly #emitted = new Map<string, Emitted>();
+  readonly #ended: string[] = [];
 
-  constructor(private readonly runs: SseRuns) {}
+  constructor(private readonly runs: SseRuns) {
+    runs.events$.subscribe(({ type, isOwn, run }) => {
+      if (type === 'ended' && isOwn) this.#ended.push(run.id);
+    });
+  }
 
   @Post('runs/:id')
   async start(@Param('id') id: string, @Body() order: RunOrder): Promise<object> {
@@ -88,6 +94,12 @@ class RunController {
   emitted(@Param('id') id: string): Emitted | object {
     return this.#emitted.get(id) ?? {};
   }
+
+  /** The runs whose end is this instance's word. */
+  @Get('ended')
+  ended(): readonly string[] {
+    return this.#ended;
+  }
 }
 
 @Module({})
@@ -110,8 +122,7 @@ const app = await NestFactory.create(
     imports: [
       SseModule.forRoot({
         backplane: backplaneOf(options),
-        // Who reads a run goes to the archive too, and an instance starts quickly however long this goes on.
-        history: { maxEvents: 2_000 },
+        history: { maxEvents: options.maxEvents },
         heartbeatInterval: 200,
         drain: { timeout: 500 },
       }),

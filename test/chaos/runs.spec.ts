@@ -18,6 +18,8 @@ const SEED = Number(process.env['CHAOS_SEED'] ?? Math.floor(Math.random() * 2 **
 const ASKED = process.env['CHAOS_STORE'];
 const INSTANCES = 3;
 const LEASE = 1_000;
+/** How many events instances have in memory: those that have few read runs from the archive, those that have many load them when they start. */
+const TAILS = [100, 2_000, undefined];
 /** Milliseconds that a run takes by itself, at most. */
 const LONGEST = 1_500;
 
@@ -81,7 +83,10 @@ function chaosOf(open: () => Promise<Store>): void {
     async () => {
       const random = new Random(SEED);
       const happened = new Map<string, number>();
-      fleet = new RunFleet(() => RunInstance.start(built.folder, store.options));
+      const tails = random.fork();
+      fleet = new RunFleet(() =>
+        RunInstance.start(built.folder, { ...store.options, maxEvents: tails.pick(TAILS) }),
+      );
       await fleet.fill();
       const end = performance.now() + SECONDS * 1_000;
       for (let round = 0; round === 0 || performance.now() < end; round++) {

@@ -216,10 +216,20 @@ describe('PresenceJudge', () => {
     expect(judge.faults).toHaveLength(1);
   });
 
-  it('counts all the time in which the log is slow, and answers', async () => {
+  it('counts no time for which the log was slow to answer, and all of the rest', async () => {
     for (let passed = 0; passed < 3_500; passed += 700) {
-      await judge.ask(async () => pass(700));
+      await judge.ask(async () => pass(600));
+      pass(100);
     }
+    expect(judge.faults).toEqual([]);
+    pass(3_000);
+    expect(judge.faults).toEqual([]);
+    pass(50);
+    expect(judge.faults).toHaveLength(1);
+  });
+
+  it('counts all the time in which the log answers at once', async () => {
+    for (let passed = 0; passed < 3_500; passed += 100) await judge.ask(async () => pass(100));
     expect(judge.faults).toEqual([]);
     pass(50);
     expect(judge.faults).toHaveLength(1);

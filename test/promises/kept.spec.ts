@@ -234,10 +234,10 @@ function keepsPromises({ adapter, backplane, isShared }: Kind): void {
     if (archive === undefined) throw new Error('There is an archive where there are rules');
     const read = jest.spyOn(archive, 'read');
     const latest = jest.spyOn(archive, 'latest');
-    const [first] = await publish('job', 0, 300);
+    const [first] = await publish('job', 0, 600);
     await flood();
     const clients = await Promise.all(Array.from({ length: 9 }, () => connect(first)));
-    for (const client of clients) expect(await dataOf(client, 300)).toEqual(numbers(1, 300));
+    for (const client of clients) expect(await dataOf(client, 600)).toEqual(numbers(1, 600));
     expect(read).toHaveBeenCalledTimes(2);
     await Promise.all(Array.from({ length: 9 }, () => connect(bus.head)));
     expect(latest).toHaveBeenCalledTimes(1);

@@ -24,7 +24,7 @@ import { mkdtempSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { merge, type Observable } from 'rxjs';
+import { map, merge, NEVER, type Observable, startWith } from 'rxjs';
 import { RedisServer } from '../redis/support/redis-server.js';
 import { LogLines } from '../support/log-lines.js';
 import { describeWith, REDIS_SERVER } from '../support/programs.js';
@@ -86,6 +86,13 @@ class RunsController {
   @Sse('with-news/:id')
   withNews(@Param('id') id: string): Observable<MessageEvent> {
     return merge(this.bus.stream('news'), this.runs.stream(id));
+  }
+
+  /** Starts a run of what is published to `progress`, and is no reader of it. */
+  @Sse('asked/:id')
+  async ask(@Param('id') id: string): Promise<Observable<MessageEvent>> {
+    await this.runs.start(id, () => this.bus.stream('progress').pipe(map(({ data }) => data)));
+    return NEVER.pipe(startWith({ data: 'started' }));
   }
 
   @Delete('runs/:id')

@@ -49,7 +49,7 @@ function endsRuns(options: (test: number) => RunInstanceOptions): void {
     }
   }
 
-  it('ends the runs of a process that was killed, once, for every reader, within the lease', async () => {
+  it('ends the runs of a process that was killed, by one instance, for every reader, within the lease', async () => {
     const [owner, one, two] = await Promise.all([start(), start(), start()]);
     expect(await owner.begin('a', FOREVER)).toMatchObject({ isNew: true });
     const readers = [one, two, one].map(({ url }) => new RunReader('a', () => url));
@@ -64,6 +64,7 @@ function endsRuns(options: (test: number) => RunInstanceOptions): void {
       expect(tokens).toEqual(readers[0]?.tokens);
     }
     expect(await one.begin('a', FOREVER)).toMatchObject({ isNew: false, status: 'lost' });
+    expect([...(await one.ended()), ...(await two.ended())]).toEqual(['a']);
   }, 20_000);
 
   it('ends them too if nobody was left to see it: whoever starts next', async () => {

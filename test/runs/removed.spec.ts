@@ -1,7 +1,9 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from '@jest/globals';
 import { redisBackplane } from 'nestjs-event-stream/redis';
+import { of } from 'rxjs';
 import { RedisServer } from '../redis/support/redis-server.js';
 import { describeWith, REDIS_SERVER } from '../support/programs.js';
+import { until } from '../support/until.js';
 import { all, deferred, RunsBench, told } from './instances.js';
 
 const DONE = 'run-end {"status":"done"}';
@@ -76,6 +78,29 @@ describeWith(REDIS_SERVER, 'a run of which Redis has removed what it keeps', (pa
     for (const events of told) expect(leftOutSilently(events)).toEqual([]);
     // The others may still have what they have read before.
     expect(told[2]?.[0]).toContain('gap {"reason":"trimmed"');
+  });
+
+  it('is a gap in its place for who gets it merged, when a page was read before', async () => {
+    const one = await bench.start({ sse: { history: { maxEvents: 5 } } });
+    const tokens = Array.from({ length: 1_000 }, (_, n) => `<${n}>`);
+    await one.runs.start('chat.1', of(...tokens));
+    await until('it has ended', () => one.runs.get('chat.1')?.status === 'done');
+    const first = one.runs.read('chat.1');
+    expect(await first.next()).toMatchObject({ value: { data: '<0>' } });
+    const [kept = ''] = await redis.control.keys(`{log-${logs}}:kept:*:$run.whole.chat.1`);
+    const last = await redis.control.xrevrange(kept, '+', '-', 'COUNT', 50);
+    const [id = ''] = last.at(-1) ?? [];
+    expect(await redis.control.xdel(kept, id)).toBe(1);
+    const without = tokens.filter((token) => token !== '<951>');
+    // The second time both pages are there.
+    for (let turn = 0; turn < 2; turn++) {
+      const events = await all(await bench.connect(one, '/merged/chat.1'));
+      const gap = events.findIndex((event) => event.startsWith('gap {"reason":"trimmed"'));
+      expect(gap).toBeGreaterThan(0);
+      expect(events.filter((_, index) => index !== gap).join('')).toBe([...without, DONE].join(''));
+      expect(events.length).toBeLessThan(10);
+    }
+    await first.return?.();
   });
 
   it('has its end for who reads it also if all of what is known of runs is gone', async () => {

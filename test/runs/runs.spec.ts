@@ -1,6 +1,7 @@
 import { expect, it } from '@jest/globals';
 
 import { from } from 'rxjs';
+import { SseConnections } from 'nestjs-event-stream';
 import type { RunChange } from 'nestjs-event-stream/runs';
 import { until } from '../support/until.js';
 import { all, deferred, eachBackplane, texts, told, waitForAbort } from './instances.js';
@@ -47,15 +48,32 @@ eachBackplane((bench) => {
     expect(await all(back)).toEqual(['d', DONE]);
   });
 
+  it('goes on when the client has gone whose handler has started it, also if its source is a stream of the bus', async () => {
+    const [one, two] = await bench.startTwo();
+    const asking = await bench.connect(one, '/asked/chat.1');
+    expect((await asking.next()).data).toBe('started');
+    await two.bus.publish('progress', { data: 'a' });
+    const client = await bench.connect(two, '/runs/chat.1');
+    expect((await client.next()).data).toBe('a');
+    asking.close();
+    await until('it has gone', () => one.app.get(SseConnections).count === (one === two ? 1 : 0));
+    await two.bus.publish('progress', { data: 'b' });
+    expect((await client.next()).data).toBe('b');
+    expect(await two.runs.stop('chat.1')).toMatchObject({ status: 'stopped', events: 2 });
+    expect(await all(client)).toEqual(['run-end {"status":"stopped"}']);
+  });
+
   it('is kept beyond the tail, as a whole, however much else is published', async () => {
-    const one = await bench.start({ sse: { history: { maxEvents: 5 } } });
+    const archive = { maxBytes: 4_096 };
+    const history = { maxEvents: 5, topics: [{ match: 'noise' }], archive };
+    const one = await bench.start({ sse: { history } });
     const go = deferred();
     const tokens = Array.from({ length: 100 }, (_, n) => `${n}`);
     await one.runs.start('chat.1', async function* () {
       yield* tokens;
       await go.promise;
     });
-    for (let n = 0; n < 20; n++) await one.bus.publish('noise', { data: n });
+    for (let n = 0; n < 20; n++) await one.bus.publish('noise', { data: 'x'.repeat(1_000) });
     const client = await bench.connect(one, '/runs/chat.1');
     expect(told(await client.take(100))).toEqual(tokens);
     go.resolve();
