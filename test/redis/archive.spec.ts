@@ -191,7 +191,7 @@ describeWith(REDIS_SERVER, 'what Redis keeps beyond the log', (path) => {
     /** Of what is empty nobody is likely to ask any more. */
     async function forgetWhatIsEmpty(): Promise<void> {
       const due = keyOf('due', replica.sink.epoch);
-      for (const topic of await redis.control.zrange(due, 0, -1)) {
+      for (const topic of await redis.control.zrange(due, '0', '-1')) {
         const isEmpty =
           (await redis.control.exists(keyOf('kept', replica.sink.epoch, topic))) === 0;
         if (isEmpty) await redis.control.zadd(due, 'XX', 1, topic);
