@@ -6,7 +6,7 @@ const FIRST_LOOK = 5;
 const EAGER = 12;
 /** The same while nothing is: what it costs then is a tenth of a per cent of a core. */
 const IDLE = 100;
-/** Milliseconds after a sign during which something is being written: a commit ends with a sync. */
+/** Milliseconds after a sign, or a write of one's own, during which something is being written: a commit ends with a sync. */
 const WRITING = 250;
 /** Changes that were found without a sign before looking is all that is relied on. */
 const MISSES = 2;
@@ -32,10 +32,13 @@ export interface Watched {
 
 /**
  * Notices that others have written to the file. The file system tells when a write begins; not of each, not when it is
- * committed, and on some volumes never: so it says only when to look often.
+ * committed, and on some volumes never: so it says only when to look often. It tells of one's own writes, too, at a
+ * multiple of what they cost: so nobody asks it while there are any.
  */
 export class ChangeWatch {
   readonly #watched: Watched;
+  readonly #watch: WatchFile;
+  #isTelling = true;
   #watcher: Watcher | undefined;
   #timer: NodeJS.Timeout | undefined;
   #writtenAt = -Infinity;
@@ -44,20 +47,22 @@ export class ChangeWatch {
 
   constructor(watched: Watched, watch: WatchFile = watchFile) {
     this.#watched = watched;
-    try {
-      this.#watcher = watch(watched.path, () => this.#onWrite());
-      this.#watcher.on('error', () => this.#relyOnLooking());
-    } catch {
-      // There is no more room for one, or it is no such file system.
-      this.#relyOnLooking();
-    }
+    this.#watch = watch;
+    this.#listen();
     this.#lookIn(FIRST_LOOK);
+  }
+
+  /** This connection is about to write, and sees then what others have written. */
+  onOwnWrite(): void {
+    if (!this.#isWriting) this.#lookIn(EAGER);
+    this.#writtenAt = performance.now();
+    this.#stopListening();
   }
 
   close(): void {
     this.#isClosed = true;
     clearTimeout(this.#timer);
-    this.#watcher?.close();
+    this.#stopListening();
   }
 
   get #isWriting(): boolean {
@@ -71,9 +76,24 @@ export class ChangeWatch {
     if (isNews) this.#lookIn(FIRST_LOOK);
   }
 
-  #relyOnLooking(): void {
+  #listen(): void {
+    try {
+      this.#watcher = this.#watch(this.#watched.path, () => this.#onWrite());
+      this.#watcher.on('error', () => this.#relyOnLooking());
+    } catch {
+      // There is no more room for one, or it is no such file system.
+      this.#relyOnLooking();
+    }
+  }
+
+  #stopListening(): void {
     this.#watcher?.close();
     this.#watcher = undefined;
+  }
+
+  #relyOnLooking(): void {
+    this.#isTelling = false;
+    this.#stopListening();
   }
 
   #lookIn(milliseconds: number): void {
@@ -82,16 +102,19 @@ export class ChangeWatch {
   }
 
   #look(): void {
+    const hasListened = this.#watcher !== undefined;
+    // Before the look, or what is written between the two is found late.
+    if (this.#isTelling && !hasListened && !this.#isWriting) this.#listen();
     try {
       if (this.#watched.hasChanged()) {
-        if (!this.#isWriting) this.#misses++;
+        if (hasListened && !this.#isWriting) this.#misses++;
         this.#watched.onChanged();
       }
     } catch {
       // Whoever reads next is told what is wrong.
       this.#watched.onChanged();
     }
-    const isTold = this.#watcher !== undefined && this.#misses < MISSES;
+    const isTold = this.#isTelling && this.#misses < MISSES;
     this.#lookIn(isTold && !this.#isWriting ? IDLE : EAGER);
   }
 }

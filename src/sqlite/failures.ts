@@ -94,6 +94,14 @@ export function newerError(path: string, version: number, known: number): SseErr
   );
 }
 
+export function olderError(path: string, version: number): SseError {
+  return new SseError(
+    'BACKPLANE_UNAVAILABLE',
+    `'${path}' was written before nestjs-event-stream/sqlite was released, in the format ${version}, which this ` +
+      `version does not read. ${UNCHANGED} Move it away, and a new log begins`,
+  );
+}
+
 export function noWalError(path: string, mode: string): SseError {
   return new SseError(
     'BACKPLANE_UNAVAILABLE',

@@ -3,10 +3,10 @@ import type { LogSink } from '../log/log-sink.js';
 import { formatCursor } from '../log/cursor.js';
 import { datedRecord } from '../log/dated-record.js';
 import type { Availability } from './availability.js';
+import { eventsOf } from './blocks.js';
 import { asSseError } from './failures.js';
 import type { FileThread } from './file-thread.js';
 import type { NewEpochReason, Page, Published } from './protocol.js';
-import { eventsOf } from './record-values.js';
 import { requestOf, type Job, type PublishQueue } from './publish-queue.js';
 
 /** Milliseconds until the file is looked at again after that has failed. */

@@ -1,3 +1,4 @@
+import type { Block } from './blocks.js';
 import type { Database, Statement } from './driver.js';
 
 /** Keys that are forgotten at a time. */
@@ -22,24 +23,25 @@ export class IdempotencyKeys {
     );
   }
 
-  /** The offsets of a batch that comes after `head`: of a key that is known, that of its first event. */
+  /** What of a batch is new, if it comes after `head`; and the offset of each event: of a key that is known, that of its first event. */
   claim(
-    keys: readonly (string | null)[],
+    blocks: readonly Block[],
     head: number,
     at: number,
-  ): { offsets: number[]; isNew: boolean[] } {
-    let next = head + 1;
+  ): { added: readonly Block[]; offsets: readonly number[] } {
+    let last = head;
     const offsets: number[] = [];
-    const isNew: boolean[] = [];
-    for (const key of keys) {
-      const known = key === null ? undefined : this.#find.get(key, at - this.#window);
-      isNew.push(known === undefined);
-      offsets.push(known === undefined ? next : (known as { offset: number }).offset);
-      if (known !== undefined) continue;
-      if (key !== null) this.#keep.run(key, next, at);
-      next++;
-    }
-    return { offsets, isNew };
+    const added = blocks.filter(({ count, idempotencyKey: key }) => {
+      const known = key === undefined ? undefined : this.#find.get(key, at - this.#window);
+      if (known !== undefined) {
+        offsets.push((known as { offset: number }).offset);
+        return false;
+      }
+      for (let index = 0; index < count; index++) offsets.push(++last);
+      if (key !== undefined) this.#keep.run(key, last, at);
+      return true;
+    });
+    return { added, offsets };
   }
 
   hasExpired(): boolean {

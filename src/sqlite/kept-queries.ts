@@ -1,8 +1,8 @@
 import type { ArchiveStart } from '../backplane/archive.js';
 import { Losses } from '../backplane/forgotten-topics.js';
 import { TopicMatcher } from '../log/matching.js';
+import { type BlockRow, pushBlock } from './blocks.js';
 import type { Database, Statement, Value } from './driver.js';
-import { EVENT_COLUMNS, type EventRow, pushEvent } from './event-rows.js';
 import { ForgottenRows } from './forgotten-topics.js';
 import type { KeptPage, KeptRange, Selection } from './protocol.js';
 import type { RulesInForce } from './rules-in-force.js';
@@ -56,7 +56,9 @@ export class KeptQueries {
     this.#through = database.prepare(
       'SELECT offset, topic FROM kept WHERE (offset, topic) > (?, ?) AND offset <= ? ORDER BY offset, topic LIMIT ?',
     );
-    this.#event = database.prepare(`SELECT ${EVENT_COLUMNS} FROM events WHERE offset = ?`);
+    this.#event = database.prepare(
+      'SELECT offset AS last, at, text FROM archived WHERE offset = ?',
+    );
     this.#count = database.prepare(
       'SELECT coalesce(sum(count), 0) AS events, count(*) AS topics FROM topics WHERE count > 0',
     );
@@ -75,14 +77,14 @@ export class KeptQueries {
     let bytes = 0;
     let last: number | undefined;
     for (const offset of found.offsets) {
-      const row = this.#event.get(offset) as EventRow | undefined;
+      const row = this.#event.get(offset) as BlockRow | undefined;
       if (row === undefined) {
         lost = Math.max(lost, offset);
         continue;
       }
       bytes += row.text.length;
       if (last !== undefined && bytes > maxBytes) return { values, upTo: last, lost, losses: sum };
-      pushEvent(values, row);
+      pushBlock(values, row);
       last = offset;
     }
     return { values, upTo: found.upTo, lost, losses: sum };
@@ -106,9 +108,9 @@ export class KeptQueries {
   /** The last event at or before an offset; none, if there is none. */
   latest({ topics }: Selection, upTo: number): Value[] {
     const offsets = this.#select(topics).flatMap(({ id }) => this.#offsetsBefore(id, upTo, 1));
-    const row = this.#event.get(Math.max(0, ...offsets)) as EventRow | undefined;
+    const row = this.#event.get(Math.max(0, ...offsets)) as BlockRow | undefined;
     const values: Value[] = [];
-    if (row !== undefined) pushEvent(values, row);
+    if (row !== undefined) pushBlock(values, row);
     return values;
   }
 

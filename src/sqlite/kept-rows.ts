@@ -1,8 +1,9 @@
 import type { Retention, RetentionRules } from '../log/retention.js';
-import type { Database, Statement, Value } from './driver.js';
-import { OVERHEAD } from './event-rows.js';
+import type { EventRecord } from '../log/entry.js';
+import { OVERHEAD } from './block-rows.js';
+import { type Block, blockTextOf, hasInternal, recordsOf } from './blocks.js';
+import type { Database, Statement } from './driver.js';
 import { type KeptTopicRow, KeptTopics } from './kept-topics.js';
-import { recordAt, VALUES_PER_RECORD } from './record-values.js';
 
 /** Events that are dropped at a time, at least; nobody waits longer for the lock because of them. */
 const STEP = 1_024;
@@ -18,13 +19,6 @@ interface KeptRow {
   readonly bytes: number;
 }
 
-/** Events that were added to the log after `head`. */
-interface Added {
-  readonly head: number;
-  readonly values: readonly Value[];
-  readonly at: number;
-}
-
 /** What of a step is done. */
 interface Progress {
   events: number;
@@ -32,8 +26,8 @@ interface Progress {
 }
 
 /**
- * Which events are kept for which topics. What no topic keeps any longer goes from
- * the file, if it is not in the tail. All of it is part of somebody else's transaction, which ends with `store`.
+ * Which events are kept for which topics. They are in the file beside the tail, until
+ * no topic keeps them any longer. All of it is part of somebody else's transaction, which ends with `store`.
  */
 export class KeptRows {
   readonly #maxBytes: number;
@@ -43,6 +37,7 @@ export class KeptRows {
   readonly #oldestOf: Statement;
   readonly #oldest: Statement;
   readonly #remove: Statement;
+  readonly #insertEvent: Statement;
   readonly #removeEvent: Statement;
   readonly #isDue: Statement;
 
@@ -58,9 +53,12 @@ export class KeptRows {
     // What the bound on bytes has no say in counts for none.
     this.#oldest = database.prepare(`${select} WHERE bytes > 0 ORDER BY offset LIMIT ?`);
     this.#remove = database.prepare('DELETE FROM kept WHERE topic = ? AND offset = ?');
+    this.#insertEvent = database.prepare(
+      'INSERT INTO archived (offset, at, text) VALUES (?, ?, ?)',
+    );
     this.#removeEvent = database.prepare(
-      `DELETE FROM events WHERE offset = ? AND offset < ?
-         AND NOT EXISTS (SELECT 1 FROM kept WHERE kept.offset = events.offset)`,
+      `DELETE FROM archived WHERE offset = ?
+         AND NOT EXISTS (SELECT 1 FROM kept WHERE kept.offset = archived.offset)`,
     );
     this.#isDue = database.prepare('SELECT 1 FROM topics WHERE due <= ? LIMIT 1');
   }
@@ -71,24 +69,19 @@ export class KeptRows {
   }
 
   /**
-   * Keeps what was added for those of its topics that a rule is for.
+   * Keeps what was added after `head` for those of its topics that a rule is for.
    *
-   * @param first of the tail, which is trimmed afterwards
    * @returns bytes that the archive has grown by
    */
-  keep({ head, values, at }: Added, first: number, rules: RetentionRules): number {
+  keep(head: number, blocks: readonly Block[], at: number, rules: RetentionRules): number {
     let grown = 0;
-    for (let start = 0; start < values.length; start += VALUES_PER_RECORD) {
-      const offset = head + 1 + start / VALUES_PER_RECORD;
-      if (rules.isEmpty && !hasInternal(values, start)) continue;
-      const { topics, key, text } = recordAt(values, start);
-      for (const name of topics) {
-        const retention = rules.of(name, key);
-        if (retention === undefined) continue;
-        const bytes = retention.isExempt ? 0 : Buffer.byteLength(text) + OVERHEAD;
-        const row = { offset, at, bytes };
-        grown += this.#add(this.#topics.open(name), retention, row, key, first);
+    let first = head + 1;
+    for (const { count, text } of blocks) {
+      if (!rules.isEmpty || hasInternal(text)) {
+        let offset = first;
+        for (const record of recordsOf(text)) grown += this.#keep(record, offset++, at, rules);
       }
+      first += count;
     }
     return grown;
   }
@@ -98,10 +91,9 @@ export class KeptRows {
    * as was added.
    *
    * @param bytes that the archive has
-   * @param first of the tail
    * @returns bytes that it has then
    */
-  trim(bytes: number, first: number, now: number, added: Progress): number {
+  trim(bytes: number, now: number, added: Progress): number {
     const done: Progress = { events: 0, bytes: 0 };
     const budget = Math.max(STEP, added.events * 2);
     const due = this.#hasDue(now)
@@ -109,7 +101,7 @@ export class KeptRows {
       : [];
     for (const topic of due) {
       if (topic.count === 0) this.#topics.forget(topic);
-      else this.#expire(topic, first, now, budget, done);
+      else this.#expire(topic, now, budget, done);
       if (done.events >= budget) break;
     }
     const hasRoom = () => bytes - done.bytes <= this.#maxBytes;
@@ -118,7 +110,7 @@ export class KeptRows {
       if (rows.length === 0) return 0;
       for (const row of rows) {
         if (hasRoom()) break;
-        this.#lose(this.#topics.ofId(row.topic), row, first, done);
+        this.#lose(this.#topics.ofId(row.topic), row, done);
       }
     }
     return bytes - done.bytes;
@@ -134,6 +126,21 @@ export class KeptRows {
     this.#topics.reset();
   }
 
+  #keep(record: EventRecord, offset: number, at: number, rules: RetentionRules): number {
+    const { topics, key, text } = record;
+    let grown = 0;
+    let isKept = false;
+    for (const name of topics) {
+      const retention = rules.of(name, key);
+      if (retention === undefined) continue;
+      if (!isKept) this.#insertEvent.run(offset, at, blockTextOf(record));
+      isKept = true;
+      const bytes = retention.isExempt ? 0 : Buffer.byteLength(text) + OVERHEAD;
+      grown += this.#add(this.#topics.open(name), retention, { offset, at, bytes }, key);
+    }
+    return grown;
+  }
+
   #hasDue(now: number): boolean {
     return this.#isDue.get(now) !== undefined;
   }
@@ -143,7 +150,6 @@ export class KeptRows {
     { keepFor, keepEvents, keepLatestPerKey, isWhole, isExempt }: Retention,
     { offset, at, bytes }: Omit<KeptRow, 'topic'>,
     key: string | undefined,
-    first: number,
   ): number {
     const gone: Progress = { events: 0, bytes: 0 };
     const known = isExempt && topic.count > 0 ? Math.abs(topic.keep_for) : 0;
@@ -152,48 +158,43 @@ export class KeptRows {
     const name = keepLatestPerKey && key !== undefined ? JSON.stringify(key) : null;
     if (name !== null) {
       const replaced = this.#ofKey.get(topic.id, name) as KeptRow | undefined;
-      if (replaced !== undefined) this.#drop(topic, replaced, first, gone);
+      if (replaced !== undefined) this.#drop(topic, replaced, gone);
     }
     this.#insert.run(topic.id, offset, at, bytes, name);
     topic.count++;
     if (keepEvents !== false && topic.count > keepEvents) {
       const surplus = topic.count - keepEvents;
       for (const row of this.#oldestOf.all(topic.id, surplus) as KeptRow[]) {
-        this.#lose(topic, row, first, gone);
+        this.#lose(topic, row, gone);
       }
     }
     return bytes - gone.bytes;
   }
 
-  #expire(topic: KeptTopicRow, first: number, now: number, budget: number, done: Progress): void {
+  #expire(topic: KeptTopicRow, now: number, budget: number, done: Progress): void {
     const isOver = topic.keep_for < 0 && topic.last_at <= now + topic.keep_for;
     const oldestAllowed = isOver ? now : now - topic.keep_for;
     while ((topic.keep_for > 0 || isOver) && done.events < budget) {
       const rows = this.#oldestOf.all(topic.id, PAGE) as KeptRow[];
       const expired = rows.filter(({ at }) => at <= oldestAllowed);
-      for (const row of expired) this.#lose(topic, row, first, done);
+      for (const row of expired) this.#lose(topic, row, done);
       if (expired.length < PAGE) return;
     }
   }
 
-  #lose(topic: KeptTopicRow | undefined, row: KeptRow, first: number, done: Progress): void {
+  #lose(topic: KeptTopicRow | undefined, row: KeptRow, done: Progress): void {
     if (topic !== undefined && row.offset > topic.lost) {
       topic.lost = row.offset;
       topic.lost_at = row.at;
     }
-    this.#drop(topic, row, first, done);
+    this.#drop(topic, row, done);
   }
 
-  #drop(topic: KeptTopicRow | undefined, row: KeptRow, first: number, done: Progress): void {
+  #drop(topic: KeptTopicRow | undefined, row: KeptRow, done: Progress): void {
     this.#remove.run(row.topic, row.offset);
-    this.#removeEvent.run(row.offset, first);
+    this.#removeEvent.run(row.offset);
     if (topic !== undefined) topic.count--;
     done.events++;
     done.bytes += row.bytes;
   }
-}
-
-/** Whether a topic of this package itself is the first of a record's, which are written as JSON. */
-function hasInternal(values: readonly Value[], start: number): boolean {
-  return String(values[start]).startsWith('["$');
 }

@@ -1,14 +1,14 @@
 import { ARCHIVE_BYTES, type ArchiveSize } from '../backplane/archive.js';
 import { DEFAULT_HISTORY, type History } from '../log/log-sink.js';
 import { RetentionRules } from '../log/retention.js';
-import type { Database, Statement, Value } from './driver.js';
-import { EventRows } from './event-rows.js';
+import type { Block } from './blocks.js';
+import { BlockRows } from './block-rows.js';
+import type { Database, Statement } from './driver.js';
 import { IdempotencyKeys } from './idempotency-keys.js';
 import { KeptQueries } from './kept-queries.js';
 import { KeptRows } from './kept-rows.js';
 import { epochAfter, identityOf, isBehind, openDatabase } from './opening.js';
 import {
-  type Batch,
   type LogPlace,
   type LogState,
   type NewEpochReason,
@@ -16,20 +16,17 @@ import {
   type Published,
   type ThreadOptions,
 } from './protocol.js';
-import { VALUES_PER_RECORD } from './record-values.js';
 import { firstValue } from './schema.js';
 import { RulesInForce, RulesOfInstances } from './rules-in-force.js';
 import { Upkeep } from './upkeep.js';
 
 interface State extends LogState {
+  /** When the last event was published. */
+  readonly at: number;
   readonly bytes: number;
   readonly kept_bytes: number;
   readonly rules: string;
 }
-
-/** Bytes of text in one page, roughly, and events. */
-const PAGE_BYTES = 2 ** 20;
-const PAGE_EVENTS = 500;
 
 /** The log in its file, by one connection. Whatever is busy throws, having done nothing. */
 export class LogFile {
@@ -38,7 +35,7 @@ export class LogFile {
   readonly #options: ThreadOptions;
   readonly #database: Database;
   readonly #identity: string;
-  readonly #rows: EventRows;
+  readonly #rows: BlockRows;
   readonly #kept: KeptRows;
   readonly #history: History;
   readonly #ownRules: RetentionRules;
@@ -64,17 +61,17 @@ export class LogFile {
     this.#database = database;
     this.#identity = identity;
     this.because = because;
-    this.#rows = new EventRows(database, history);
+    this.#rows = new BlockRows(database, history);
     this.#kept = new KeptRows(database, history.archive?.maxBytes ?? ARCHIVE_BYTES);
     this.#ownRules = new RetentionRules(history.topics);
     this.#queries = new KeptQueries(database, this.#rules);
     this.#keys = new IdempotencyKeys(database, options.idempotencyWindow);
     this.#upkeep = new Upkeep(database, options.path);
     this.#readState = database.prepare(
-      'SELECT epoch, first, head, bytes, kept_bytes, rules FROM log',
+      'SELECT epoch, first, head, at, bytes, kept_bytes, rules FROM log',
     );
     this.#writeState = database.prepare(
-      'UPDATE log SET first = ?, head = ?, bytes = ?, kept_bytes = ?, rules = ?',
+      'UPDATE log SET first = ?, head = ?, at = ?, bytes = ?, kept_bytes = ?, rules = ?',
     );
     this.#readVersion = database.prepare('PRAGMA data_version');
     this.#version = this.#dataVersion;
@@ -108,10 +105,10 @@ export class LogFile {
   /** Whoever publishes from outside goes by the rules of the instance that started last. */
   tellRules(): void {
     const state = this.#state();
-    if (this.#rules.follow(state.rules, state.head, this.#rows.now) === state.rules) return;
+    if (this.#rules.follow(state.rules, state.head, timeAfter(state)) === state.rules) return;
     this.#transaction(() => {
-      const { rules, head } = this.#state();
-      const told = this.#rules.follow(rules, head, this.#rows.now);
+      const now = this.#state();
+      const told = this.#rules.follow(now.rules, now.head, timeAfter(now));
       this.#database.prepare('UPDATE log SET rules = ?').run(told);
     });
   }
@@ -121,39 +118,24 @@ export class LogFile {
     this.#database.exec('BEGIN');
     try {
       const state = this.#state();
-      const average = state.bytes / Math.max(state.head - state.first + 1, 1);
-      const count = Math.min(Math.max(Math.floor(PAGE_BYTES / average), 1), PAGE_EVENTS);
       const bounded = this.#bounded(state);
-      const values = this.#rows.read(Math.max(after, bounded.first - 1), count);
-      return { ...bounded, values };
+      return { ...bounded, values: this.#rows.read(Math.max(after, bounded.first - 1)) };
     } finally {
       this.#database.exec('COMMIT');
     }
   }
 
   /** Adds a batch in one transaction; in a new epoch if the file has gone back behind what was read of it. */
-  publish({ values, idempotencyKeys }: Batch, known?: LogPlace): Published {
+  publish(blocks: readonly Block[], known?: LogPlace): Published {
+    const isNamed = blocks.some(({ idempotencyKey }) => idempotencyKey !== undefined);
     return this.#transaction(() => {
       const state = this.#stateAfter(known);
       const { epoch, head: before } = state;
-      const at = this.#rows.now;
-      const count = values.length / VALUES_PER_RECORD;
-      if (idempotencyKeys === undefined) {
-        this.#add(state, values, at);
-        return { epoch, at, before, head: before + count, offsets: undefined };
-      }
-      const { offsets, isNew } = this.#keys.claim(idempotencyKeys, state.head, at);
-      const added: Value[] = [];
-      for (let index = 0; index < count; index++) {
-        if (isNew[index] !== true) continue;
-        const start = index * VALUES_PER_RECORD;
-        for (let value = 0; value < VALUES_PER_RECORD; value++) {
-          added.push(values[start + value] ?? null);
-        }
-      }
-      this.#add(state, added, at);
-      const head = before + added.length / VALUES_PER_RECORD;
-      return { epoch, at, before, head, offsets };
+      const at = timeAfter(state);
+      if (!isNamed)
+        return { epoch, at, before, head: this.#add(state, blocks, at), offsets: undefined };
+      const { added, offsets } = this.#keys.claim(blocks, before, at);
+      return { epoch, at, before, head: this.#add(state, added, at), offsets };
     });
   }
 
@@ -163,7 +145,7 @@ export class LogFile {
     try {
       const state = this.#state();
       if (state.epoch !== epoch) return otherwise;
-      this.#rules.follow(state.rules, state.head, this.#rows.now);
+      this.#rules.follow(state.rules, state.head, timeAfter(state));
       return question(this.#queries);
     } finally {
       this.#database.exec('COMMIT');
@@ -196,7 +178,7 @@ export class LogFile {
 
   #isOver(now: number): boolean {
     const state = this.#state();
-    return this.#rows.surplusOf(state, now) > 0 || this.#kept.isDue(state.kept_bytes, now);
+    return this.#rows.isOver(state, now) || this.#kept.isDue(state.kept_bytes, now);
   }
 
   close(): void {
@@ -228,33 +210,36 @@ export class LogFile {
     return { epoch, first: Math.max(first, head - this.#history.maxEvents + 1), head };
   }
 
-  #add(state: State, values: readonly Value[], at: number): void {
-    const count = values.length / VALUES_PER_RECORD;
-    if (count === 0) return;
-    const bytes = this.#rows.add(state.head, values, at);
+  /** Gives the head after it. */
+  #add(state: State, blocks: readonly Block[], at: number): number {
+    if (blocks.length === 0) return state.head;
+    const bytes = this.#rows.add(state.head, blocks, at);
     const rules = this.#isInstance ? this.#ownRules : this.#othersRules.of(state.rules);
-    const kept = this.#kept.keep({ head: state.head, values, at }, state.first, rules);
+    const kept = this.#kept.keep(state.head, blocks, at, rules);
+    const events = blocks.reduce((sum, { count }) => sum + count, 0);
     const grown = {
       ...state,
-      head: state.head + count,
+      head: state.head + events,
+      at,
       bytes: state.bytes + bytes,
       kept_bytes: state.kept_bytes + kept,
       rules: this.#isInstance ? this.#rules.follow(state.rules, state.head, at) : state.rules,
     };
-    if (this.#isInstance) this.#trim(grown, at, { events: count, bytes: kept });
+    if (this.#isInstance) this.#trim(grown, at, { events, bytes: kept });
     else this.#write(grown);
     this.#upkeep.note(bytes);
+    return grown.head;
   }
 
   #trim(state: State, now: number, added: { events: number; bytes: number }): void {
     const { first, bytes } = this.#rows.trim(state, now, added.events);
-    const kept = this.#kept.trim(state.kept_bytes, first, now, added);
+    const kept = this.#kept.trim(state.kept_bytes, now, added);
     this.#write({ ...state, first, bytes, kept_bytes: kept });
   }
 
-  #write({ first, head, bytes, kept_bytes, rules }: State): void {
+  #write({ first, head, at, bytes, kept_bytes, rules }: State): void {
     this.#kept.store();
-    this.#writeState.run(first, head, bytes, kept_bytes, rules);
+    this.#writeState.run(first, head, at, bytes, kept_bytes, rules);
   }
 
   #transaction<T>(work: () => T): T {
@@ -276,4 +261,9 @@ export class LogFile {
       throw error;
     }
   }
+}
+
+/** The time by which events are published: never before the last one was, though the clock is set back. */
+function timeAfter({ at }: State): number {
+  return Math.max(Date.now(), at);
 }

@@ -2,6 +2,7 @@ import type { SseErrorCode } from '../errors.js';
 import type { ArchiveSize, ArchiveStart } from '../backplane/archive.js';
 import type { History } from '../log/log-sink.js';
 import type { Durability } from './options.js';
+import type { Block } from './blocks.js';
 import type { Value } from './driver.js';
 
 /** What the thread that owns the file is started with. */
@@ -16,13 +17,6 @@ export interface ThreadOptions {
   readonly idempotencyWindow: number;
   /** How far this instance has followed the log, if the thread takes the place of one that has ended. */
   readonly known?: LogPlace | undefined;
-}
-
-/** Records to publish; flat, because that is what costs least between two threads. */
-export interface Batch {
-  readonly values: readonly Value[];
-  /** One for each record; undefined if none has any. */
-  readonly idempotencyKeys: readonly (string | null)[] | undefined;
 }
 
 /** Where a log ends. */
@@ -101,7 +95,7 @@ export interface Requests {
   read: { readonly ask: { readonly after: number }; readonly answer: Page };
   publish: {
     /** `deadline` in the time of {@link sharedTime}: a thread that is late to begin has no more time for it. */
-    readonly ask: { readonly batch: Batch; readonly deadline: number };
+    readonly ask: { readonly blocks: readonly Block[]; readonly deadline: number };
     readonly answer: Published;
   };
   readKept: { readonly ask: { readonly range: KeptRange }; readonly answer: KeptPage };

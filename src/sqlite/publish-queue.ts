@@ -2,10 +2,9 @@ import type { SseError } from '../errors.js';
 import type { PublishOptions } from '../backplane/backplane.js';
 import type { Cursor } from '../log/cursor.js';
 import type { EventRecord } from '../log/entry.js';
-import type { Value } from './driver.js';
+import { blocksOf } from './blocks.js';
 import { tooManyError, unknownError, waitedError } from './failures.js';
-import { type Batch, type Requests, sharedTime } from './protocol.js';
-import { pushValues } from './record-values.js';
+import { type Requests, sharedTime } from './protocol.js';
 
 /** Publishes that may wait for the file at a time. */
 const MAX_WAITING = 100_000;
@@ -151,18 +150,7 @@ export class PublishQueue {
 /** What the thread is given of the jobs. */
 export function requestOf(jobs: readonly Job[]): Requests['publish']['ask'] {
   const left = Math.max((jobs[0]?.deadline ?? 0) - performance.now(), 1);
-  return { batch: batchOf(jobs), deadline: sharedTime() + left };
-}
-
-function batchOf(jobs: readonly Job[]): Batch {
-  const values: Value[] = [];
-  let isNamed = false;
-  for (const { record, idempotencyKey } of jobs) {
-    pushValues(values, record);
-    isNamed ||= idempotencyKey !== undefined;
-  }
-  const keys = isNamed ? jobs.map(({ idempotencyKey }) => idempotencyKey ?? null) : undefined;
-  return { values, idempotencyKeys: keys };
+  return { blocks: blocksOf(jobs), deadline: sharedTime() + left };
 }
 
 function fail(job: Job, error: SseError): void {

@@ -1,22 +1,23 @@
-import { foreignError, newerError } from './failures.js';
+import { foreignError, newerError, olderError } from './failures.js';
 import type { Database } from './driver.js';
 
 /** `application_id` of the files of this package: "Nest", as ASCII. */
 export const APPLICATION_ID = 0x4e657374;
 /** `user_version`: the format of the file. One that this version does not know is greater. */
-export const FORMAT = 1;
+export const FORMAT = 2;
 
 /**
- * `log` has one row. `first` is the oldest offset of the tail, `bytes` what the tail counts for, `boot` and
- * `file` are when and where the file was last opened, and `is_synced` is whether whatever was written since
- * the file was last closed by everybody was synced before it was told to anybody. The `form` of an event says
- * how its text is to be read, see `record-values.ts`.
+ * `log` has one row. `first` is the oldest offset of the tail, `at` is when the last event was published, `bytes` what the
+ * tail counts for, `boot` and `file` are when and where the file was last opened, and `is_synced` is whether whatever was
+ * written since the file was last closed by everybody was synced before it was told to anybody. The tail is `blocks`, each
+ * of the events that were published together, up to the offset `last`: see `blocks.ts`.
  *
- * What outlives the tail stays in `events` as long as a topic keeps it: `kept` says which one does. `topics` are those that
- * are kept, by their names as JSON, with the last offset that each has lost, and when that was published, how many events it
- * has, how long they are kept (0: any time), and when there is something to do about it. `kept_bytes` and `rules` are of
- * the archive, see `kept-rows.ts` and `rules-in-force.ts`. `forgotten`, and what `log` has of it, is of topics that are not
- * in `topics` any more, see `forgotten-topics.ts`.
+ * What topics keep is in `archived` as well, from the beginning, each event as a block of its own, as long as a topic
+ * keeps it: `kept` says which one does. `topics` are those that are kept, by their names as JSON, with the last offset
+ * that each has lost, and when that was published, how many events it has, how long they are kept (0: any time), and when
+ * there is something to do about it. `kept_bytes` and `rules` are of the archive, see `kept-rows.ts` and
+ * `rules-in-force.ts`. `forgotten`, and what `log` has of it, is of topics that are not in `topics` any more, see
+ * `forgotten-topics.ts`.
  */
 const SCHEMA = `
 CREATE TABLE log (
@@ -24,6 +25,7 @@ CREATE TABLE log (
   epoch TEXT NOT NULL,
   first INTEGER NOT NULL,
   head INTEGER NOT NULL,
+  at INTEGER NOT NULL DEFAULT 0,
   bytes INTEGER NOT NULL,
   boot TEXT NOT NULL,
   file TEXT NOT NULL,
@@ -34,13 +36,16 @@ CREATE TABLE log (
   forgotten_at INTEGER NOT NULL DEFAULT 0,
   forgotten_sum INTEGER NOT NULL DEFAULT 0
 );
-CREATE TABLE events (
+CREATE TABLE blocks (
+  last INTEGER PRIMARY KEY,
+  count INTEGER NOT NULL,
+  at INTEGER NOT NULL,
+  bytes INTEGER NOT NULL,
+  text TEXT NOT NULL
+);
+CREATE TABLE archived (
   offset INTEGER PRIMARY KEY,
   at INTEGER NOT NULL,
-  topics TEXT NOT NULL,
-  type TEXT,
-  key TEXT,
-  form INTEGER NOT NULL,
   text TEXT NOT NULL
 );
 CREATE TABLE topics (
@@ -85,13 +90,14 @@ export function createSchema(database: Database): void {
 /**
  * Whether the file has a log, or is empty and can have one. Writes nothing.
  *
- * @throws SseError if it is somebody else's, or of a later version
+ * @throws SseError if it is somebody else's, or of another version
  */
 export function hasLog(database: Database, path: string): boolean {
   const application = numberOf(database, 'application_id');
   const format = numberOf(database, 'user_version');
   if (application === APPLICATION_ID) {
     if (format > FORMAT) throw newerError(path, format, FORMAT);
+    if (format < FORMAT) throw olderError(path, format);
     return true;
   }
   if (application !== 0 || format !== 0 || numberOf(database, 'schema_version') !== 0) {

@@ -7,10 +7,10 @@ import {
   type ArchiveStart,
   type ArchiveTopics,
 } from '../backplane/archive.js';
+import { eventsOf } from './blocks.js';
 import { unreadableError } from './failures.js';
 import type { FileThread } from './file-thread.js';
 import type { Kind, Requests, Selection } from './protocol.js';
-import { eventsOf } from './record-values.js';
 
 /** How long, in milliseconds, the thread may be late with the answer that its patience has ended. */
 const GRACE = 250;

@@ -76,7 +76,8 @@ class FileOwner {
     }
     if (request.kind === 'sizeKept') return file.sizeOfArchive();
     if (request.kind !== 'publish') return answerFromArchive(file, request);
-    const published = file.publish(request.batch, this.#known);
+    this.#changes?.onOwnWrite();
+    const published = file.publish(request.blocks, this.#known);
     const { epoch, head } = published;
     this.#known = { epoch, head };
     return published;

@@ -45,6 +45,12 @@ describe('sqliteBackplane()', () => {
       { topics: ['a'], type: undefined, key: undefined, text: '', isJson: false },
       { topics: ['ü\u0000'], type: 'ü', key: '', text: 'a\u0000b\r\n💡', isJson: false },
       { topics: ['nul'], type: 'a\u0000', key: '\u0000b', text: '"\u0000"', isJson: true },
+      { topics: ['half'], type: 't', key: 'k', text: 'a \ud83d b', isJson: false },
+      {
+        ...{ topics: ['t'], type: undefined, key: undefined, text: 'to others', isJson: false },
+        except: { connection: 'a', owner: 'o\n\u0000' },
+        trace: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01',
+      },
       { topics: ['large'], type: 't', key: 'k', text: 'x'.repeat(3_000_000), isJson: false },
       ...numbers(1_500).map((number) => ({
         topics: [`topic ${number % 7}`],
@@ -59,7 +65,8 @@ describe('sqliteBackplane()', () => {
     const [here, there] = [sink, other.sink].map(({ calls }) =>
       calls.flatMap((call) => (call.kind === 'append' ? [call.record] : [])),
     );
-    expect(here).toEqual(records.map((record) => ({ ...record, at: expect.any(Number) })));
+    const dated = records.map((record) => ({ ...record, at: expect.any(Number) }));
+    expect(here).toEqual(dated);
     expect(there).toEqual(here);
   });
 
@@ -131,11 +138,12 @@ describe('sqliteBackplane()', () => {
     }
     const { count, bytes } = rowOf(
       path,
-      'SELECT count(*) AS count, (SELECT bytes FROM log) AS bytes FROM events',
+      'SELECT sum(count) AS count, (SELECT bytes FROM log) AS bytes FROM blocks',
     ) as { count: number; bytes: number };
     expect(count).toBeGreaterThanOrEqual(1_000);
     expect(count).toBeLessThan(1_500);
-    expect(bytes).toBe(count * (1_000 + 256));
+    expect(bytes).toBeGreaterThan(count * (1_000 + 256));
+    expect(bytes).toBeLessThan(count * (1_000 + 256 + 50));
     // 30 MB were written; there is one checkpoint between two that are due.
     expect(Math.max(...sizes)).toBeLessThan(24 * 2 ** 20);
     expect((rowOf(path, 'SELECT head FROM log') as { head: number }).head).toBe(sink.head);
@@ -151,10 +159,10 @@ describe('sqliteBackplane()', () => {
     const { bytes } = rowOf(path, 'SELECT bytes FROM log') as { bytes: number };
     expect(bytes).toBeLessThan(120_000);
     await large.backplane.close();
-    connect(path).exec('UPDATE events SET at = at - 60_000');
+    connect(path).exec('UPDATE blocks SET at = at - 60_000');
     await open({ path }, { maxAge: 30_000 });
     await until('what is too old is gone', () => {
-      const { count } = rowOf(path, 'SELECT count(*) AS count FROM events') as { count: number };
+      const { count } = rowOf(path, 'SELECT count(*) AS count FROM blocks') as { count: number };
       return count === 0;
     });
     expect(rowOf(path, 'SELECT head FROM log')).toEqual({ head: 40 });
@@ -167,9 +175,8 @@ describe('sqliteBackplane()', () => {
     await first.backplane.close();
     const before = statSync(path).size;
     const { backplane } = await open({ path }, { maxEvents: 10 });
-    await until('the file is smaller', () => statSync(path).size < before, 15_000);
+    await until('the file is smaller', () => statSync(path).size < before / 2, 15_000);
     await backplane.close();
-    expect(statSync(path).size).toBeLessThan(before / 2);
   });
 
   it('remembers idempotency keys over a restart, for as long as they are to be', async () => {
@@ -191,12 +198,38 @@ describe('sqliteBackplane()', () => {
     await backplane.close();
   });
 
+  it('knows which events of a turn were published before, and where the others are', async () => {
+    const path = newPath();
+    const { publish, sink } = await open({ path });
+    await publish('first', { idempotencyKey: 'a' });
+    const keys = [undefined, 'a', undefined, 'b', 'b', undefined];
+    const cursors = await Promise.all(
+      keys.map((key, index) =>
+        publish(`${index}`, key === undefined ? {} : { idempotencyKey: key }),
+      ),
+    );
+    expect(cursors.map((cursor) => Number(cursor.split('.')[1]))).toEqual([2, 1, 3, 4, 4, 5]);
+    const { sink: other } = await open({ path });
+    expect([...other.held.values()]).toEqual(['first', '0', '2', '3', '5']);
+    await sink.until('it has them', () => sink.head === 5);
+    expect([...sink.held]).toEqual([...other.held]);
+  });
+
+  it('begins in the middle of what was published in one turn, as its bounds say', async () => {
+    const path = newPath();
+    const { publish } = await open({ path });
+    await Promise.all(numbers(100).map((number) => publish(`${number}`)));
+    const { sink } = await open({ path }, { maxEvents: 30 });
+    expect([...sink.held.values()]).toEqual(numbers(100).slice(70).map(String));
+    expect(sink.calls[0]).toMatchObject({ kind: 'reset', offset: 70 });
+  });
+
   it('tells the sink what was trimmed before this instance had read it', async () => {
     const path = newPath();
     const { sink, publish } = await open({ path });
     await publish('one');
     connect(path).exec(
-      'BEGIN; INSERT INTO events SELECT 9, at, topics, type, key, form, text FROM events; ' +
+      'BEGIN; INSERT INTO blocks SELECT 9, count, at, bytes, text FROM blocks; ' +
         'UPDATE log SET head = 9, first = 9; COMMIT',
     );
     await sink.until('the last event has come', () => sink.head === 9);

@@ -108,6 +108,51 @@ describe('What others write to the file', () => {
     expect(noticed).toBe(1);
   });
 
+  it('is looked for while this process writes itself, of which the file system is not to tell', () => {
+    let listening = 0;
+    start((_, listener) => {
+      onWrite = listener;
+      listening++;
+      return Object.assign(new EventEmitter(), { close: () => listening-- });
+    });
+    jest.advanceTimersByTime(1_030);
+    for (let millisecond = 0; millisecond < 500; millisecond++) {
+      watch.onOwnWrite();
+      expect(listening).toBe(0);
+      jest.advanceTimersByTime(1);
+    }
+    hasChanged = true;
+    jest.advanceTimersByTime(12);
+    expect(noticed).toBe(1);
+    jest.advanceTimersByTime(250);
+    expect(listening).toBe(1);
+    looks = 0;
+    jest.advanceTimersByTime(1_000);
+    expect(looks).toBeLessThanOrEqual(11);
+    hasChanged = true;
+    onWrite();
+    jest.advanceTimersByTime(5);
+    expect(noticed).toBe(2);
+  });
+
+  it('is found by who began to listen again, though it came before', () => {
+    start((...told) => {
+      // Between the last look and the sign that would have told of it.
+      hasChanged ||= looks > 0;
+      return telling(...told);
+    });
+    jest.advanceTimersByTime(1_030);
+    for (let count = 1; count <= 3; count++) {
+      watch.onOwnWrite();
+      jest.advanceTimersByTime(300);
+      expect(noticed).toBe(count);
+    }
+    // Nor was it the file system that did not tell.
+    looks = 0;
+    jest.advanceTimersByTime(1_000);
+    expect(looks).toBeLessThanOrEqual(11);
+  });
+
   it('is of no interest any more once it is closed', () => {
     start(telling);
     watch.close();

@@ -3,7 +3,7 @@ import { copyFileSync, readFileSync, rmSync, truncateSync } from 'node:fs';
 import Database from 'better-sqlite3';
 import { LogFile } from '../../src/sqlite/log-file.js';
 import type { ThreadOptions } from '../../src/sqlite/protocol.js';
-import { eventsOf } from '../../src/sqlite/record-values.js';
+import { eventsOf } from '../../src/sqlite/blocks.js';
 import { temporaryPaths } from './support/folder.js';
 import { instances } from './support/instances.js';
 

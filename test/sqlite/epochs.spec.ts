@@ -127,7 +127,7 @@ describe('the epoch of a file', () => {
     await publish('two');
     const connection = new Database(path);
     connections.push(connection);
-    connection.exec('BEGIN; DELETE FROM events WHERE offset = 2; UPDATE log SET head = 1; COMMIT');
+    connection.exec('BEGIN; DELETE FROM blocks WHERE last = 2; UPDATE log SET head = 1; COMMIT');
     await sink.until('another epoch begins', () => sink.epoch > epoch);
     expect(await publish('another two')).toBe(`${sink.epoch}.2`);
   });

@@ -87,10 +87,20 @@ describe('a file that cannot be the log', () => {
     const path = newPath();
     await (await open({ path })).backplane.close();
     const database = new Database(path);
-    database.exec('PRAGMA user_version = 2');
+    database.exec('PRAGMA user_version = 3');
     database.close();
     const text = await failureThatChangesNothing(path);
-    expect(text).toMatch(/later version.*its format is 2, and this one knows 1/);
+    expect(text).toMatch(/later version.*its format is 3, and this one knows 2/);
+  });
+
+  it('was written before there was a release', async () => {
+    const path = newPath();
+    await (await open({ path })).backplane.close();
+    const database = new Database(path);
+    database.exec('DROP TABLE blocks; PRAGMA user_version = 1');
+    database.close();
+    const text = await failureThatChangesNothing(path);
+    expect(text).toMatch(/before .* was released, in the format 1.*Move it away/);
   });
 
   it('is damaged in the middle', async () => {
