@@ -15,7 +15,7 @@ local function refusal_of(key, reply)
   return 'WRONGTYPE ' .. key .. ' holds a ' .. (redis.pcall('TYPE', key).ok or 'value of another kind')
 end
 
-local state = redis.pcall('HMGET', meta, 'e', 'n', 'i', 'b', 'ab', 'k', 'v', 'r', 's', 'fo', 'fl')
+local state = redis.pcall('HMGET', meta, 'e', 'n', 'i', 'b', 'ab', 'k', 'v', 'r', 's', 'fo', 'fl', 'x', 'u', 'ul')
 if failure(state) then return redis.error_reply(refusal_of(meta, state)) end
 if state[7] and state[7] ~= '1' then
   return redis.error_reply('NESVERSION ' .. meta .. ' is of version ' .. state[7] .. ' of the contract, and this is version 1')
@@ -24,6 +24,7 @@ local e, n, i, b = state[1], tonumber(state[2]), state[3], tonumber(state[4])
 local archive_bytes = tonumber(state[5]) or 0
 local rules_text, since_text = state[8] or nil, state[9] or nil
 local floor, floor_at = state[10] or '0', state[11] or '0'
+local index_count, unknown, unknown_at = tonumber(state[12] or 0), state[13] or '0', state[14] or '0'
 local prefix = string.match(meta, '^(.*):meta$')
 local max_events, max_age, max_bytes, max_archive_bytes = ARGV[5], ARGV[6], ARGV[7], ARGV[10]
 local bounds = table.concat({ max_events, max_age, max_bytes, max_archive_bytes }, ' ')
@@ -82,9 +83,10 @@ local function begin()
   local begun = math.max(now, time_after(known_e), time_after(e))
   e = string.format('%05x%06x', math.floor(begun / 0x1000000), begun % 0x1000000) .. ARGV[1]
   n, i, b, archive_bytes, floor, floor_at = 0, i or '0-0', 0, 0, '0', '0'
+  index_count, unknown, unknown_at = 0, '0', '0'
   since_text = since_text and string.gsub(since_text, '%S+', '0:0')
   redis.call('HSET', meta, 'e', e, 'n', 0, 'i', i, 'b', 0, 'ab', 0, 's', since_text or '')
-  redis.call('HDEL', meta, 'fo', 'fl')
+  redis.call('HDEL', meta, 'fo', 'fl', 'x', 'u', 'ul')
   if old then forget(old) end
 end
 
@@ -128,12 +130,17 @@ local function follow_rules()
   redis.call('HSET', meta, 'r', rules_text, 's', since_text)
 end
 
--- Without the set that knows all topics nobody can tell what else was removed: all that was before counts as lost.
+local function count_of_index()
+  return redis.call('EXISTS', archive_key('by-age', e), archive_key('due', e), archive_key('forgotten', e))
+end
+
+-- Without what knows all topics nobody can tell which others were removed.
 local function check_index()
-  if archive_bytes < OVERHEAD or redis.call('EXISTS', archive_key('by-age', e)) == 1 then return end
-  archive_bytes = 0
-  since_text = string.gsub(since_text or '', '%S+', whole(n) .. ':' .. whole(at))
-  redis.call('HSET', meta, 'ab', 0, 's', since_text)
+  local count = count_of_index()
+  if count >= index_count then return end
+  index_count, unknown, unknown_at = count, whole(n), whole(at)
+  if redis.call('EXISTS', archive_key('by-age', e)) == 0 then archive_bytes = 0 end
+  redis.call('HSET', meta, 'x', count, 'u', unknown, 'ul', unknown_at, 'ab', whole(archive_bytes))
 end
 
 local function segments_of(name)
@@ -219,11 +226,9 @@ local function bits_of(name)
   return bits
 end
 
--- Without the bits that say which they are, any topic may be one.
 local function is_forgotten(name)
-  if floor == '0' then return false end
+  if tonumber(floor) <= tonumber(unknown) then return false end
   local forgotten = archive_key('forgotten', e)
-  if try('EXISTS', forgotten) == 0 then return true end
   for _, bit in ipairs(bits_of(name)) do
     if try('GETBIT', forgotten, bit) == 0 then return false end
   end
@@ -257,7 +262,7 @@ local function lose_bytes(topic, bytes)
   archive_bytes = math.max(archive_bytes - bytes, 0)
 end
 
--- What the topic has beside the event at n is not what it should have: says what is lost.
+-- What the topic has is not what it should have: says what is lost.
 local function compare(topic, there)
   if topic.is_known then
     if there >= topic.count then return end
@@ -267,8 +272,19 @@ local function compare(topic, there)
     topic.lost, topic.lost_at = whole(n - 1), whole(at)
   elseif is_forgotten(topic.name) then
     topic.lost, topic.lost_at = floor, floor_at
+  else
+    topic.lost, topic.lost_at = unknown, unknown_at
   end
   topic.is_known, topic.count = true, there
+  if tonumber(topic.last) < tonumber(topic.lost) then topic.last = topic.lost end
+end
+
+-- Opens a topic, and says what of it somebody else has removed. Of its events so many are not counted yet.
+local function examine(name, more)
+  local topic = open_topic(name)
+  local length = try('XLEN', topic.stream)
+  if type(length) == 'number' then compare(topic, length - more) end
+  return topic
 end
 
 local function oldest_of(topic)
@@ -349,9 +365,7 @@ end
 -- What was kept is ordered: counts it, and holds each topic to its own bounds.
 local function note(kept, size)
   for _, each in ipairs(kept) do
-    local topic, keep_events, latest, key = open_topic(each[1]), each[3], each[4], each[5]
-    local length = try('XLEN', topic.stream)
-    if type(length) == 'number' then compare(topic, length - 1) end
+    local topic, keep_events, latest, key = examine(each[1], 1), each[3], each[4], each[5]
     topic.count, topic.bytes = topic.count + 1, topic.bytes + size + OVERHEAD
     local keep_for = each[2]
     -- Each entry of such a topic says for how long: the longest counts, as long as there are any.
@@ -372,16 +386,19 @@ local function trim_archive(max_bytes)
   local due = try('ZRANGEBYSCORE', archive_key('due', e), '-inf', whole(now), 'LIMIT', 0, some)
   if failure(due) then return end
   for _, name in ipairs(due) do
-    local topic, left = open_topic(name), 64
+    local topic, left = examine(name, 0), 64
     local oldest = oldest_of(topic)
-    if oldest then
+    -- Nobody knows any more how long it is kept.
+    if oldest and topic.keep_for == 0 then
+      try('DEL', topic.stream)
+      close_topic(topic)
+    elseif oldest then
       while oldest and topic.keep_for > 0 and left > 0
         and (topic.mode == 2 or time_of(oldest) + topic.keep_for <= now) do
         oldest, left = lose_oldest(topic, oldest), left - 1
       end
       close_topic(topic, oldest)
     else
-      compare(topic, 0)
       forget_topic(topic)
     end
   end
@@ -394,12 +411,18 @@ local function trim_archive(max_bytes)
       archive_bytes = 0
       break
     end
-    local topic = open_topic(name)
+    local topic = examine(name, 0)
     local oldest = oldest_of(topic)
     close_topic(topic, oldest and lose_oldest(topic, oldest))
     left = left - 1
   end
   redis.pcall('HSET', meta, 'ab', whole(archive_bytes))
+end
+
+-- Says how many keys somebody may remove.
+local function note_index()
+  local count = count_of_index()
+  if count ~= index_count then redis.call('HSET', meta, 'x', count) end
 end
 
 if ARGV[9] ~= '0' then
@@ -479,6 +502,7 @@ if added then
   if b > max_bytes / 16 then b, measure = 0, true end
   redis.call('HSET', meta, 'n', string.format('%.0f', n), 'i', i, 'b', b, 'ab', whole(archive_bytes))
   trim_archive(tonumber(max_archive_bytes))
+  note_index()
   try('XTRIM', log, 'MAXLEN', '~', max_events)
   if max_age ~= '0' then
     try('XTRIM', log, 'MINID', '~', string.format('%.0f', now - max_age))

@@ -26,7 +26,7 @@ export class Announcements {
   #isCaughtUp = false;
   readonly #sink: Sink;
   /** The offset of the last event that was there before. */
-  readonly #upTo: number;
+  #upTo: number;
 
   constructor(sink: Sink, upTo: number, ready: Omit<ReadyData, 'heartbeatInterval'>) {
     this.#sink = sink;
@@ -36,6 +36,11 @@ export class Announcements {
 
   get isPending(): boolean {
     return !this.#isCaughtUp;
+  }
+
+  /** @param head what there is of it now is what the client catches up with */
+  onAnotherLog(head: number): void {
+    this.#upTo = head;
   }
 
   onReplayed(): void {

@@ -4,8 +4,8 @@ import type { Entry } from '../log/entry.js';
 import type { TopicRule } from '../log/topics.js';
 
 /** What one question to the archive may bring: events, and bytes of their data, roughly. */
-const PAGE_EVENTS = 512;
-const PAGE_BYTES = 262_144;
+export const PAGE_EVENTS = 512;
+export const PAGE_BYTES = 262_144;
 /** Bytes of pages that are kept for other readers, roughly. */
 const CACHE_BYTES = 8 * 1024 * 1024;
 /** Milliseconds before the archive is asked again after a failure, doubled up to the longest. */
@@ -198,7 +198,7 @@ export class ArchivePages {
   }
 }
 
-function stuckAt(after: number): SseError {
+export function stuckAt(after: number): SseError {
   return new SseError(
     'BACKPLANE_BROKEN',
     `The archive gave a page that ends where it was to begin, after offset ${after}: see the contract of Archive, 2`,

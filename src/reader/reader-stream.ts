@@ -5,6 +5,7 @@ import type { GapReason, SseEvent } from '../log/event.js';
 import type { Log } from '../log/log.js';
 import { HeldOffsets } from './held-offsets.js';
 import type { PageReader } from './archive-pages.js';
+import { seekStart } from './archived-start.js';
 import type { ReaderContext } from './reader-context.js';
 import type { TopicCursor } from './topic-cursor.js';
 import type { Output, Sink } from './sink.js';
@@ -174,13 +175,13 @@ export class ReaderStream {
     const { from } = this.plan;
     if (typeof from === 'string' || this.#start === 'found') return true;
     if (this.#start === 'asked') return false;
-    const start = this.topics.findStart(from);
+    const found = this.topics.findStart(from);
     const { kept } = this.topics;
-    const isKnown = typeof start === 'number';
+    const isKnown = typeof found === 'number';
     if (isKnown || kept === undefined || context.history === undefined) {
       this.#start = 'found';
       const oldest = from.last === undefined ? 0 : context.log.lost;
-      this.startAfter(isKnown ? start : oldest, context);
+      this.startAfter(isKnown ? found : oldest, context);
       if (from.last !== undefined) this.#beLenient(context.log);
       return true;
     }
@@ -188,11 +189,11 @@ export class ReaderStream {
     const { epoch } = context.log;
     context.history.ask(
       reader,
-      `start ${epoch} ${JSON.stringify(start)} ${this.topics.selection}`,
-      (archive) => archive.seek({ topics: kept, epoch }, start),
-      (found) => {
+      `start ${epoch} ${JSON.stringify(found.start)} ${this.topics.selection}`,
+      (archive) => seekStart(archive, { topics: kept, epoch }, found),
+      (start) => {
         this.#start = 'found';
-        this.startAfter(found, context);
+        this.startAfter(start, context);
         if (from.last !== undefined) this.#beLenient(context.log);
       },
     );

@@ -406,6 +406,7 @@ export class Reader {
   #cross(reason: GapReason, offset: number, from = `${this.#epoch}.${this.#offset}`): true {
     this.#beginning = undefined;
     const isCoveredBySnapshots = this.streams.all.every(({ plan }) => plan.snapshot !== undefined);
+    if (this.#epoch !== this.#log.epoch) this.#announcements?.onAnotherLog(this.#log.head);
     this.#epoch = this.#log.epoch;
     this.#offset = isCoveredBySnapshots ? this.#log.head : offset;
     this.#catchUpTo = this.#log.head;

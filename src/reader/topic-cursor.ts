@@ -3,7 +3,8 @@ import type { Log } from '../log/log.js';
 import type { TopicIndex } from '../log/topic-index.js';
 import type { Work } from '../log/turn-scheduler.js';
 import { TopicMatcher } from '../log/matching.js';
-import type { ArchiveStart, ArchiveTopics } from '../backplane/archive.js';
+import type { ArchiveTopics } from '../backplane/archive.js';
+import type { StartQuestion } from './archived-start.js';
 import { IndexCursor, type Kept, type LookBack, type ReadAhead } from './index-cursor.js';
 import { type Lookup, nearer, NOTHING } from './lookup.js';
 import type { ReadPosition } from './read-position.js';
@@ -207,27 +208,29 @@ export class TopicCursor extends IndexCursor implements Work, ReadPosition {
    * The offset after which the last events, or those since a time, begin; or what the archive has to be asked for, if
    * some of them may be older than the tail.
    */
-  findStart(start: StreamStart): number | ArchiveStart {
+  findStart(start: StreamStart): number | StartQuestion {
     const { log } = this.#context;
     if (start.last !== undefined) return this.#lastOf(start.last, log);
     const offset = log.offsetBefore(start.since);
     // What a hole swallowed may be older, too.
     const isSure = offset !== undefined && log.holeAfter(offset)?.after !== offset;
-    return isSure || this.keptWhole === undefined ? (offset ?? start) : start;
+    return isSure || this.keptWhole === undefined ? (offset ?? { start }) : { start };
   }
 
-  #lastOf(count: number, log: Log): number | ArchiveStart {
+  #lastOf(count: number, log: Log): number | StartQuestion {
     if (count === 0) return log.head;
     // What the archive has all of, it has of a hole in the tail as well.
     const hole = this.keptWhole === undefined ? 0 : log.lastHole;
     const missingUpTo = Math.max(log.lost, hole);
     const found = this.#cursors.flatMap(({ index }) => index.entries.lastOffsets(count));
-    const offsets = [...new Set(found)].filter((offset) => offset > hole).sort((a, b) => b - a);
-    const first = offsets[count - 1];
+    const offsets = [...new Set(found)].sort((a, b) => b - a);
+    const behindHole = offsets.filter((offset) => offset > hole);
+    const first = behindHole[count - 1];
     if (first !== undefined) return first - 1;
+    if (Math.max(this.lost, hole) === 0) return 0;
     // Beside these, for rules may be for some of the topics only.
-    const last = count - offsets.length;
-    return Math.max(this.lost, hole) === 0 ? 0 : { last, upTo: missingUpTo };
+    const start = { last: count - behindHole.length, upTo: missingUpTo };
+    return hole === 0 ? { start } : { start, beforeHole: offsets.slice(behindHole.length) };
   }
 
   /** Whether an entry is of these topics and comes from beyond the tail. */

@@ -5,8 +5,10 @@
  * each key (k:KEY) the offset of its last event. If the stream has not as many events as the hash says, somebody
  * else has removed some (Redis itself may, short of memory): they are lost. Two sorted sets know all kept topics:
  * `by-age` by the offset of the oldest event, `due` by when that is too old, or by when one without any is forgotten.
- * `forgotten` has bits for those that were, and the state has one loss for all of them (fo, fl). The names of all of
- * them hold the epoch, because offsets begin again with each one.
+ * `forgotten` has bits for those that were, and the state has one loss for all of them (fo, fl). The state also says how
+ * many of these three keys there are (x): if there are fewer, somebody else has removed one, and all that topics of which
+ * nothing is known had by then counts as lost (u, ul). The names of all of them hold the epoch, because offsets begin
+ * again with each one.
  *
  * The state has the rules of the instance that wrote last (r), and of each since when it is in force (s), as
  * OFFSET:TIME: what was published before is not kept. So a rule that somebody who publishes does not have begins again
@@ -38,12 +40,17 @@ local function follow_rules()
   redis.call('HSET', meta, 'r', rules_text, 's', since_text)
 end
 
--- Without the set that knows all topics nobody can tell what else was removed: all that was before counts as lost.
+local function count_of_index()
+  return redis.call('EXISTS', archive_key('by-age', e), archive_key('due', e), archive_key('forgotten', e))
+end
+
+-- Without what knows all topics nobody can tell which others were removed.
 local function check_index()
-  if archive_bytes < OVERHEAD or redis.call('EXISTS', archive_key('by-age', e)) == 1 then return end
-  archive_bytes = 0
-  since_text = string.gsub(since_text or '', '%S+', whole(n) .. ':' .. whole(at))
-  redis.call('HSET', meta, 'ab', 0, 's', since_text)
+  local count = count_of_index()
+  if count >= index_count then return end
+  index_count, unknown, unknown_at = count, whole(n), whole(at)
+  if redis.call('EXISTS', archive_key('by-age', e)) == 0 then archive_bytes = 0 end
+  redis.call('HSET', meta, 'x', count, 'u', unknown, 'ul', unknown_at, 'ab', whole(archive_bytes))
 end
 
 local function segments_of(name)
@@ -129,11 +136,9 @@ local function bits_of(name)
   return bits
 end
 
--- Without the bits that say which they are, any topic may be one.
 local function is_forgotten(name)
-  if floor == '0' then return false end
+  if tonumber(floor) <= tonumber(unknown) then return false end
   local forgotten = archive_key('forgotten', e)
-  if try('EXISTS', forgotten) == 0 then return true end
   for _, bit in ipairs(bits_of(name)) do
     if try('GETBIT', forgotten, bit) == 0 then return false end
   end
@@ -167,7 +172,7 @@ local function lose_bytes(topic, bytes)
   archive_bytes = math.max(archive_bytes - bytes, 0)
 end
 
--- What the topic has beside the event at n is not what it should have: says what is lost.
+-- What the topic has is not what it should have: says what is lost.
 local function compare(topic, there)
   if topic.is_known then
     if there >= topic.count then return end
@@ -177,8 +182,19 @@ local function compare(topic, there)
     topic.lost, topic.lost_at = whole(n - 1), whole(at)
   elseif is_forgotten(topic.name) then
     topic.lost, topic.lost_at = floor, floor_at
+  else
+    topic.lost, topic.lost_at = unknown, unknown_at
   end
   topic.is_known, topic.count = true, there
+  if tonumber(topic.last) < tonumber(topic.lost) then topic.last = topic.lost end
+end
+
+-- Opens a topic, and says what of it somebody else has removed. Of its events so many are not counted yet.
+local function examine(name, more)
+  local topic = open_topic(name)
+  local length = try('XLEN', topic.stream)
+  if type(length) == 'number' then compare(topic, length - more) end
+  return topic
 end
 
 local function oldest_of(topic)
@@ -259,9 +275,7 @@ end
 -- What was kept is ordered: counts it, and holds each topic to its own bounds.
 local function note(kept, size)
   for _, each in ipairs(kept) do
-    local topic, keep_events, latest, key = open_topic(each[1]), each[3], each[4], each[5]
-    local length = try('XLEN', topic.stream)
-    if type(length) == 'number' then compare(topic, length - 1) end
+    local topic, keep_events, latest, key = examine(each[1], 1), each[3], each[4], each[5]
     topic.count, topic.bytes = topic.count + 1, topic.bytes + size + OVERHEAD
     local keep_for = each[2]
     -- Each entry of such a topic says for how long: the longest counts, as long as there are any.
@@ -282,16 +296,19 @@ local function trim_archive(max_bytes)
   local due = try('ZRANGEBYSCORE', archive_key('due', e), '-inf', whole(now), 'LIMIT', 0, some)
   if failure(due) then return end
   for _, name in ipairs(due) do
-    local topic, left = open_topic(name), 64
+    local topic, left = examine(name, 0), 64
     local oldest = oldest_of(topic)
-    if oldest then
+    -- Nobody knows any more how long it is kept.
+    if oldest and topic.keep_for == 0 then
+      try('DEL', topic.stream)
+      close_topic(topic)
+    elseif oldest then
       while oldest and topic.keep_for > 0 and left > 0
         and (topic.mode == 2 or time_of(oldest) + topic.keep_for <= now) do
         oldest, left = lose_oldest(topic, oldest), left - 1
       end
       close_topic(topic, oldest)
     else
-      compare(topic, 0)
       forget_topic(topic)
     end
   end
@@ -304,12 +321,18 @@ local function trim_archive(max_bytes)
       archive_bytes = 0
       break
     end
-    local topic = open_topic(name)
+    local topic = examine(name, 0)
     local oldest = oldest_of(topic)
     close_topic(topic, oldest and lose_oldest(topic, oldest))
     left = left - 1
   end
   redis.pcall('HSET', meta, 'ab', whole(archive_bytes))
+end
+
+-- Says how many keys somebody may remove.
+local function note_index()
+  local count = count_of_index()
+  if count ~= index_count then redis.call('HSET', meta, 'x', count) end
 end
 `;
 
@@ -332,12 +355,13 @@ local function read(command, key, ...)
   return nil
 end
 
-local state = read('HMGET', KEYS[1], 'e', 'n', 'r', 's', 'fo', 'fl', 'ab', 'i')
+local state = read('HMGET', KEYS[1], 'e', 'n', 'r', 's', 'fo', 'fl', 'x', 'i', 'u', 'ul')
 if not state then return redis.error_reply('WRONGTYPE ' .. wrong[1]) end
 local answer = { state[1] or '', state[2] or '0', state[3] or '[]', state[4] or '', {}, wrong }
 if state[1] ~= ARGV[1] then return answer end
 local count, max_bytes = tonumber(ARGV[4]), tonumber(ARGV[5])
-local is_index_gone = tonumber(state[7] or 0) >= 200 and redis.call('EXISTS', KEYS[2]) == 0
+local is_index_gone = redis.call('EXISTS', KEYS[2], KEYS[3], KEYS[4]) < tonumber(state[7] or 0)
+local unknown, unknown_at = state[9] or '0', state[10] or '0'
 local now = string.match(state[8] or '', '^%d+') or '0'
 
 local function is_listed(key, name)
@@ -345,7 +369,7 @@ local function is_listed(key, name)
 end
 
 local function is_forgotten(name)
-  if redis.call('EXISTS', KEYS[4]) == 0 then return true end
+  if tonumber(state[5] or 0) <= tonumber(unknown) then return false end
   local digest = redis.sha1hex(name)
   for index = 1, 4 do
     local bit = tonumber(string.sub(digest, index * 6 - 5, index * 6), 16)
@@ -364,8 +388,8 @@ local function loss_of(name, stream, hash)
   if is_index_gone or length > 0 or is_listed(KEYS[2], name) or is_listed(KEYS[3], name) then
     return state[2], now
   end
-  if state[5] and is_forgotten(name) then return state[5], state[6] end
-  return '0', '0'
+  if is_forgotten(name) then return state[5], state[6] end
+  return unknown, unknown_at
 end
 
 for index = 5, #KEYS, 2 do

@@ -44,7 +44,7 @@ local function refusal_of(key, reply)
   return 'WRONGTYPE ' .. key .. ' holds a ' .. (redis.pcall('TYPE', key).ok or 'value of another kind')
 end
 
-local state = redis.pcall('HMGET', meta, 'e', 'n', 'i', 'b', 'ab', 'k', 'v', 'r', 's', 'fo', 'fl')
+local state = redis.pcall('HMGET', meta, 'e', 'n', 'i', 'b', 'ab', 'k', 'v', 'r', 's', 'fo', 'fl', 'x', 'u', 'ul')
 if failure(state) then return redis.error_reply(refusal_of(meta, state)) end
 if state[7] and state[7] ~= '1' then
   return redis.error_reply('NESVERSION ' .. meta .. ' is of version ' .. state[7] .. ' of the contract, and this is version 1')
@@ -53,6 +53,7 @@ local e, n, i, b = state[1], tonumber(state[2]), state[3], tonumber(state[4])
 local archive_bytes = tonumber(state[5]) or 0
 local rules_text, since_text = state[8] or nil, state[9] or nil
 local floor, floor_at = state[10] or '0', state[11] or '0'
+local index_count, unknown, unknown_at = tonumber(state[12] or 0), state[13] or '0', state[14] or '0'
 local prefix = string.match(meta, '^(.*):meta$')
 local max_events, max_age, max_bytes, max_archive_bytes = ARGV[5], ARGV[6], ARGV[7], ARGV[10]
 local bounds = table.concat({ max_events, max_age, max_bytes, max_archive_bytes }, ' ')
@@ -111,9 +112,10 @@ local function begin()
   local begun = math.max(now, time_after(known_e), time_after(e))
   e = string.format('%05x%06x', math.floor(begun / 0x1000000), begun % 0x1000000) .. ARGV[1]
   n, i, b, archive_bytes, floor, floor_at = 0, i or '0-0', 0, 0, '0', '0'
+  index_count, unknown, unknown_at = 0, '0', '0'
   since_text = since_text and string.gsub(since_text, '%S+', '0:0')
   redis.call('HSET', meta, 'e', e, 'n', 0, 'i', i, 'b', 0, 'ab', 0, 's', since_text or '')
-  redis.call('HDEL', meta, 'fo', 'fl')
+  redis.call('HDEL', meta, 'fo', 'fl', 'x', 'u', 'ul')
   if old then forget(old) end
 end
 
@@ -215,6 +217,7 @@ if added then
   if b > max_bytes / 16 then b, measure = 0, true end
   redis.call('HSET', meta, 'n', string.format('%.0f', n), 'i', i, 'b', b, 'ab', whole(archive_bytes))
   trim_archive(tonumber(max_archive_bytes))
+  note_index()
   try('XTRIM', log, 'MAXLEN', '~', max_events)
   if max_age ~= '0' then
     try('XTRIM', log, 'MINID', '~', string.format('%.0f', now - max_age))

@@ -3,10 +3,17 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { Controller, Inject, Sse } from '@nestjs/common';
-import { Backplane, EventBus, type History } from 'nestjs-event-stream';
+import {
+  Backplane,
+  EventBus,
+  type History,
+  MemoryBackplane,
+  type SseEvent,
+  type TopicRetention,
+} from 'nestjs-event-stream';
 import { redisBackplane } from 'nestjs-event-stream/redis';
 import { sqliteBackplane } from 'nestjs-event-stream/sqlite';
-import type { Observable } from 'rxjs';
+import { delayWhen, NEVER, type Observable, of } from 'rxjs';
 import { RedisServer } from '../redis/support/redis-server.js';
 import { type Client, onExpress } from '../support/each-adapter.js';
 import { describeWith, REDIS_SERVER } from '../support/programs.js';
@@ -28,10 +35,36 @@ class HostileController {
   }
 }
 
+/** Lets an instance miss what is published, as one does that was away for longer than the store's tail lasts. */
+class Interruption {
+  isOn = false;
+
+  constructor(readonly backplane: Backplane) {
+    const open = backplane.open.bind(backplane);
+    backplane.open = (sink, history) => {
+      const append = sink.append.bind(sink);
+      sink.append = (offset, record) => {
+        if (this.isOn) sink.lose(offset);
+        else append(offset, record);
+      };
+      return open(sink, history);
+    };
+  }
+}
+
+interface Kind {
+  backplane(): Backplane;
+  /** Whether events have the time of this process. */
+  readonly isLocal?: boolean;
+  /** Takes the log away, so that another one begins. */
+  readonly takeAway?: () => Promise<unknown>;
+}
+
 /** What somebody does who wants the archive to lose something in silence. */
-function withstands(backplaneOf: () => Backplane | undefined, clock?: 'of this process'): void {
+function withstands({ backplane: backplaneOf, isLocal = false, takeAway }: Kind): void {
   const bench = onExpress();
   let bus: EventBus;
+  let interruption: Interruption;
   let connect: (lastEventId?: string) => Promise<Client>;
 
   afterEach(() => {
@@ -39,8 +72,10 @@ function withstands(backplaneOf: () => Backplane | undefined, clock?: 'of this p
   });
 
   async function serve(handler: Handler, history: Partial<History>): Promise<void> {
+    interruption = new Interruption(backplaneOf());
+    const { backplane } = interruption;
     const app = await bench.start({
-      sse: { backplane: backplaneOf(), history: { maxEvents: 3, ...history } },
+      sse: { backplane, history: { maxEvents: 3, ...history } },
       controllers: [HostileController],
       providers: [{ provide: HANDLER, useValue: handler }],
     });
@@ -143,6 +178,46 @@ function withstands(backplaneOf: () => Backplane | undefined, clock?: 'of this p
     expect(data).toEqual(['gap', ...Array.from({ length: 50 }, (_, n) => `${250 + n}`)]);
   });
 
+  describe('the last n are no more than n, and none of them is left out in silence', () => {
+    /** Publishes numbers to a topic, all under one key. */
+    async function publish(from: number, upTo: number, isMissed = false): Promise<void> {
+      interruption.isOn = isMissed;
+      const all = Array.from({ length: upTo - from + 1 }, (_, n) => `${from + n}`);
+      const cursors = await Promise.all(all.map((data) => bus.publish('job', { data, key: 'k' })));
+      await until('this instance has read it', () => bus.head === cursors.at(-1));
+      interruption.isOn = false;
+    }
+
+    async function lastOf(expected: readonly string[]): Promise<string[]> {
+      const client = await connect();
+      await bus.publish('job', { data: 'live' });
+      return dataOf(client, expected.length + 1);
+    }
+
+    it.each<[string, Omit<TopicRetention, 'match'>, number, readonly string[]]>([
+      ['the archive has what was missed of them', { keepEvents: 3 }, 3, ['10', '11', '12']],
+      ['it has lost one', { keepEvents: 3 }, 4, ['6', 'gap', '10', '11', '12']],
+      ['it has lost all that was missed', { keepEvents: 1 }, 4, ['5', '6', 'gap', '11', '12']],
+      ['there are fewer', { keepEvents: 1 }, 9, [...Array.from('123456'), 'gap', '11', '12']],
+      ['later ones have replaced them', { keepLatestPerKey: true }, 4, ['5', '6', '11', '12']],
+    ])('where the instance has missed some, and %s', async (_, rule, last, expected) => {
+      const topics = [{ match: 'job', ...rule }];
+      await serve((from) => from.stream('job', { from: { last } }), { maxEvents: 100, topics });
+      await publish(1, 6);
+      await publish(7, 10, true);
+      await publish(11, 12);
+      expect(await lastOf(expected)).toEqual([...expected, 'live']);
+    });
+
+    it('where the instance has missed all that was before, and nobody has it', async () => {
+      const history = { maxEvents: 100, topics: [{ match: 'job', keepEvents: 1 }] };
+      await serve((from) => from.stream('job', { from: { last: 9 } }), history);
+      await publish(1, 10, true);
+      await publish(11, 12);
+      expect(await lastOf(['11', '12'])).toEqual(['11', '12', 'live']);
+    });
+  });
+
   it('topics of strange names are kept apart', async () => {
     const names = ['a:b', 'a', '{a}', 'b}', '__proto__', 'ü\n', 'a b', 'x'.repeat(1_024), 'k:a'];
     let topic = '';
@@ -155,7 +230,27 @@ function withstands(backplaneOf: () => Backplane | undefined, clock?: 'of this p
     }
   });
 
-  if (clock === 'of this process') {
+  if (takeAway !== undefined) {
+    it('a client catches up with the log that has taken the place of its own, and is told so', async () => {
+      const holdSome = delayWhen<SseEvent>(({ data }) => (data === 'held' ? NEVER : of(0)));
+      await serve(
+        (from) => from.stream('job', { from: 'earliest', announce: true }).pipe(holdSome),
+        {},
+      );
+      for (const data of ['held', 'held', 'held']) await bus.publish('job', { data });
+      const client = await connect();
+      expect((await client.next()).type).toBe('ready');
+      await takeAway();
+      expect((await client.next()).json()).toMatchObject({ reason: 'epoch' });
+      await bus.publish('job', { data: 'live' });
+      const caughtUp = await client.next();
+      expect(caughtUp.type).toBe('caught-up');
+      expect(caughtUp.json()).toEqual({ cursor: bus.head.replace(/1$/, '0'), replayed: 3 });
+      expect((await client.next()).data).toBe('live');
+    });
+  }
+
+  if (isLocal) {
     it('a clock that is set back hides nothing from who resumes, or begins at the start', async () => {
       await serve((from) => from.stream('job', { from: 'start' }), { topics: [{ match: 'job' }] });
       const now = Date.now();
@@ -195,7 +290,7 @@ function withstands(backplaneOf: () => Backplane | undefined, clock?: 'of this p
 }
 
 describe('The archive in memory, with somebody who is against it', () => {
-  withstands(() => undefined, 'of this process');
+  withstands({ backplane: () => new MemoryBackplane(), isLocal: true });
 });
 
 describe('The archive in SQLite, with somebody who is against it', () => {
@@ -208,7 +303,7 @@ describe('The archive in SQLite, with somebody who is against it', () => {
 
   afterAll(() => rm(folder, { recursive: true, force: true }));
 
-  withstands(() => sqliteBackplane({ path: join(folder, `${++logs}.db`) }));
+  withstands({ backplane: () => sqliteBackplane({ path: join(folder, `${++logs}.db`) }) });
 });
 
 describeWith(REDIS_SERVER, 'The archive in Redis, with somebody who is against it', (path) => {
@@ -221,5 +316,8 @@ describeWith(REDIS_SERVER, 'The archive in Redis, with somebody who is against i
 
   afterAll(() => redis.stop());
 
-  withstands(() => redisBackplane({ url: redis.url, key: `log-${++logs}`, checkInterval: 50 }));
+  withstands({
+    backplane: () => redisBackplane({ url: redis.url, key: `log-${++logs}`, checkInterval: 50 }),
+    takeAway: () => redis.control.flushall(),
+  });
 });

@@ -219,9 +219,15 @@ const AT_THE_ENDS: Record<string, Mutation> = {
   },
   'the last events, counted without those in the tail': {
     file: 'reader/topic-cursor.ts',
-    from: 'const last = count - offsets.length;',
-    to: 'const last = count;',
+    from: 'const start = { last: count - behindHole.length, upTo: missingUpTo };',
+    to: 'const start = { last: count, upTo: missingUpTo };',
   },
+  'a log that has taken the place of another, of which a client has everything when it has as much':
+    {
+      file: 'reader/reader.ts',
+      from: 'this.#announcements?.onAnotherLog(this.#log.head);',
+      to: '',
+    },
   'a time, one event too late': {
     file: 'log/log.ts',
     from: 'this.#entries.seekTime(time) - 1',

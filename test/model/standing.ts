@@ -30,8 +30,11 @@ export class Standing {
     this.hasSeen ||= isOfLog;
   }
 
-  onGap(): void {
+  /** @param moment what its instance has; of another log, that is what the client catches up with */
+  onGap(moment: Moment | undefined): void {
     if (this.#isAsked && this.#isReady === undefined) throw new Error('A gap came before `ready`');
+    if (this.#isReady !== undefined && this.#isReady.epoch !== moment?.epoch)
+      this.#isReady = moment;
     this.#hasGap = true;
   }
 
@@ -66,8 +69,7 @@ export class Standing {
   }
 
   /** What it has still to say. */
-  due(moment: Moment | undefined): string[] {
-    const isSameLog = moment !== undefined && moment.epoch === this.#isReady?.epoch;
-    return isSameLog && !this.#isCaughtUp ? ['`caught-up`'] : [];
+  due(): string[] {
+    return this.#isReady !== undefined && !this.#isCaughtUp ? ['`caught-up`'] : [];
   }
 }

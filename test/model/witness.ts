@@ -168,7 +168,7 @@ export class Witness {
       return due.map(({ n, offset }) => `${name}: event ${n} at ${offset}`);
     });
     const mayHold = this.views.some(({ lane }) => lane.way === 'holdNoId' || lane.way === 'filter');
-    return all.length > 0 || mayHold ? all : this.#standing.due(moment);
+    return all.length > 0 || mayHold ? all : this.#standing.due();
   }
 
   #lastForAll(epoch: string, head: number): Published[] {
@@ -281,12 +281,10 @@ export class Witness {
 
   /** Whether it need not have been counted among the last ones. */
   #isExtra({ lane }: LaneView, event: Published): boolean {
-    const { holes } = this.#circumstances;
     const isReadWhole =
       this.views.length === 1 && lane.sources.every((source) => this.#losses.readsAll(source));
     if (!isReadWhole && this.#isInHole(event)) return true;
-    // Where a hole is the archive is counted, also for what the tail has longer than that.
-    const moment = this.views.length > 1 || holes.length > 0 ? this.#moment : undefined;
+    const moment = this.views.length > 1 ? this.#moment : undefined;
     return moment !== undefined && this.#losses.wasGone(lane, event, moment);
   }
 
@@ -368,7 +366,7 @@ export class Witness {
     const to = placeOf(resumedAt);
     const from = this.#placeAsked(requested, to);
     const isAnswer = requested === this.#requested;
-    this.#standing.onGap();
+    this.#standing.onGap(this.#moment);
     if (reason !== 'trimmed') this.#told = undefined;
     if (reason === 'unknown' && !isAnswer) throw new Error('A gap is unknown in mid-stream');
     if (reason === 'unknown' && this.#issued.has(requested)) throw new Error('It had been issued');

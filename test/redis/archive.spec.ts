@@ -1,15 +1,17 @@
-import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import type { Cursor, History } from 'nestjs-event-stream';
 import { createPublisher } from 'nestjs-event-stream/publisher';
 import { redisBackplane } from 'nestjs-event-stream/redis';
 import { TopicMatcher } from '../../src/log/matching.js';
 import { describeWith, REDIS_SERVER } from '../support/programs.js';
 import { until } from '../support/until.js';
+import { Random } from '../chaos/random.js';
 import { RedisServer } from './support/redis-server.js';
 import { Replica } from './support/replica.js';
 
 /** What an event of the archive counts for beside its header and its data. */
 const OVERHEAD = 200;
+const SEEDS = Number(process.env['SEEDS'] ?? 10);
 
 describeWith(REDIS_SERVER, 'what Redis keeps beyond the log', (path) => {
   let redis: RedisServer;
@@ -32,8 +34,9 @@ describeWith(REDIS_SERVER, 'what Redis keeps beyond the log', (path) => {
     await Promise.all(replicas.map(({ backplane }) => backplane.close()));
   });
 
-  async function open(history: Partial<History>): Promise<Replica> {
-    const replica = await Replica.open({ url: redis.url, key }, { maxEvents: 5, ...history });
+  async function open(history: Partial<History>, publishTimeout = 1_000): Promise<Replica> {
+    const options = { url: redis.url, key, publishTimeout };
+    const replica = await Replica.open(options, { maxEvents: 5, ...history });
     replicas.push(replica);
     return replica;
   }
@@ -146,6 +149,85 @@ describeWith(REDIS_SERVER, 'what Redis keeps beyond the log', (path) => {
     await publish(replica, 'job.1');
     expect(await read(replica, 'job.1')).toEqual({ lost: 2, offsets: [4] });
     expect(await read(replica, 'job.2')).toMatchObject({ offsets: [2] });
+  });
+
+  describe('whichever keys somebody removes, and whenever', () => {
+    const rules = [
+      { match: 'few.*', keepEvents: 3 },
+      { match: 'keyed.*', keepLatestPerKey: true },
+      { match: 'short.*', keepFor: 15 },
+      { match: 'all.*' },
+    ];
+    const kinds = ['few', 'keyed', 'short', 'all', '$own.whole', '$own.keep'];
+    let random: Random;
+    let replica: Replica;
+    let published: { topic: string; name: string; offset: number }[];
+
+    async function publishSome(): Promise<void> {
+      const some = Array.from({ length: random.between(1, 8) }, () => {
+        const topic = `${random.pick(kinds) ?? ''}.${random.between(0, 2)}`;
+        return { topic, name: topic.startsWith('$') ? '20~k' : `k${random.between(0, 3)}` };
+      });
+      const cursors = await Promise.all(
+        some.map(({ topic, name }) => publish(replica, topic, 'x', name)),
+      );
+      for (const [index, cursor] of cursors.entries()) {
+        const { topic = '', name = '' } = some[index] ?? {};
+        published.push({ topic, name, offset: offsetOf(cursor) });
+      }
+    }
+
+    async function removeSome(): Promise<readonly string[]> {
+      const keys = await redis.control.keys(keyOf('*', replica.sink.epoch, '*'));
+      const ofAll = ['by-age', 'due', 'forgotten'].map((kind) => keyOf(kind, replica.sink.epoch));
+      const removed = Array.from(
+        { length: random.between(0, 5) },
+        () => random.pick([...keys.sort(), ...ofAll]) ?? '',
+      );
+      if (removed.length > 0) await redis.control.del(...removed);
+      return removed;
+    }
+
+    /** Of what is empty nobody is likely to ask any more. */
+    async function forgetWhatIsEmpty(): Promise<void> {
+      const due = keyOf('due', replica.sink.epoch);
+      for (const topic of await redis.control.zrange(due, '0', '-1')) {
+        const isEmpty =
+          (await redis.control.exists(keyOf('kept', replica.sink.epoch, topic))) === 0;
+        if (isEmpty) await redis.control.zadd(due, 'XX', 1, topic);
+      }
+    }
+
+    /** What is not there, and not told to be lost. */
+    async function missing(): Promise<unknown[]> {
+      const topics = [...new Set(published.map(({ topic }) => topic))];
+      const pages = await Promise.all(topics.map((topic) => read(replica, topic)));
+      return published.filter(({ topic, name, offset }, index) => {
+        const { lost = 0, offsets = [] } = pages[topics.indexOf(topic)] ?? {};
+        const isReplaced =
+          topic.startsWith('keyed') &&
+          published.some((one, at) => at > index && one.topic === topic && one.name === name);
+        return offset > lost && !offsets.includes(offset) && !isReplaced;
+      });
+    }
+
+    it.each(Array.from({ length: SEEDS }, (_, seed) => seed))(
+      'none of their events is lost in silence: %d',
+      async (seed) => {
+        random = new Random(seed);
+        replica = await open({ topics: rules, archive: { maxBytes: 20_000 } }, 10_000);
+        published = [];
+        const history: string[] = [];
+        for (let round = 0; round < 8; round++) {
+          await publishSome();
+          if (random.next() < 0.3) await forgetWhatIsEmpty();
+          const removed = await removeSome();
+          history.push(`after ${published.at(-1)?.offset} removes ${removed.join()}`);
+          const silent = await missing();
+          expect([silent, silent.length > 0 ? history : []]).toEqual([[], []]);
+        }
+      },
+    );
   });
 
   it('has no more keys of events than events', async () => {
