@@ -2,6 +2,9 @@ import { setTimeout } from 'node:timers/promises';
 import { Injectable } from '@nestjs/common';
 import type { UIMessage, UIMessageChunk } from 'ai';
 
+/** Milliseconds that the model takes for a word. */
+const PACE = Number(process.env['PACE'] ?? 40);
+
 /** What the model answers. */
 export function answerTo(question: string): string {
   const lines = Array.from({ length: 12 }, (_, index) => `Of that I know ${index + 1} things.`);
@@ -19,7 +22,7 @@ export class LanguageModel {
     yield { type: 'start' };
     yield { type: 'text-start', id: 'answer' };
     for (const delta of answerTo(question?.join('') ?? '').split(/(?= )/)) {
-      await setTimeout(40, undefined, { signal });
+      await setTimeout(PACE, undefined, { signal });
       yield { type: 'text-delta', id: 'answer', delta };
     }
     yield { type: 'text-end', id: 'answer' };

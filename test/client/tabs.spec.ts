@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import { EventBus, SseConnections } from 'nestjs-event-stream';
 import { CHROMIUM, describeWith } from '../support/programs.js';
-import { until } from '../support/until.js';
+import { elapse, until } from '../support/until.js';
 import { TabBench } from './support/tab-bench.js';
 import type { Tab } from './support/tabs.js';
 
@@ -179,7 +179,7 @@ describeWith(CHROMIUM, 'tabs that share', (path) => {
       const traffic = (async () => {
         while (publishing.isOn) {
           await tick('a');
-          await new Promise((turn) => setImmediate(turn));
+          await elapse(5);
         }
       })();
       await openFor('b');

@@ -17,7 +17,8 @@ describeWith(REDIS_SERVER, 'the example ai-chat, on two instances', (redisPath) 
 
     beforeAll(async () => {
       redis = await RedisServer.start(redisPath);
-      const env = { REDIS_URL: redis.url };
+      // So slow that no answer is whole before a browser has shown a part of it.
+      const env = { REDIS_URL: redis.url, PACE: '150' };
       [one, two, browser] = await Promise.all([
         ExampleProcess.start('ai-chat', env),
         ExampleProcess.start('ai-chat', env),
@@ -53,7 +54,7 @@ describeWith(REDIS_SERVER, 'the example ai-chat, on two instances', (redisPath) 
     }
 
     const statusIs = (page: Page, status: string) =>
-      until(status, async () => (await page.locator('output').textContent()) === status, 15_000);
+      until(status, async () => (await page.locator('output').textContent()) === status, 20_000);
 
     it('has the whole answer once, reloaded three times in the middle, at last on the other instance', async () => {
       balancer.target = one;
@@ -68,7 +69,7 @@ describeWith(REDIS_SERVER, 'the example ai-chat, on two instances', (redisPath) 
         expect(whole.startsWith(read)).toBe(true);
         expect(read.length).toBeLessThan(whole.length);
       }
-      await until('it is whole', async () => (await answersOn(page))[0] === whole, 15_000);
+      await until('it is whole', async () => (await answersOn(page))[0] === whole, 20_000);
       await statusIs(page, 'ready');
       expect(await answersOn(page)).toEqual([whole]);
       await page.reload();
@@ -76,7 +77,7 @@ describeWith(REDIS_SERVER, 'the example ai-chat, on two instances', (redisPath) 
       await until('it is there', async () => (await answersOn(page)).length === 1);
       expect(await answersOn(page)).toEqual([whole]);
       await page.context().close();
-    }, 60_000);
+    }, 120_000);
 
     it('is stopped from the other instance, and keeps what there was', async () => {
       balancer.target = one;
@@ -93,7 +94,7 @@ describeWith(REDIS_SERVER, 'the example ai-chat, on two instances', (redisPath) 
       await statusIs(page, 'ready');
       expect(await answersOn(page)).toEqual([stopped]);
       await page.context().close();
-    }, 60_000);
+    }, 120_000);
 
     it('says that the answer broke off when the instance that wrote it is killed, and goes on with the next one', async () => {
       balancer.target = one;
@@ -102,7 +103,7 @@ describeWith(REDIS_SERVER, 'the example ai-chat, on two instances', (redisPath) 
       const read = await longerThan(page, 20);
       balancer.target = two;
       await one.kill();
-      await page.getByText('The answer was interrupted').waitFor({ timeout: 15_000 });
+      await page.getByText('The answer was interrupted').waitFor({ timeout: 20_000 });
       const [left = ''] = await answersOn(page);
       expect(left.startsWith(read)).toBe(true);
       expect(answerTo(QUESTION).slice(0, left.length)).toBe(left);
@@ -110,10 +111,10 @@ describeWith(REDIS_SERVER, 'the example ai-chat, on two instances', (redisPath) 
       await until(
         'that is whole',
         async () => (await answersOn(page))[1] === answerTo(QUESTION),
-        15_000,
+        20_000,
       );
       expect(await answersOn(page)).toEqual([left, answerTo(QUESTION)]);
       await page.context().close();
-    }, 60_000);
+    }, 120_000);
   });
 });

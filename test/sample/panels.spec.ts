@@ -20,7 +20,7 @@ describeWith(CHROMIUM, 'the panels of the sample', (path) => {
       const requests = requestsTo(page, '/jobs/');
       await page.click('#job-start');
       await clock.says('job-state', /Step [4-9] of 24/);
-      expect(Number(await clock.text('job-received'))).toBeGreaterThan(3);
+      expect(Number(await clock.text('job-received'))).toBeGreaterThan(0);
       sample.app.get(SseConnections).close(isOfJob);
       await clock.says('job-state', 'The connection was lost');
       await clock.says('job-state', /Step \d+ of 24|Done/);

@@ -1,12 +1,15 @@
+/** How many times as long as usual everything may take on a machine that has much to do. */
+const PATIENCE = Number(process.env['TEST_PATIENCE'] ?? 1);
+
 /** Resolves when the condition holds; rejects after a bound, saying what it waited for. */
 export async function until(
   what: string,
   condition: () => boolean | Promise<boolean>,
   bound = 5_000,
 ): Promise<void> {
-  const end = performance.now() + bound;
+  const end = performance.now() + bound * PATIENCE;
   while (!(await condition())) {
-    if (performance.now() > end) throw new Error(`Not within ${bound} ms: ${what}`);
+    if (performance.now() > end) throw new Error(`Not within ${bound * PATIENCE} ms: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 2));
   }
 }
