@@ -9,6 +9,6 @@ export default {
   ...base,
   testRegex: PROGRAMS.map((pattern) => pattern.replace('<rootDir>/', '')),
   testPathIgnorePatterns: [],
-  testTimeout: 60_000,
+  testTimeout: 120_000,
   maxWorkers: availableParallelism(),
 };
