@@ -230,7 +230,7 @@ export class Connection implements ConnectionPort, Task {
     this.#isRunning = false;
     if (this.#reason !== undefined || this.#outbox.isBehind) return;
     if (this.#isOpen) this.#tellPlace();
-    else if (!this.#outbox.isEmpty) this.#open(this.#unreadPlace);
+    else if (!this.#outbox.isEmpty) this.#open(this.#takePlace());
     if (this.#isBeatDue) this.#beat();
     this.#flush();
     this.handler.resume();
@@ -320,7 +320,7 @@ export class Connection implements ConnectionPort, Task {
     if (!isHopeless && !this.response.writableEnded) {
       const wasOpen = this.#isOpen;
       if (wasOpen) this.#tellPlace();
-      else this.#open(this.#unreadPlace, reason);
+      else this.#open(this.#takePlace(), reason);
       if (this.#ending === undefined) this.#sayFarewell(reason, wasOpen);
       this.#flush(reason);
       if (this.#ending !== undefined) return;
@@ -404,7 +404,7 @@ export class Connection implements ConnectionPort, Task {
     } else if (this.#identity?.isExpiredAt(time) === true) {
       this.end('expired');
     } else if (due === 'headers') {
-      this.#open(this.#unreadPlace);
+      this.#open(this.#takePlace());
       this.#flush();
     } else if (due === 'stalled') {
       this.end('stalled');
@@ -418,13 +418,13 @@ export class Connection implements ConnectionPort, Task {
     this.#connections.report(this, message, error);
   }
 
-  /** The place of a client for which nothing has been read yet, if it does not know it. */
-  get #unreadPlace(): string | undefined {
+  /** The place of a client for which nothing has been read yet, once: from now on it knows it. */
+  #takePlace(): string | undefined {
     return this.reader?.beginEarly();
   }
 
   #tellPlace(): void {
-    const id = this.#unreadPlace;
+    const id = this.#takePlace();
     if (id !== undefined && this.#dialect === undefined) this.#outbox.push(this.#frameOf(id));
   }
 
