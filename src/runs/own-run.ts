@@ -142,7 +142,7 @@ export class OwnRun {
   /** Resolves when this instance has read up to a place; rejects if it lies behind the end. */
   async #read(place: StreamPosition): Promise<void> {
     this.#awaySince = undefined;
-    await this.#reached(place);
+    await this.#context.registry.whenRead(place);
     const { end, claim } = this.run;
     const isLate = end !== undefined && place.offset > end.place.offset;
     if (isLate || place.epoch !== claim.begin.epoch) throw this.#ended();
@@ -202,12 +202,6 @@ export class OwnRun {
     if (this.run.end !== undefined) throw this.#ended();
     if (now - this.#awaySince > this.#context.lease || this.#context.registry.isClosed) throw error;
     await elapse(AGAIN);
-  }
-
-  async #reached(place: StreamPosition): Promise<void> {
-    const { registry } = this.#context;
-    await registry.reached(place);
-    registry.readOn();
   }
 
   async #consume(source: RunSource | RunFactory): Promise<void> {
@@ -273,7 +267,7 @@ export class OwnRun {
     while (this.run.end === undefined && !registry.isClosed) {
       try {
         const place = parseCursor(await bus.order(record, { idempotencyKey: endKey(token) }));
-        if (place !== undefined) await this.#reached(place);
+        if (place !== undefined) await registry.whenRead(place);
         return;
       } catch {
         await elapse(AGAIN);
