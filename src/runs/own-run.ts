@@ -87,6 +87,8 @@ export class OwnRun {
     } catch (thrown) {
       error = thrown ?? new Error(`The source threw ${String(thrown)}`);
     }
+    // One that goes on emitting would never be done.
+    this.#isFinishing = true;
     await this.#emissions.settled();
     error = this.#failure?.error ?? error;
     if (this.run.isStopping) await this.#finish('stopped');
@@ -256,7 +258,6 @@ export class OwnRun {
 
   /** Says how it ended, until the log has it; somebody else may have said so first. */
   async #finish(status: RunEndStatus, error?: string): Promise<void> {
-    this.#isFinishing = true;
     const { bus, registry, instance } = this.#context;
     const { id, token } = this.run.claim;
     const { events, bytes } = this.run;
