@@ -112,7 +112,7 @@ eachBackplane((bench) => {
   });
 
   it('is not stopped by who would replace it, and shuts down', async () => {
-    const [one, two] = await bench.startTwo();
+    const [one, two] = await bench.startTwo({ runs: { drain: { runs: 'stop' } } });
     if (!bench.isShared) return;
     await one.runs.start('chat.1', ({ signal }) => waitForAbort(signal));
     await until('the other knows it', () => two.runs.get('chat.1') !== undefined);
@@ -147,6 +147,30 @@ eachBackplane((bench) => {
     const back = await bench.connect(one, '/runs/chat.1', client.lastEventId);
     expect(await all(back)).toEqual(['new', DONE]);
     expect(await refused.promise).toMatchObject({ code: 'RUN_ENDED' });
+  });
+
+  it('is told to its end to who was away when it was replaced, and then the other one', async () => {
+    const [one, two] = await bench.startTwo();
+    await one.runs.start('chat.1', async ({ signal, emit }) => {
+      for (const text of ['a', 'b', 'c']) await emit(text);
+      await waitForAbort(signal);
+    });
+    const client = await bench.connect(one, '/runs/chat.1');
+    const [, second] = await client.take(2);
+    client.close();
+    const go = deferred();
+    const next = async function* () {
+      yield 'new';
+      await go.promise;
+    };
+    await two.runs.start('chat.1', next, { onExisting: 'replace' });
+    for (const at of [one, two]) {
+      const back = await bench.connect(at, '/runs/chat.1', second?.lastEventId);
+      expect(await all(back)).toEqual(['c', STOPPED]);
+      const again = await bench.connect(at, '/runs/chat.1', back.lastEventId);
+      expect((await again.next()).data).toBe('new');
+    }
+    go.resolve();
   });
 
   it('is replaced again and again, while those before it can still be read', async () => {
