@@ -156,7 +156,7 @@ eachBackplane((bench) => {
       await waitForAbort(signal);
     });
     const client = await bench.connect(one, '/runs/chat.1');
-    const [, second] = await client.take(2);
+    const [, second] = await client.take(3);
     client.close();
     const go = deferred();
     const next = async function* () {
