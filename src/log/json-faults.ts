@@ -85,6 +85,10 @@ function faultOf(
   }
   if (written === null && isA(value, Date)) return 'an invalid Date, which JSON turns into null';
   if (typeof written !== 'object' || written === null) return undefined;
+  // A Buffer has a toJSON of its own.
+  if (ArrayBuffer.isView(written)) {
+    return 'bytes, which JSON turns into an object of numbers: publish text, a stream of it by way of TextDecoderStream, or base64';
+  }
   const known = UNWRITTEN.find(([type]) => isA(written, type));
   if (known !== undefined) return known[1];
   const isInstance = typeof value === 'object' && value !== null && !Array.isArray(value);

@@ -23,6 +23,8 @@ const faults: [what: string, value: unknown, message: RegExp][] = [
   ['a promise', Promise.resolve(1), /a promise.*await it first/],
   ['a RegExp', /x/, /a RegExp/],
   ['a WeakMap', new WeakMap(), /a WeakMap/],
+  ['bytes', new Uint8Array(1), /bytes, which JSON .* TextDecoderStream/],
+  ['a DataView', new DataView(new ArrayBuffer(1)), /bytes/],
   ['an ArrayBuffer', new ArrayBuffer(1), /an ArrayBuffer/],
 ];
 
