@@ -268,6 +268,11 @@ const AT_THE_ENDS: Record<string, Mutation> = {
     from: 'if (this.#unmodified === undefined && this.streams.arePending) return;',
     to: '',
   },
+  'the word that all has come, while operators hold some of it that a gap has covered': {
+    file: 'reader/reader.ts',
+    from: 'if (this.#operators?.holdCovered === true) return;',
+    to: '',
+  },
 };
 
 /** Mistakes between the reader and the client. */
