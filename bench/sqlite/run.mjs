@@ -41,17 +41,20 @@ class Application {
   }
 }
 
-/** Microseconds of CPU for each event, in batches of 100, one after the other. */
-async function cpuPerEvent(backplane) {
+/** Microseconds of CPU for each event, in batches of 100, so many of them on their way at a time. */
+async function cpuPerEvent(backplane, atATime = 1) {
   const application = await Application.start(backplane);
   const publish = async (milliseconds) => {
     let count = 0;
     const end = performance.now() + milliseconds;
-    while (performance.now() < end) {
-      await application.publishBatch();
-      await nextTurn();
-      count += BATCH;
-    }
+    const run = async () => {
+      while (performance.now() < end) {
+        await application.publishBatch();
+        await nextTurn();
+        count += BATCH;
+      }
+    };
+    await Promise.all(Array.from({ length: atATime }, run));
     return count;
   };
   await publish(500);
@@ -146,10 +149,21 @@ async function idle() {
 }
 
 const median = (values) => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
+/** Both in turn, as what else the machine does hits both. */
+async function cpuOfBatches(atATime) {
+  const name = `CPU per event in batches of 100, ${atATime === 1 ? 'one after the other' : `${atATime} on their way`}`;
+  const memory = await cpuPerEvent(new MemoryBackplane(), atATime);
+  const file = await cpuPerEvent(sqliteBackplane({ path: newPath() }), atATime);
+  return {
+    [`${name}, in memory (µs)`]: memory,
+    [`${name}, 'process' (µs)`]: file,
+    [`${name}: beyond memory (µs)`]: file - memory,
+  };
+}
+
 const MEASUREMENTS = {
-  'CPU per event in batches of 100, in memory (µs)': () => cpuPerEvent(new MemoryBackplane()),
-  "CPU per event in batches of 100, 'process' (µs)": () =>
-    cpuPerEvent(sqliteBackplane({ path: newPath() })),
+  'CPU per event': () => cpuOfBatches(1),
+  'CPU per event, many batches': () => cpuOfBatches(20),
   'sustained, in memory (events/s)': () => sustained(new MemoryBackplane()),
   "sustained, 'process' (events/s)": () => sustained(sqliteBackplane({ path: newPath() })),
   "sustained, 'power' (events/s)": () =>
@@ -167,9 +181,13 @@ const ONLY = new RegExp(process.env.ONLY ?? '');
 for (const name of Object.keys(MEASUREMENTS)) if (!ONLY.test(name)) delete MEASUREMENTS[name];
 
 try {
-  const results = Object.fromEntries(Object.keys(MEASUREMENTS).map((name) => [name, []]));
+  const results = {};
   for (let round = 0; round < ROUNDS; round++) {
-    for (const [name, measure] of Object.entries(MEASUREMENTS)) results[name].push(await measure());
+    for (const [name, measure] of Object.entries(MEASUREMENTS)) {
+      const measured = await measure();
+      const figures = typeof measured === 'number' ? { [name]: measured } : measured;
+      for (const [what, figure] of Object.entries(figures)) (results[what] ??= []).push(figure);
+    }
   }
   console.log(
     `Node.js ${process.version}, ${cpus()[0].model}, ${cpus().length} cores, medians of ${ROUNDS}\n`,

@@ -124,6 +124,14 @@ export class ReaderStreams {
     return this.all.find(({ snapshot }) => snapshot !== undefined);
   }
 
+  /** Whether it is known which of them an entry is a part of, for those that are a part of their topic. */
+  areKnownUpTo(entry: Entry, reader: Pick<PageReader, 'schedule'>): boolean {
+    for (const { plan } of this.all) {
+      if (plan.span?.isKnownUpTo(entry, () => reader.schedule()) === false) return false;
+    }
+    return true;
+  }
+
   /** Those that an entry is the last one of, as their `until` says. */
   endingWith(entry: Entry): readonly ReaderStream[] {
     return this.all.filter((stream) => stream.selects(entry) && stream.isEndedBy(entry));

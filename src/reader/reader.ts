@@ -288,9 +288,7 @@ export class Reader {
       if (this.streams.areKept) return this.#lookBack(hole.upTo);
       return this.#cross('trimmed', hole.upTo);
     }
-    if (entry === undefined) return false;
-    this.#handOut(entry);
-    return true;
+    return entry !== undefined && this.#handOutKnown(entry);
   }
 
   /**
@@ -309,8 +307,7 @@ export class Reader {
         return this.#cross('trimmed', Math.max(found.upTo, this.#offset), this.#askedBeginning);
       case 'entry':
         this.#onResumed('archive');
-        this.#handOut(found.entry);
-        return true;
+        return this.#handOutKnown(found.entry);
       case 'nothing':
         this.#onResumed('tail');
         this.#offset = Math.max(this.#log.lost, upTo);
@@ -327,6 +324,13 @@ export class Reader {
   #onResumed(outcome: ResumeOutcome): void {
     if (this.#isResuming) this.#sink.onResumed?.(outcome);
     this.#isResuming = false;
+  }
+
+  /** False while it is not known which streams it is a part of. */
+  #handOutKnown(entry: Entry): boolean {
+    if (this.#mayEnd && !this.streams.areKnownUpTo(entry, this.#sink)) return false;
+    this.#handOut(entry);
+    return true;
   }
 
   #handOut(entry: Entry): void {
@@ -379,6 +383,7 @@ export class Reader {
   #neighbourAfter(offset: number, taker: ReaderStream): Entry | undefined {
     const next = this.#wholeAfter(offset);
     if (next === undefined || next.offset > this.#catchUpTo || !next.isForAll) return undefined;
+    if (!this.streams.areKnownUpTo(next, this.#sink)) return undefined;
     if (this.streams.endingWith(next).length > 0) return undefined;
     const takers = this.streams.takersOf(next, offset, this.#catchUpTo);
     return takers.length === 1 && takers[0] === taker ? next : undefined;

@@ -103,11 +103,17 @@ export interface SpanSource {
    * @param onKnown called once it may be known; then it is asked again
    */
   find(onKnown: () => void): Span | 'gone' | Error | undefined;
+  /**
+   * Whether it is known of all entries up to a place whether they are a part of it: only then is it asked about them.
+   *
+   * @param onKnown called once it may be known; then it is asked again
+   */
+  isKnownUpTo(place: StreamPosition, onKnown: () => void): boolean;
   /** Whether an entry of the topic is a part of it. */
   admits(entry: Entry): boolean;
   /** Whether an entry is the last part of it. */
   isLast(entry: Entry): boolean;
-  /** Whether an entry is a part of it that is not the last, of those that were in the log when {@link admits} was last asked. */
+  /** Whether an entry is known to be a part of it that is not the last. */
   goesOnWith(entry: Entry): boolean;
   /** Makes one of neighbours that are replayed. */
   readonly merge?: ReplayMerge | undefined;

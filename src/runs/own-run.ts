@@ -87,6 +87,8 @@ export class OwnRun {
     } catch (thrown) {
       error = thrown ?? new Error(`The source threw ${String(thrown)}`);
     }
+    // One that goes on emitting would never be done.
+    this.#isFinishing = true;
     await this.#emissions.settled();
     error = this.#failure?.error ?? error;
     if (this.run.isStopping) await this.#finish('stopped');
@@ -142,7 +144,7 @@ export class OwnRun {
   /** Resolves when this instance has read up to a place; rejects if it lies behind the end. */
   async #read(place: StreamPosition): Promise<void> {
     this.#awaySince = undefined;
-    await this.#reached(place);
+    await this.#context.registry.whenRead(place);
     const { end, claim } = this.run;
     const isLate = end !== undefined && place.offset > end.place.offset;
     if (isLate || place.epoch !== claim.begin.epoch) throw this.#ended();
@@ -204,12 +206,6 @@ export class OwnRun {
     await elapse(AGAIN);
   }
 
-  async #reached(place: StreamPosition): Promise<void> {
-    const { registry } = this.#context;
-    await registry.reached(place);
-    registry.readOn();
-  }
-
   async #consume(source: RunSource | RunFactory): Promise<void> {
     const { id } = this.run.claim;
     const { signal } = this.#controller;
@@ -262,7 +258,6 @@ export class OwnRun {
 
   /** Says how it ended, until the log has it; somebody else may have said so first. */
   async #finish(status: RunEndStatus, error?: string): Promise<void> {
-    this.#isFinishing = true;
     const { bus, registry, instance } = this.#context;
     const { id, token } = this.run.claim;
     const { events, bytes } = this.run;
@@ -273,7 +268,7 @@ export class OwnRun {
     while (this.run.end === undefined && !registry.isClosed) {
       try {
         const place = parseCursor(await bus.order(record, { idempotencyKey: endKey(token) }));
-        if (place !== undefined) await this.#reached(place);
+        if (place !== undefined) await registry.whenRead(place);
         return;
       } catch {
         await elapse(AGAIN);

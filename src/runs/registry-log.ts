@@ -1,5 +1,6 @@
 import type { Subscription } from 'rxjs';
 import type { EventBus } from '../bus/event-bus.js';
+import type { StreamPosition } from '../log/cursor.js';
 import type { Entry } from '../log/entry.js';
 import type { TopicIndex } from '../log/topic-index.js';
 import { REGISTRY_TOPIC } from './run-topics.js';
@@ -10,6 +11,8 @@ export interface RegistryReader {
   take(entry: Entry): void;
   /** The log has gone, and another one has taken its place. */
   onLogLost(epoch: string): void;
+  /** What there was up to a later position than before has been taken. */
+  onRead(): void;
 }
 
 /**
@@ -22,7 +25,6 @@ export class RegistryLog {
   readonly #index: TopicIndex;
   readonly #subscription: Subscription;
   #epoch = '';
-  /** Up to where entries were taken. */
   #position = 0;
   /** The head of the log when that was all there was; before any log there is nothing to see. */
   #seen = 0;
@@ -42,6 +44,11 @@ export class RegistryLog {
   /** Whether all that there was has been taken; it is so again when something that was missing is there. */
   get isLoaded(): boolean {
     return this.#isLoaded;
+  }
+
+  /** Up to where entries were taken. */
+  get position(): StreamPosition {
+    return { epoch: this.#epoch, offset: this.#position };
   }
 
   whenLoaded(): Promise<void> {
@@ -93,6 +100,7 @@ export class RegistryLog {
     this.#position = this.#seen = head;
     this.#isLoaded = true;
     this.#tell();
+    this.#reader.onRead();
   }
 
   /** Reads from the archive what the tail does not have. */
@@ -111,6 +119,7 @@ export class RegistryLog {
       else {
         for (const entry of page.entries) this.#reader.take(entry);
         this.#position = page.upTo;
+        this.#reader.onRead();
       }
       if (page === undefined) break;
     }

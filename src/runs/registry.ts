@@ -19,7 +19,6 @@ type Claims = Map<string, Run | undefined>;
 
 /** All runs that the log knows of, as far as this instance has read it. */
 export class RunRegistry {
-  readonly #bus: EventBus;
   readonly #observer: RunObserver;
   readonly #log: RegistryLog;
   /** Of each id those that are known, the last one at the end. */
@@ -34,12 +33,12 @@ export class RunRegistry {
   #waiting: { readonly place: StreamPosition; readonly resolve: () => void }[] = [];
 
   constructor(bus: EventBus, observer: RunObserver) {
-    this.#bus = bus;
     this.#observer = observer;
-    bus.onRound(() => this.#serve());
+    bus.onRound(() => this.readOn());
     this.#log = new RegistryLog(bus, {
       take: (entry) => this.#apply(entry),
       onLogLost: (epoch) => this.#onLogLost(epoch),
+      onRead: () => this.#serve(),
     });
     // Who observes may have yet to be made.
     queueMicrotask(() => this.#log.readOn());
@@ -50,7 +49,9 @@ export class RunRegistry {
     return this.#isClosed;
   }
 
+  /** Whether what the log has by now is known. */
   get isLoaded(): boolean {
+    this.readOn();
     return this.#log.isLoaded;
   }
 
@@ -93,10 +94,16 @@ export class RunRegistry {
     return run?.isExpired(Date.now()) === true ? run.claim.token : undefined;
   }
 
-  /** Resolves when this instance has read up to a place, or when that cannot be: its log has gone, or nothing is read any more. */
-  reached(place: StreamPosition): Promise<void> | undefined {
-    if (this.#isClosed || !isBefore(this.#head, place)) return undefined;
-    return new Promise((resolve) => this.#waiting.push({ place, resolve }));
+  /** Whether what the log says of runs up to a place is known; so it is when nothing is read any more. */
+  hasRead(place: StreamPosition): boolean {
+    this.readOn();
+    return this.#isClosed || !isBefore(this.#log.position, place);
+  }
+
+  /** Resolves when that is so, or when it cannot be: its log has gone. */
+  async whenRead(place: StreamPosition): Promise<void> {
+    if (this.hasRead(place)) return;
+    await new Promise<void>((resolve) => this.#waiting.push({ place, resolve }));
   }
 
   /**
@@ -133,11 +140,6 @@ export class RunRegistry {
     this.#log.close();
     for (const { resolve } of this.#waiting.splice(0)) resolve();
     for (const run of [...this.#byId.values()].flat()) run.abandon();
-  }
-
-  get #head(): StreamPosition {
-    const { epoch, head: offset } = this.#bus.log;
-    return { epoch, offset };
   }
 
   #onLogLost(epoch: string): void {
@@ -204,11 +206,10 @@ export class RunRegistry {
   }
 
   #serve(): void {
-    this.readOn();
-    const head = this.#head;
-    const due = this.#waiting.filter(({ place }) => !isBefore(head, place));
+    const { position } = this.#log;
+    const due = this.#waiting.filter(({ place }) => !isBefore(position, place));
     if (due.length === 0) return;
-    this.#waiting = this.#waiting.filter(({ place }) => isBefore(head, place));
+    this.#waiting = this.#waiting.filter(({ place }) => isBefore(position, place));
     for (const { resolve } of due) resolve();
   }
 }

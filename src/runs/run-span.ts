@@ -2,6 +2,7 @@ import { NotFoundException } from '@nestjs/common';
 import type { EventBus } from '../bus/event-bus.js';
 import type { Entry } from '../log/entry.js';
 import type { ReplayMerge } from '../reader/neighbours.js';
+import type { StreamPosition } from '../log/cursor.js';
 import type { Span, SpanSource, StreamPlan } from '../reader/stream-options.js';
 import type { Merge, Merges } from './merges.js';
 import type { RunRegistry } from './registry.js';
@@ -33,6 +34,7 @@ export class RunSpan implements SpanSource {
   #run: Run | undefined;
   /** Whether the log was asked for what others may know already. */
   #hasAsked = false;
+  #isWaiting = false;
 
   constructor(reading: RunReading, context: RunReadingContext) {
     this.#reading = reading;
@@ -54,9 +56,21 @@ export class RunSpan implements SpanSource {
     };
   }
 
+  isKnownUpTo(place: StreamPosition, onKnown: () => void): boolean {
+    const { registry } = this.#context;
+    if (registry.hasRead(place)) return true;
+    if (!this.#isWaiting) {
+      this.#isWaiting = true;
+      void registry.whenRead(place).then(() => {
+        this.#isWaiting = false;
+        onKnown();
+      });
+    }
+    return false;
+  }
+
   admits(entry: Entry): boolean {
     const { registry } = this.#context;
-    registry.readOn();
     // The log has gone: what there is of the run now is in another one.
     if (entry.epoch !== this.#run?.claim.begin.epoch) this.#follow(registry.get(this.#reading.id));
     return this.#run?.admits(entry) === true;
@@ -67,7 +81,8 @@ export class RunSpan implements SpanSource {
   }
 
   goesOnWith(entry: Entry): boolean {
-    return entry.type !== 'run-end' && this.#run?.admits(entry) === true;
+    if (entry.type === 'run-end' || !this.#context.registry.hasRead(entry)) return false;
+    return this.#run?.admits(entry) === true;
   }
 
   find(onKnown: () => void): Span | 'gone' | Error | undefined {

@@ -1,5 +1,5 @@
-import { isObservable, type Observable, Subscription } from 'rxjs';
-import { received, SseError } from '../errors.js';
+import { isObservable, type Observable, Subject, takeUntil } from 'rxjs';
+import { received, SseError, toError } from '../errors.js';
 import type { NewEvent } from '../log/event.js';
 
 /** What a run consists of: what it yields are events, `{ type?, data, key? }`, or plain data. */
@@ -44,8 +44,9 @@ export class SourceReader {
 
   /** Resolves at its end, or when it was stopped; rejects with its error. */
   async read(source: RunSource): Promise<void> {
-    if (isObservable(source)) await this.#observe(source);
-    else await this.#iterate(iteratorOf(source));
+    if (!isObservable(source)) await this.#iterate(iteratorOf(source));
+    // One that came too late has not begun.
+    else if (!this.#isStopped) await this.#observe(source);
   }
 
   /**
@@ -55,30 +56,27 @@ export class SourceReader {
    */
   stop(failure?: unknown): void {
     this.#isStopped = true;
-    this.#stop?.(failure);
+    const stop = this.#stop;
+    this.#stop = undefined;
+    stop?.(failure);
   }
 
   #observe(source: Observable<unknown>): Promise<void> {
     return new Promise((resolve, reject) => {
-      // What emits at once does so while it is subscribed to.
-      const subscription = new Subscription();
-      const onFailure = (error: unknown) => {
-        subscription.unsubscribe();
-        reject(error instanceof Error ? error : new Error(String(error)));
-      };
-      this.#stop = () => {
-        subscription.unsubscribe();
-        resolve();
-      };
-      const values = source.subscribe({
+      // What emits at once does so while it is subscribed to: nothing but this ends it then.
+      const stopped = new Subject<void>();
+      this.#stop = () => stopped.next();
+      source.pipe(takeUntil(stopped)).subscribe({
         next: (value) => {
           this.#sink.add(value);
-          this.#sink.room()?.catch(onFailure);
+          this.#sink.room()?.catch((error: unknown) => {
+            reject(toError(error));
+            stopped.next();
+          });
         },
         error: reject,
         complete: resolve,
       });
-      subscription.add(values);
     });
   }
 
@@ -89,30 +87,26 @@ export class SourceReader {
         void end(iterator, failure);
         resolve();
       };
-      this.#pull(iterator).then(resolve, reject);
+      // It may have come too late.
+      if (this.#isStopped) this.stop();
+      else this.#pull(iterator).then(resolve, reject);
     });
   }
 
   async #pull(iterator: AsyncIterator<unknown, unknown>): Promise<void> {
     for (;;) {
+      // What was not published is thrown at where the source has yielded it, or something after it.
       const room = this.#sink.room();
-      if (room !== undefined) await tell(room, iterator);
-      const { done = false, value } = await iterator.next();
+      if (room !== undefined) await room.catch((error: unknown) => this.stop(error));
+      const { done = false, value } = this.#isStopped ? OVER : await iterator.next();
+      if (done) this.#stop = undefined;
       if (done || this.#isStopped) return;
       this.#sink.add(value);
     }
   }
 }
 
-/** What was not published is thrown at where the source has yielded it, or something after it. */
-async function tell(room: Promise<void>, iterator: AsyncIterator<unknown, unknown>): Promise<void> {
-  try {
-    await room;
-  } catch (error) {
-    void end(iterator, error);
-    throw error;
-  }
-}
+const OVER: IteratorResult<unknown, unknown> = { done: true, value: undefined };
 
 async function end(iterator: AsyncIterator<unknown, unknown>, failure: unknown): Promise<void> {
   try {
@@ -129,7 +123,7 @@ function iteratorOf(source: Exclude<RunSource, Observable<unknown>>): AsyncItera
   const reader = source.getReader();
   const cancel = async (reason?: unknown): Promise<IteratorResult<unknown>> => {
     await reader.cancel(reason);
-    return { done: true, value: undefined };
+    return OVER;
   };
   return { next: () => reader.read(), return: cancel, throw: cancel };
 }

@@ -300,7 +300,7 @@ export class SseRuns {
   /** Resolves when this instance has read it as well. */
   async #order(record: EventRecord, idempotencyKey: string): Promise<void> {
     const place = parseCursor(await this.#bus.order(record, { idempotencyKey }));
-    if (place !== undefined) await this.#registry.reached(place);
+    if (place !== undefined) await this.#registry.whenRead(place);
   }
 
   /** Its run, if the claim has won. */

@@ -1,5 +1,6 @@
 import { expect, it } from '@jest/globals';
 import { ConflictException } from '@nestjs/common';
+import type { RunFactory } from 'nestjs-event-stream/runs';
 import { concatMap, filter, toArray } from 'rxjs';
 
 import { all, deferred, eachBackplane, texts, waitForAbort } from './instances.js';
@@ -91,6 +92,33 @@ eachBackplane((bench) => {
     });
     expect(await runs.stop('chat.1')).toMatchObject({ status: 'stopped' });
     expect(isReturned).toBe(true);
+  });
+
+  it.each<[string, RunFactory]>([
+    [
+      'stopped',
+      async ({ emit }) => {
+        for (;;) await emit('x');
+      },
+    ],
+    [
+      'done',
+      async ({ emit }) => {
+        void (async () => {
+          for (;;) await emit('x');
+        })().catch(() => {});
+        await emit('x');
+      },
+    ],
+  ])('is %s also if its source goes on emitting without end', async (status, source) => {
+    const [one, two] = await bench.startTwo({ runs: { stopTimeout: 30 } });
+    await one.runs.start('chat.1', source);
+    const client = await bench.connect(two, '/runs/chat.1');
+    await client.next();
+    if (status === 'stopped') await two.runs.stop('chat.1');
+    const events = await all(client);
+    expect(events.pop()).toBe(`run-end {"status":"${status}"}`);
+    expect(two.runs.get('chat.1')?.events).toBe(events.length + 1);
   });
 
   it('has nothing of what its source yields when the time that it had to stop is over', async () => {

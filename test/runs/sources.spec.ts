@@ -1,6 +1,6 @@
 import { expect, it, jest } from '@jest/globals';
 import type { EventBus } from 'nestjs-event-stream';
-import { lastValueFrom, range, throwError, toArray } from 'rxjs';
+import { lastValueFrom, Observable, range, throwError, toArray } from 'rxjs';
 import type { RunFactory, SseRuns } from 'nestjs-event-stream/runs';
 import { until } from '../support/until.js';
 import { deferred, eachBackplane, waitForAbort } from './instances.js';
@@ -133,6 +133,46 @@ eachBackplane((bench) => {
     await runs.start('chat.2', source);
     expect(await runs.stop('chat.2')).toMatchObject({ status: 'stopped' });
     expect(isCancelled).toBe(true);
+  });
+
+  it('lets go of a source that is there when it has ended', async () => {
+    const { runs } = await bench.start({ runs: { stopTimeout: 30 } });
+    const go = deferred();
+    const seen: string[] = [];
+    const iterator = {
+      next: async () => ({ done: false, value: seen.push('asked') }),
+      return: async () => ({ done: true, value: seen.push('returned') }),
+    };
+    const late = {
+      'chat.1': new ReadableStream({ cancel: () => void seen.push('cancelled') }),
+      'chat.2': new Observable(() => void seen.push('subscribed')),
+      'chat.3': { [Symbol.asyncIterator]: () => iterator },
+    };
+    for (const [id, source] of Object.entries(late)) {
+      await runs.start(id, async () => {
+        await go.promise;
+        return source;
+      });
+      expect(await runs.stop(id)).toMatchObject({ status: 'stopped', events: 0 });
+    }
+    go.resolve();
+    await until('it was let go of', () => seen.length > 1);
+    expect(seen).toEqual(['cancelled', 'returned']);
+  });
+
+  it('lets go of an Observable that emits at once, without end', async () => {
+    const { runs } = await bench.start();
+    let emitted = 0;
+    const source = new Observable((subscriber) => {
+      while (!subscriber.closed && emitted < 1_000) {
+        emitted++;
+        subscriber.next('x'.repeat(100));
+      }
+    });
+    await runs.start('chat.1', source, { maxBytes: 1_000 });
+    await hasEnded(runs);
+    expect(runs.get('chat.1')).toMatchObject({ status: 'failed', events: 10 });
+    expect(emitted).toBe(11);
   });
 
   it('refuses what is emitted when it has ended', async () => {
