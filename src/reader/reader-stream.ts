@@ -212,10 +212,10 @@ export class ReaderStream {
   }
 
   /** Finds out which part of its topic it is, if it is only a part. False while that is not known. */
-  findSpan(context: ReaderContext, reader: PageReader): boolean {
+  findSpan(context: ReaderContext, reader: PageReader, resumed?: StreamPosition): boolean {
     const { span } = this.plan;
     if (span === undefined || this.#span !== undefined) return true;
-    const found = span.find(() => reader.schedule());
+    const found = span.find(() => reader.schedule(), resumed);
     if (found === undefined) return false;
     if (found instanceof Error) {
       this.error(found);

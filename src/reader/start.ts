@@ -164,7 +164,8 @@ export class Start {
   /** False while it is not known which part of their topics some streams are. */
   #areSpansKnown(): boolean {
     const { all } = this.#streams;
-    return all.map((stream) => stream.findSpan(this.#context, this.#sink)).every(Boolean);
+    const resumed = this.#requested === undefined ? undefined : parseCursor(this.#requested);
+    return all.map((stream) => stream.findSpan(this.#context, this.#sink, resumed)).every(Boolean);
   }
 
   #putStreamsAt(requested: Cursor | undefined, isReplaced: boolean): StartPoint {

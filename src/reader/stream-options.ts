@@ -101,8 +101,9 @@ export interface SpanSource {
    * it is not known.
    *
    * @param onKnown called once it may be known; then it is asked again
+   * @param resumed where its client comes back to
    */
-  find(onKnown: () => void): Span | 'gone' | Error | undefined;
+  find(onKnown: () => void, resumed?: StreamPosition): Span | 'gone' | Error | undefined;
   /**
    * Whether it is known of all entries up to a place whether they are a part of it: only then is it asked about them.
    *

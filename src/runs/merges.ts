@@ -207,7 +207,8 @@ class MergedNeighbours implements Neighbours {
     if (this.#count >= MAX_EVENTS || this.#length + text.length > MAX_LENGTH) return undefined;
     try {
       this.#event ??= eventOf(this.#last, this.#last.text);
-      const merged: unknown = merge(this.#event, eventOf(next, text));
+      // A copy: one that changes what it is given may still say that they stay two.
+      const merged: unknown = merge({ ...this.#event }, eventOf(next, text));
       if (merged === undefined) return undefined;
       this.#count++;
       this.#length += text.length;

@@ -67,6 +67,15 @@ export class RunRegistry {
     return run?.isExpired(Date.now()) === true ? undefined : run;
   }
 
+  /** The run of an id that somebody has read a part of who has read up to a place, if that has ended behind it and can be read. */
+  partlyReadAt(id: string, place: StreamPosition): Run | undefined {
+    const now = Date.now();
+    return this.#byId.get(id)?.find((run) => {
+      const isIn = run.end !== undefined && isBefore(place, run.end.place) && run.isBefore(place);
+      return isIn && !run.isExpired(now);
+    });
+  }
+
   /** What became of a claim, once it is read: its run, or undefined if it did not win. */
   ofToken(token: string): Run | undefined {
     this.readOn();

@@ -85,13 +85,16 @@ export class RunSpan implements SpanSource {
     return this.#run?.admits(entry) === true;
   }
 
-  find(onKnown: () => void): Span | 'gone' | Error | undefined {
+  find(onKnown: () => void, resumed?: StreamPosition): Span | 'gone' | Error | undefined {
     const { registry, bus } = this.#context;
     if (!registry.isLoaded) {
       void registry.whenLoaded().then(onKnown);
       return undefined;
     }
-    this.#follow(registry.get(this.#reading.id));
+    const { id } = this.#reading;
+    // Who has a part of a run that was replaced has to know how that ended.
+    const last = registry.get(id);
+    this.#follow((resumed && registry.partlyReadAt(id, resumed)) ?? last);
     const run = this.#run;
     // One that has ended may have been replaced by now, which others may know already.
     if (run !== undefined && (run.end === undefined || this.#hasAsked))

@@ -88,6 +88,8 @@ export class SseRuns {
   readonly #claimed = new Set<string>();
   readonly #own = new Map<string, OwnRun>();
   readonly #living = new Set<Promise<void>>();
+  /** Starts that have claimed an id and not yet begun. */
+  readonly #starting = new Set<Promise<unknown>>();
   #isClosing = false;
 
   /** @internal Made by `SseRunsModule`. */
@@ -141,14 +143,15 @@ export class SseRuns {
       if (existing !== undefined) {
         if (checked.onExisting === 'join') return { ...existing.info, isNew: false };
         if (checked.onExisting === 'reject') throw existsError(id, existing);
-        if (existing.end === undefined) await this.#replace(existing);
       }
+      if (this.#isClosing) throw closingError(`the run '${id}' was not started`);
+      if (existing !== undefined && existing.end === undefined) await this.#replace(existing);
       // One whose time is over by the clock here may have some left by the log's.
       const over = existing?.claim.token ?? this.#registry.expiredToken(id);
-      const run = await this.#claim(id, checked.keepFor, over);
-      if (run === undefined) continue;
-      this.#begin(run, source, checked.maxBytes);
-      return { ...run.info, isNew: true };
+      const starting = this.#claimAndBegin(id, source, { ...checked, over });
+      this.#starting.add(starting);
+      const run = await starting.finally(() => this.#starting.delete(starting));
+      if (run !== undefined) return { ...run.info, isNew: true };
     }
   }
 
@@ -269,6 +272,7 @@ export class SseRuns {
     this.#isClosing = true;
     const { drain, stopTimeout } = this.#options;
     const { runs, timeout } = drain;
+    await within(stopTimeout + TOLD, Promise.allSettled(this.#starting));
     if (runs === 'finish') await within(timeout, Promise.all(this.#living));
     for (const own of this.#own.values()) {
       own.run.isStopping = true;
@@ -304,8 +308,19 @@ export class SseRuns {
   }
 
   /** Its run, if the claim has won. */
+  async #claimAndBegin(
+    id: string,
+    source: RunSource | RunFactory,
+    { keepFor, maxBytes, over }: Checked & { readonly over: string | undefined },
+  ): Promise<Run | undefined> {
+    const run = await this.#claim(id, keepFor, over);
+    // It took so long that nobody would end it any more.
+    if (this.#registry.isClosed) throw closingError(`the run '${id}' was not started`);
+    if (run !== undefined) this.#begin(run, source, maxBytes);
+    return run;
+  }
+
   async #claim(id: string, keepFor: number, over?: string): Promise<Run | undefined> {
-    if (this.#isClosing) throw closingError(`the run '${id}' was not started`);
     if (this.#registry.hasAtLeast(this.#options.maxRuns))
       throw fullError(id, this.#options.maxRuns);
     // Until its owner is known to be gone, a run that is silent has to be there, however short it is kept later.

@@ -1,5 +1,6 @@
 import { expect, it } from '@jest/globals';
 import { lastValueFrom, of, toArray } from 'rxjs';
+import type { Merge } from '../../src/runs/merges.js';
 import { until } from '../support/until.js';
 import { all, deferred, eachBackplane, joinTexts, told } from './instances.js';
 
@@ -107,6 +108,28 @@ eachBackplane((bench) => {
       expect(one.logs.find('error', 'merge of runs.stream() failed')).toHaveLength(1);
     },
   );
+
+  it.each<[string, Merge]>([
+    ['undefined', () => undefined],
+    [
+      'throws',
+      () => {
+        throw new Error('too long');
+      },
+    ],
+  ])('has nothing twice if its merge changes what it is given, and then: %s', async (_, refuse) => {
+    const { runs } = await bench.start();
+    await runs.start('chat.1', of(...Array.from('abcdefgh')));
+    await until('it has ended', () => runs.get('chat.1')?.status === 'done');
+    const merge: Merge = (a, b) => {
+      Object.assign(a, { data: `${String(a.data)}${String(b.data)}` });
+      return String(a.data).length > 3 ? refuse(a, b) : a;
+    };
+    const events = await lastValueFrom(runs.stream('chat.1', { merge }).pipe(toArray()));
+    const texts = events.slice(0, -1).map(({ data }) => data as string);
+    expect(texts.join('')).toBe('abcdefgh');
+    expect(texts[0]).toBe('abc');
+  });
 
   it('makes no event too large', async () => {
     const { runs } = await bench.start();

@@ -1,7 +1,8 @@
-import { expect, it } from '@jest/globals';
+import { expect, it, jest } from '@jest/globals';
 
 import { interval, lastValueFrom, map, of, take, toArray } from 'rxjs';
 
+import { until } from '../support/until.js';
 import { all, deferred, eachBackplane, texts, waitForAbort } from './instances.js';
 
 const DONE = 'run-end {"status":"done"}';
@@ -83,6 +84,46 @@ eachBackplane((bench) => {
     }
   });
 
+  it('is ended by an application that shuts down while it starts', async () => {
+    const [one, two] = await bench.startTwo({ runs: { drain: { runs: 'stop' } } });
+    const [ordered, goOn] = [deferred(), deferred()];
+    const order = one.bus.order.bind(one.bus);
+    jest.spyOn(one.bus, 'order').mockImplementation(async (record, options) => {
+      const place = await order(record, options);
+      if (options?.idempotencyKey?.startsWith('$run-claim.') !== true) return place;
+      ordered.resolve();
+      await goOn.promise;
+      return place;
+    });
+    const aborted = deferred();
+    const starting = one.runs.start('chat.1', async ({ signal }) => {
+      await waitForAbort(signal);
+      aborted.resolve();
+    });
+    await ordered.promise;
+    const closing = one.app.close();
+    for (let turn = 0; turn < 20; turn++) await new Promise((next) => setImmediate(next));
+    goOn.resolve();
+    expect(await starting).toMatchObject({ isNew: true });
+    await aborted.promise;
+    await closing;
+    if (bench.isShared)
+      await until('the other knows', () => two.runs.get('chat.1')?.status === 'stopped');
+  });
+
+  it('is not stopped by who would replace it, and shuts down', async () => {
+    const [one, two] = await bench.startTwo({ runs: { drain: { runs: 'stop' } } });
+    if (!bench.isShared) return;
+    await one.runs.start('chat.1', ({ signal }) => waitForAbort(signal));
+    await until('the other knows it', () => two.runs.get('chat.1') !== undefined);
+    const closing = two.app.close();
+    await new Promise((next) => setImmediate(next));
+    const replacing = two.runs.start('chat.1', texts('b'), { onExisting: 'replace' });
+    await expect(replacing).rejects.toMatchObject({ code: 'BACKPLANE_CLOSED' });
+    await closing;
+    expect(one.runs.get('chat.1')).toMatchObject({ status: 'live' });
+  });
+
   it('rejects another start, if that is wanted', async () => {
     const [one, two] = await bench.startTwo();
     await one.runs.start('chat.1', texts('a'));
@@ -106,6 +147,30 @@ eachBackplane((bench) => {
     const back = await bench.connect(one, '/runs/chat.1', client.lastEventId);
     expect(await all(back)).toEqual(['new', DONE]);
     expect(await refused.promise).toMatchObject({ code: 'RUN_ENDED' });
+  });
+
+  it('is told to its end to who was away when it was replaced, and then the other one', async () => {
+    const [one, two] = await bench.startTwo();
+    await one.runs.start('chat.1', async ({ signal, emit }) => {
+      for (const text of ['a', 'b', 'c']) await emit(text);
+      await waitForAbort(signal);
+    });
+    const client = await bench.connect(one, '/runs/chat.1');
+    const [, second] = await client.take(3);
+    client.close();
+    const go = deferred();
+    const next = async function* () {
+      yield 'new';
+      await go.promise;
+    };
+    await two.runs.start('chat.1', next, { onExisting: 'replace' });
+    for (const at of [one, two]) {
+      const back = await bench.connect(at, '/runs/chat.1', second?.lastEventId);
+      expect(await all(back)).toEqual(['c', STOPPED]);
+      const again = await bench.connect(at, '/runs/chat.1', back.lastEventId);
+      expect((await again.next()).data).toBe('new');
+    }
+    go.resolve();
   });
 
   it('is replaced again and again, while those before it can still be read', async () => {
