@@ -26,6 +26,11 @@ export class HeldOffsets {
     return this.#first !== NONE;
   }
 
+  /** The last one that is held. */
+  get last(): number | undefined {
+    return this.holdsAny ? this.#last : undefined;
+  }
+
   /** Whether an event of that offset may be held. */
   holds(offset: number): boolean {
     if (this.#pin === offset || this.#first === offset) return true;
@@ -60,7 +65,7 @@ export class HeldOffsets {
     this.#pin = offset;
   }
 
-  /** A gap was announced: what was held is covered by it. */
+  /** Nothing that is held counts any more. */
   clear(): void {
     this.#first = NONE;
     this.#later = undefined;

@@ -1,12 +1,12 @@
-import { parseCursor } from '../log/cursor.js';
+import { isBefore, parseCursor, type StreamPosition } from '../log/cursor.js';
 import { Entry } from '../log/entry.js';
-import type { Log } from '../log/log.js';
 import type { ReaderStream } from './reader-stream.js';
 import type { ReaderStreams } from './reader-streams.js';
 
 /** Decides which id a message may carry, so that no id overtakes an event (rule 5). */
 export class MessageIds {
-  readonly #log: Log;
+  /** Of the log that the reader is in: another one may have taken its place already. */
+  #epoch: string;
   readonly #streams: ReaderStreams;
   /** Streams that have left while operators held events of theirs. */
   #departed: ReaderStream[] = [];
@@ -16,18 +16,30 @@ export class MessageIds {
   #reached: number;
   /** Entries handed to several streams whose own frame has gone out, while one of them may yet emit it. */
   #sentOnce: Set<Entry> | undefined;
+  /** The last event that operators held of a stream when a gap covered it, and have not given yet. */
+  readonly #covered = new Map<ReaderStream, StreamPosition>();
   /** How often an offset that several streams hold has still to come out before none of them does. */
   #timesLeft: Map<number, number> | undefined;
 
-  constructor(log: Log, streams: ReaderStreams, told: number) {
-    this.#log = log;
-    this.#told = this.#reached = told;
+  constructor(streams: ReaderStreams, { epoch, offset }: StreamPosition) {
+    this.#epoch = epoch;
+    this.#told = this.#reached = offset;
     this.#streams = streams;
   }
 
-  /** The client begins anew, or somewhere else. */
-  reset(told = -1): void {
-    this.#told = this.#reached = told;
+  /** The client begins, or goes on behind a gap, in the log of that epoch: what operators hold is covered by the gap. */
+  reset(epoch: string): void {
+    this.#told = this.#reached = -1;
+    for (const stream of this.#streams.all) {
+      const { last } = stream.held;
+      stream.held.clear();
+      if (last === undefined) continue;
+      const timesLeft = this.#timesLeft?.get(last);
+      if (timesLeft === 0) continue;
+      if (timesLeft !== undefined) this.#timesLeft?.set(last, timesLeft - 1);
+      this.#covered.set(stream, { epoch: this.#epoch, offset: last });
+    }
+    this.#epoch = epoch;
     this.#departed = [];
     this.#sentOnce = this.#timesLeft = undefined;
   }
@@ -50,19 +62,36 @@ export class MessageIds {
     if (offset !== undefined) this.#told = offset;
   }
 
-  /** The offset that a message names as its own, if it is one of this log's. */
-  offsetOf(message: unknown): number | undefined {
+  get epoch(): string {
+    return this.#epoch;
+  }
+
+  /** The place that a message names as its own, in this log or another one. */
+  positionOf(message: unknown): StreamPosition | undefined {
     const entry = Entry.of(message);
-    if (entry !== undefined) return entry.epoch === this.#log.epoch ? entry.offset : undefined;
+    if (entry !== undefined) return entry;
     const id = idOf(message);
-    const position = id === undefined ? undefined : parseCursor(id);
-    return position?.epoch === this.#log.epoch ? position.offset : undefined;
+    return id === undefined ? undefined : parseCursor(id);
+  }
+
+  /** What a gap covered has come out, if it is the last of it that has. */
+  settleCovered({ epoch, offset }: StreamPosition): void {
+    for (const [stream, last] of this.#covered) {
+      if (last.epoch !== epoch || last.offset !== offset) continue;
+      this.#covered.delete(stream);
+      return;
+    }
+  }
+
+  /** Whether operators have yet to give what they held when a gap covered it. */
+  get areCoveredHeld(): boolean {
+    return this.#streams.all.some((stream) => this.#covered.has(stream));
   }
 
   /** A message of that offset has come out of the operators, while an event of `from` passed. */
   settle(offset: number, from: ReaderStream): void {
     this.#streams.isProven = true;
-    from.held.settle(offset);
+    this.#settle(offset, from);
     if (this.#departed.length > 0) this.#settleDeparted(offset, from);
   }
 
@@ -73,7 +102,7 @@ export class MessageIds {
     // Out of which one it came cannot be seen; that it came out of all can.
     const left = (this.#timesLeft?.get(offset) ?? holders.length) - 1;
     if (left > 0 && holders.length > 1) (this.#timesLeft ??= new Map()).set(offset, left);
-    else for (const { held } of holders) held.settle(offset);
+    else for (const stream of holders) this.#settle(offset, stream);
     if (this.#departed.length > 0) {
       this.#settleDeparted(offset, holders.length === 1 ? holders[0] : undefined);
     }
@@ -86,12 +115,14 @@ export class MessageIds {
 
   /** A stream has left; what its operators still hold may come out yet. */
   depart(stream: ReaderStream): void {
+    this.#covered.delete(stream);
     if (stream.held.holdsAny) this.#departed.push(stream);
   }
 
   /** Nothing comes out any more. */
   settleAll(): void {
     this.#departed = [];
+    this.#covered.clear();
     for (const { held } of this.#streams.all) held.clear();
   }
 
@@ -115,6 +146,13 @@ export class MessageIds {
     for (const offset of this.#timesLeft?.keys() ?? []) {
       if (!this.isHeld(offset)) this.#timesLeft?.delete(offset);
     }
+  }
+
+  #settle(offset: number, stream: ReaderStream): void {
+    stream.held.settle(offset);
+    const covered = this.#covered.get(stream);
+    const isPast = covered !== undefined && isBefore(covered, { epoch: this.#epoch, offset });
+    if (isPast) this.#covered.delete(stream);
   }
 
   #holdersOf(offset: number): ReaderStream[] {

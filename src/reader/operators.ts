@@ -2,7 +2,7 @@ import { encodeFrame } from '../wire/frame.js';
 import { faultOf, toFields } from '../wire/message.js';
 import { disown } from '../errors.js';
 import { Entry, looseEvent } from '../log/entry.js';
-import type { Log } from '../log/log.js';
+import { type Cursor, formatCursor, type StreamPosition } from '../log/cursor.js';
 import { STRAY_EVENT } from '../log/stray-streams.js';
 import { MessageIds } from './message-ids.js';
 import type { ReaderContext } from './reader-context.js';
@@ -18,7 +18,6 @@ const NOTHING = Symbol();
  * inherits the event's id, the last one if there are several; one that comes out later has to bring it.
  */
 export class Operators {
-  readonly #log: Log;
   readonly #sink: Sink;
   readonly #ids: MessageIds;
   readonly #context: ReaderContext;
@@ -33,12 +32,11 @@ export class Operators {
   #last: unknown = NOTHING;
   #lastOffset: number | undefined;
 
-  /** @param told the offset that the client knows; -1 if it knows none */
-  constructor(context: ReaderContext, sink: Sink, streams: ReaderStreams, told: number) {
+  /** @param told the place that the client knows, in the log that its reader is in; of offset -1 if it knows none */
+  constructor(context: ReaderContext, sink: Sink, streams: ReaderStreams, told: StreamPosition) {
     this.#context = context;
-    this.#log = context.log;
     this.#sink = sink;
-    this.#ids = new MessageIds(context.log, streams, told);
+    this.#ids = new MessageIds(streams, told);
     this.#streams = streams;
   }
 
@@ -72,7 +70,7 @@ export class Operators {
     if (isLast) this.#ids.reach(offset);
     this.#offset = isLast ? offset : undefined;
     this.#passing = stream;
-    stream.next(looseEvent(record, isLast ? this.#log.cursorAt(offset) : undefined));
+    stream.next(looseEvent(record, isLast ? this.#cursorAt(offset) : undefined));
     this.#endPass();
   }
 
@@ -85,9 +83,11 @@ export class Operators {
         return;
       }
     }
-    const own = this.#ids.offsetOf(message);
+    const position = this.#ids.positionOf(message);
+    if (position !== undefined) this.#ids.settleCovered(position);
+    const own = position?.epoch === this.#ids.epoch ? position.offset : undefined;
     if (this.#passing === undefined) {
-      this.#onLateMessage(message, own);
+      this.#onLateMessage(message, own, position !== undefined);
       return;
     }
     const offset = own ?? this.#offset;
@@ -112,12 +112,17 @@ export class Operators {
     this.#ids.reach(offset);
     const told = this.#ids.upTo(offset);
     this.#ids.tell(told);
-    return told === undefined ? undefined : this.#log.cursorAt(told);
+    return told === undefined ? undefined : this.#cursorAt(told);
   }
 
-  /** The client goes on somewhere else: no id that it knows counts. */
-  reset(): void {
-    this.#ids.reset();
+  /** See {@link MessageIds.reset}. */
+  reset(epoch: string): void {
+    this.#ids.reset(epoch);
+  }
+
+  /** See {@link MessageIds.areCoveredHeld}. */
+  get holdCovered(): boolean {
+    return this.#ids.areCoveredHeld;
   }
 
   /** All that there was has come out: the client is told how far that is. */
@@ -128,6 +133,10 @@ export class Operators {
 
   depart(stream: ReaderStream): void {
     this.#ids.depart(stream);
+  }
+
+  #cursorAt(offset: number): Cursor {
+    return formatCursor(this.#ids.epoch, offset);
   }
 
   #drop(message: unknown, fault: string): void {
@@ -152,11 +161,12 @@ export class Operators {
     if (id !== undefined) this.#sink.tell(id);
   }
 
-  #onLateMessage(message: unknown, offset: number | undefined): void {
+  /** @param isPlaced whether it names a place, perhaps in another log: then it has no offset */
+  #onLateMessage(message: unknown, offset: number | undefined, isPlaced: boolean): void {
     const entry = Entry.of(message);
     if (entry !== undefined && !this.#selects(entry)) this.#context.warnOnce(STRAY_EVENT);
     if (offset !== undefined) this.#ids.settleLate(offset);
-    else if (this.#ids.areHeld) this.#onMissingId();
+    else if (!isPlaced && this.#ids.areHeld) this.#onMissingId();
     this.#write(message, offset, entry !== undefined && this.#ids.isHeld(entry.offset));
     this.#ids.forgetSettled();
   }
@@ -191,11 +201,11 @@ export class Operators {
     if (entry !== undefined && this.#ids.isRepeated(entry, isShared)) return;
     const told = offset === undefined ? undefined : this.#ids.upTo(offset);
     this.#ids.tell(told);
-    if (entry !== undefined && entry.offset === told && entry.epoch === this.#log.epoch) {
+    if (entry !== undefined && entry.offset === told && entry.epoch === this.#ids.epoch) {
       this.#sink.write(entry.frame);
       return;
     }
-    const id = told === undefined ? undefined : this.#log.cursorAt(told);
+    const id = told === undefined ? undefined : this.#cursorAt(told);
     const frame = this.#encode(message, id);
     if (frame !== undefined) this.#sink.write(frame);
   }

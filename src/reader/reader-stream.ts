@@ -324,7 +324,6 @@ export class ReaderStream {
     context: ReaderContext,
     reader: Pick<Sink, 'schedule'>,
   ): void {
-    this.held.clear();
     this.snapshot = undefined;
     if (reason === 'new' || reason === 'epoch') this.startAfter(offset, context);
     if (reason === 'epoch') this.#beLenient(context.log);

@@ -169,6 +169,7 @@ export class Reader {
   #announceCaughtUp(): void {
     if (this.#sink.room <= 0 || this.streams.areOwed) return;
     if (this.#unmodified === undefined && this.streams.arePending) return;
+    if (this.#operators?.holdCovered === true) return;
     this.#advance();
     const cursor = this.#log.cursorAt(this.#offset);
     this.#announcements?.onReached(this.#offset, cursor, () => this.#tell(this.#offset));
@@ -245,6 +246,7 @@ export class Reader {
     this.#start = undefined;
     const { offset, gap } = point;
     this.#epoch = this.#log.epoch;
+    this.#operators?.reset(this.#epoch);
     this.#catchUpTo = this.#log.head;
     this.#offset = offset;
     if (gap === undefined) start.askForSnapshots();
@@ -416,7 +418,7 @@ export class Reader {
     this.#offset = isCoveredBySnapshots ? this.#log.head : offset;
     this.#catchUpTo = this.#log.head;
     this.#position.told = -1;
-    this.#operators?.reset();
+    this.#operators?.reset(this.#epoch);
     for (const stream of this.streams.all)
       stream.goOn(reason, this.#offset, this.#context, this.#sink);
     if (this.streams.areBounded(this.#offset)) this.#throughOperators();
@@ -437,8 +439,10 @@ export class Reader {
   /** From now on operators may hold what they are handed. */
   #throughOperators(): Operators {
     this.#endReadingAlone();
-    const { told } = this.#position;
-    return (this.#operators ??= new Operators(this.#context, this.#sink, this.streams, told));
+    return (this.#operators ??= new Operators(this.#context, this.#sink, this.streams, {
+      epoch: this.#epoch,
+      offset: this.#position.told,
+    }));
   }
 
   #endReadingAlone(): void {

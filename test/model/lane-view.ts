@@ -23,7 +23,13 @@ export function startOf(
 /** A lane of a connection as its client knows it. */
 export class LaneView {
   /** What may still come of the time before a gap: the operators held it. */
-  readonly late: { readonly epoch: string; at: number; readonly upTo: number }[] = [];
+  readonly late: {
+    readonly epoch: string;
+    at: number;
+    readonly upTo: number;
+    /** Whether the client was told that all has come. */
+    isOver?: boolean;
+  }[] = [];
   /** What was gone then is no gap: a gap has told of it, or the lane asked for what there was. */
   excused: Moment | undefined;
   /** Whether that is whatever is gone by now, because nothing has shown yet that anybody has looked. */

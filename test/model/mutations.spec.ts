@@ -175,8 +175,8 @@ const AT_THE_SEAM: Record<string, Mutation> = {
   },
   'an event that the archive and the tail both give': {
     file: 'reader/reader.ts',
-    from: "this.#onResumed('archive');\n        this.#handOut(found.entry);",
-    to: "this.#onResumed('archive');\n        this.#handOut(found.entry);\n        if (found.entry.offset % 3 === 0) this.#handOut(found.entry);",
+    from: "this.#onResumed('archive');\n        return this.#handOutKnown(found.entry);",
+    to: "this.#onResumed('archive');\n        if (found.entry.offset % 3 === 0) this.#handOutKnown(found.entry);\n        return this.#handOutKnown(found.entry);",
   },
   'an unmodified stream that goes on past a hole, of which the archive has yet to answer': {
     file: 'reader/reader.ts',
@@ -266,6 +266,11 @@ const AT_THE_ENDS: Record<string, Mutation> = {
   'the word that all has come, while operators hold some of it': {
     file: 'reader/reader.ts',
     from: 'if (this.#unmodified === undefined && this.streams.arePending) return;',
+    to: '',
+  },
+  'the word that all has come, while operators hold some of it that a gap has covered': {
+    file: 'reader/reader.ts',
+    from: 'if (this.#operators?.holdCovered === true) return;',
     to: '',
   },
 };

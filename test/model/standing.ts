@@ -58,6 +58,7 @@ export class Standing {
   onCaughtUp({ data = '' }: Frame, views: readonly LaneView[]): void {
     if (this.#isReady === undefined || this.#isCaughtUp) throw new Error('`caught-up` came twice');
     this.#isCaughtUp = true;
+    for (const range of views.flatMap(({ late }) => late)) range.isOver = true;
     const { epoch, head } = this.#isReady;
     const { cursor } = JSON.parse(data) as { cursor: string };
     if (placeOf(cursor).epoch !== epoch) return;

@@ -204,6 +204,7 @@ export class Witness {
     const range = late.find(({ upTo, ...held }) => held.epoch === epoch && offset <= upTo);
     if (range === undefined) return false;
     // What several streams held when the gap came is not known to be the same any more.
+    if (range.isOver === true) throw new Error(`\`caught-up\` came before ${n}, which was held`);
     const isRepeated = lane.sources.length > 1 ? offset < range.at : offset <= range.at;
     if (isRepeated) throw new Error(`Event ${n} came again after a gap`);
     range.at = offset;

@@ -43,6 +43,9 @@ const KEPT = [
   { match: 'job' },
   { match: 'few', keepEvents: 3 },
   { match: 'price', keepLatestPerKey: true },
+  { match: 'both.few', keepEvents: 3 },
+  { match: 'both.*' },
+  { match: 'both.few' },
 ];
 
 /** The promises about how long what is kept, and where streams begin and end. */
@@ -106,6 +109,17 @@ function keepsPromises({ adapter, backplane, isShared }: Kind): void {
     expect(events.slice(1).map(({ data }) => data)).toEqual(['7', '8', '9']);
   });
 
+  it('11. Kept topics outlive the tail as the first rule that matches says, whatever the later ones say', async () => {
+    let topic = 'both.few';
+    await serve(() => bus.stream(topic, { from: 'start' }));
+    await publish('both.few', 1, 9);
+    await publish('both.many', 1, 9);
+    await flood();
+    expect(await dataOf(await connect(), 4)).toEqual(['gap', ...numbers(7, 9)]);
+    topic = 'both.many';
+    expect(await dataOf(await connect(), 9)).toEqual(numbers(1, 9));
+  });
+
   if (isShared) {
     it('11. Kept topics outlive the tail also of an instance that never had them in it', async () => {
       await serve(() => bus.stream('job'));
@@ -156,6 +170,20 @@ function keepsPromises({ adapter, backplane, isShared }: Kind): void {
     expect(await dataOf(await connect(), 2)).toEqual(['8', '9']);
     from = { last: 20 };
     expect(await dataOf(await connect(), 3)).toEqual(['7', '8', '9']);
+  });
+
+  it("13. `from: 'start'` is not the only beginning: a time that is yet to come is now, and no gap", async () => {
+    let topic = 'job';
+    const from = new Date(Date.now() + 3_600_000);
+    await serve(() => bus.stream(topic, { from }));
+    for (topic of ['job', 'unkept']) {
+      await publish(topic, 1, 9);
+      await flood();
+      await publish(topic, 10, 10);
+      const client = await connect();
+      await bus.publish(topic, { data: 'live' });
+      expect(await dataOf(client, 1)).toEqual(['live']);
+    }
   });
 
   it('14. `until` ends a stream after the event for which it is true, also one that `where` drops, in the tail and behind it', async () => {
