@@ -217,11 +217,16 @@ describe('tabs that share', () => {
       );
       isInTrouble = true;
       connection.write(tick('e.2')).end();
-      const next = await nextOf('follower');
-      expect(next.lastEventId).toBe('e.2');
+      const received = follower.receives(2).then(() => true);
+      for (let hasReceived = false; !hasReceived;) {
+        const next = await nextOf('follower');
+        expect(next.lastEventId).toBe('e.2');
+        next.open({ 'sse-heartbeat-interval': '0' }).write(tick('e.3'));
+        // While it takes over it may yet hear that the other one tries again, and let go of its own once more.
+        hasReceived = await Promise.race([received, next.gone.then(() => false)]);
+      }
       isInTrouble = false;
-      next.open({ 'sse-heartbeat-interval': '0' }).write(tick('e.3'));
-      await Promise.all([leader.receives(3), follower.receives(2)]);
+      await leader.receives(3);
       expect([leader.data, follower.data]).toEqual([
         ['e.1', 'e.2', 'e.3'],
         ['e.2', 'e.3'],
