@@ -85,11 +85,12 @@ export class Visitor {
       return;
     }
     this.#tabs.set(tab, url);
+    // Also who goes at once was there, and is shown until the grace is over.
+    this.openSince ??= performance.now();
     if (this.#isAway || this.#isStopped || !this.#fleet.urls.includes(url)) tab.close();
-    else this.openSince ??= performance.now();
     await tab.closed;
     this.#tabs.delete(tab);
-    if (this.#tabs.size > 0 || this.openSince === undefined) return;
+    if (this.#tabs.size > 0) return;
     this.openUntil = performance.now();
     this.wasOpenSince = this.openSince;
     this.openSince = undefined;

@@ -1,7 +1,7 @@
 import { expect, it, jest } from '@jest/globals';
 import type { EventBus } from 'nestjs-event-stream';
 import { until } from '../support/until.js';
-import { all, deferred, eachBackplane, texts, told } from './instances.js';
+import { all, deferred, eachSharedBackplane, texts, told } from './instances.js';
 
 const DONE = 'run-end {"status":"done"}';
 /** So short a tail that what is known of runs is soon to be had from the archive only. */
@@ -22,9 +22,8 @@ async function someTurns(): Promise<void> {
   for (let turn = 0; turn < 100; turn++) await new Promise((next) => setTimeout(next, 1));
 }
 
-eachBackplane((bench) => {
+eachSharedBackplane((bench) => {
   it('gives its readers the end of a run that it has yet to know of', async () => {
-    if (!bench.isShared) return;
     const [one, two] = await bench.startTwo(SHORT);
     const go = deferred();
     await one.runs.start('chat.1', async function* () {

@@ -189,7 +189,11 @@ export function eachBackplane(suite: (bench: RunsBench) => void): void {
     afterEach(() => bench.stop());
     suite(bench);
   });
+  eachSharedBackplane(suite);
+}
 
+/** Runs a suite on what two instances can share. */
+export function eachSharedBackplane(suite: (bench: RunsBench) => void): void {
   describe('on SQLite', () => {
     const folder = mkdtempSync(join(tmpdir(), 'nes-runs-'));
     const bench = new RunsBench(true, (log) =>
