@@ -63,7 +63,10 @@ export class IndexCursor {
         this.#beginWith(gone, page.losses);
         return { kind: 'entry', entry };
       }
-      if (page.upTo >= lost) return NOTHING;
+      if (page.upTo >= lost) {
+        this.#beginWith(gone, page.losses);
+        return NOTHING;
+      }
       after = page.upTo;
     }
   }
@@ -154,7 +157,7 @@ export class IndexCursor {
     return true;
   }
 
-  /** From its first event on, whatever goes missing is a gap. */
+  /** From the first event of the archive, or the tail, on, whatever goes missing is a gap. */
   #beginWith(lost: number, losses: number): void {
     if (this.#toldLost >= 0) return;
     this.#toldLost = lost;
