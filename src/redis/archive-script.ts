@@ -422,18 +422,21 @@ local function loss_of(name, stream, hash)
 end
 
 for index = 5, #KEYS, 2 do
-  local entries, bytes, from, more = {}, 0, ARGV[2], 1
+  local entries, bytes, from, more, some = {}, 0, ARGV[2], 1, 1
   while #entries <= count and bytes <= max_bytes do
-    local found = read('XRANGE', KEYS[index], from, ARGV[3], 'COUNT', 16) or {}
-    if #found == 0 then
-      more = 0
-      break
-    end
+    local found = read('XRANGE', KEYS[index], from, ARGV[3], 'COUNT', some) or {}
     for _, entry in ipairs(found) do
       entries[#entries + 1] = entry
       for part = 2, #entry[2], 2 do bytes = bytes + #entry[2][part] end
       from = '(' .. entry[1]
     end
+    if #found < some then
+      more = 0
+      break
+    end
+    -- As many as there is room for, if they are like those before.
+    local room = (max_bytes - bytes) * #entries / math.max(bytes, 1)
+    some = math.max(math.min(math.floor(room), 16), 1)
   end
   local lost, lost_at = loss_of(ARGV[3 + (index + 1) / 2], KEYS[index], KEYS[index + 1])
   answer[5][#answer[5] + 1] = { lost, lost_at, more, entries }

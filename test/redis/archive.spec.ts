@@ -467,6 +467,17 @@ describeWith(REDIS_SERVER, 'what Redis keeps beyond the log', (path) => {
     expect(later).toBeLessThan(5);
   });
 
+  it('is read in pages of about as many bytes as were asked for, also where each event has more', async () => {
+    const replica = await open({ maxEvents: 100, topics: [{ match: 'job' }] });
+    for (let n = 0; n < 5; n++) await publish(replica, 'job', 'x'.repeat(10_000));
+    const { epoch } = replica.sink;
+    for (let after = 0; after < 5; after++) {
+      const bounds = { after, upTo: 5, maxEvents: 20, maxBytes: 5_000 };
+      const page = await replica.backplane.archive?.read({ topics: ['job'], epoch, ...bounds });
+      expect(page?.events.map(({ offset }) => offset)).toEqual([after + 1]);
+    }
+  });
+
   it('was published when the log says so, whatever the clock of Redis does in a script', async () => {
     const replica = await open({ maxEvents: 10_000, topics: [{ match: 'job' }] });
     const { epoch } = replica.sink;
