@@ -1,6 +1,7 @@
 import { ClientStreams, placeIn } from './client-streams.js';
 import { FrameCutter } from './frames.js';
-import { type Lane, randomLanes } from './lane.js';
+import type { Instance } from './instance.js';
+import { type Lane, randomLanes, randomSource } from './lane.js';
 import { LaneView, startOf } from './lane-view.js';
 import { PlayedConnection, type Sent } from './played-connection.js';
 import type { Random } from './random.js';
@@ -67,6 +68,18 @@ export class Client {
     } else {
       this.#take(Infinity);
     }
+  }
+
+  /** Another one takes its place, who asks for the last events of some topics. */
+  beginAnew(instance: Instance): void {
+    const { random } = this.#run;
+    if (this.#isRefused) return;
+    this.#take(0);
+    this.#disconnect();
+    const source = randomSource(random, true, { hasHistory: true });
+    const sources = [{ ...source, until: 0, start: { last: random.int(0, 6) } }];
+    this.lanes = [{ tag: '', way: 'unmodified', sources }];
+    this.#connect(instance, true);
   }
 
   /** Takes what is due while a round of readers runs, so that there is room before they all have read. */
@@ -136,10 +149,8 @@ export class Client {
     this.#streams = undefined;
   }
 
-  #connect(): void {
-    const { random, instances } = this.#run;
-    const instance = random.pick(instances);
-    const requested = this.#lastEventId(random);
+  #connect(instance = this.#run.random.pick(this.#run.instances), isNew = false): void {
+    const requested = isNew ? undefined : this.#lastEventId(this.#run.random);
     const connection = new PlayedConnection(instance, requested, this.#room, () => {
       this.witness.refuse();
       this.#isRefused = true;

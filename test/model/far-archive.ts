@@ -10,9 +10,12 @@ import type { EventRecord } from '../../src/log/entry.js';
 import type { Core } from './core.js';
 import { KEEP_FOR, type Rule } from './kept.js';
 import type { Random } from './random.js';
+import type { Moment } from './witness.js';
 
 /** Later than when what is empty is forgotten. */
 const LONG_AFTER = KEEP_FOR * 10;
+
+type Asked = Moment['asked'];
 
 /** The archive in memory as one that is far away: it answers when the run says so, in small pages. */
 export class FarArchive implements Archive {
@@ -22,13 +25,22 @@ export class FarArchive implements Archive {
   readonly #random: Random;
   readonly #pageSize: number;
   #near: InstanceType<Core['MemoryArchive']> | undefined;
-  #unanswered: (() => void)[] = [];
+  #unanswered: { readonly asked: Asked; readonly answer: () => void }[] = [];
+  readonly #now: () => Asked;
 
-  constructor(core: Core, rules: readonly Rule[], knowsRules: boolean, random: Random) {
+  /** @param now what there is at the time of a question */
+  constructor(
+    core: Core,
+    rules: readonly Rule[],
+    knowsRules: boolean,
+    random: Random,
+    now: () => Asked,
+  ) {
     this.#core = core;
     this.#rules = rules;
     this.knowsRules = knowsRules;
     this.#random = random;
+    this.#now = now;
     this.#pageSize = random.chance(0.8) ? random.int(1, 4) : Infinity;
   }
 
@@ -55,10 +67,15 @@ export class FarArchive implements Archive {
     this.#near?.close();
   }
 
+  /** What there was when the oldest question was asked that has no answer yet. */
+  get asked(): Asked | undefined {
+    return this.#unanswered[0]?.asked;
+  }
+
   /** Answers a question; says whether there was one. */
   answer(areAll = false): boolean {
     const answers = this.#unanswered.splice(0, areAll ? Infinity : 1);
-    for (const answer of answers) answer();
+    for (const { answer } of answers) answer();
     return answers.length > 0;
   }
 
@@ -84,7 +101,8 @@ export class FarArchive implements Archive {
     const isAtOnce = this.#random.chance(0.5);
     const found = isAtOnce ? this.#ask(ask) : undefined;
     return new Promise((resolve, reject) => {
-      this.#unanswered.push(() => void (found ?? this.#ask(ask)).then(resolve, reject));
+      const answer = () => void (found ?? this.#ask(ask)).then(resolve, reject);
+      this.#unanswered.push({ asked: this.#now(), answer });
     });
   }
 

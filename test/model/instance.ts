@@ -7,7 +7,7 @@ import type { TurnScheduler } from '../../src/log/turn-scheduler.js';
 import type { Core } from './core.js';
 import type { FarArchive } from './far-archive.js';
 import type { ReaderRun } from './reader-run.js';
-import { timeOf } from './reference.js';
+import { type LostRange, timeOf } from './reference.js';
 import type { Moment } from './witness.js';
 
 /** One instance: a replica of the log that is fed when the run says so. */
@@ -16,6 +16,7 @@ export class Instance {
   readonly log: Log;
   readonly bus: EventBus;
   readonly #run: ReaderRun;
+  readonly holes: LostRange[] = [];
   #fed = 0;
   #catchUps: { readonly upTo: number; readonly resolve: () => void }[] = [];
 
@@ -42,7 +43,10 @@ export class Instance {
   get moment(): Moment {
     const { epoch, head, lost } = this.log;
     const { kept, reference } = this.#run;
-    return { epoch, head, lost, losses: kept.losses, published: reference.next };
+    const { losses } = kept;
+    const published = reference.next;
+    const asked = this.#run.archive.asked ?? { lost, losses, published };
+    return { epoch, head, lost, losses, published, holes: this.holes, asked };
   }
 
   /** Resolves when everything that is ordered now has been fed. */
@@ -59,7 +63,9 @@ export class Instance {
     const { epoch } = this.log;
     if (news.length === 0 || news.some(({ record }) => record === undefined)) return;
     const upTo = news.at(-1)?.offset ?? 0;
-    this.#run.holes.push({ epoch, after: this.log.head, upTo });
+    const hole = { epoch, after: this.log.head, upTo };
+    this.#run.holes.push(hole);
+    this.holes.push(hole);
     this.log.lose(upTo);
     this.#count(news.length);
   }

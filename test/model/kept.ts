@@ -13,7 +13,8 @@ export const KEEP_FOR = 10_000_000;
 
 interface Topic {
   kept: Published[];
-  readonly replaced: Set<Published>;
+  /** By which later one. */
+  readonly replaced: Map<Published, Published>;
   /** What it lost, with how many losses there had been in all. */
   readonly lost: Map<Published, number>;
 }
@@ -49,7 +50,7 @@ export class Kept {
         rule.keepLatestPerKey && key !== undefined && topic.kept.find((each) => each.key === key);
       if (replaced) {
         topic.kept = topic.kept.filter((each) => each !== replaced);
-        topic.replaced.add(replaced);
+        topic.replaced.set(replaced, event);
       }
       topic.kept.push(event);
       if (rule.keepEvents === false) continue;
@@ -77,9 +78,9 @@ export class Kept {
     return this.#topics.get(topic)?.kept.includes(event) === true;
   }
 
-  /** Whether a later event of its key is kept in the place of this one. */
-  isReplaced(topic: string, event: Published): boolean {
-    return this.#topics.get(topic)?.replaced.has(event) === true;
+  /** Whether a later event of its key was kept in the place of this one, when so many had been published. */
+  isReplaced(topic: string, event: Published, published = Infinity): boolean {
+    return (this.#topics.get(topic)?.replaced.get(event)?.n ?? Infinity) < published;
   }
 
   /** Whether it was lost when there had been so many losses. */
@@ -90,7 +91,7 @@ export class Kept {
   #topicOf(name: string): Topic {
     let topic = this.#topics.get(name);
     if (topic === undefined) {
-      topic = { kept: [], replaced: new Set(), lost: new Map() };
+      topic = { kept: [], replaced: new Map(), lost: new Map() };
       this.#topics.set(name, topic);
     }
     return topic;

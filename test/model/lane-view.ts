@@ -1,4 +1,5 @@
 import { concerns, hasSnapshot, type Lane } from './lane.js';
+import type { Losses } from './losses.js';
 import { isWithin, type Place, type Published, type Reference } from './reference.js';
 import type { Circumstances, Moment, SnapshotCall } from './witness.js';
 
@@ -37,9 +38,10 @@ export class LaneView {
   began: Moment | undefined;
   /** Events up to this offset need not come: which were the last when it began, nobody has seen. */
   optionalUpTo = 0;
-  /** How many more events may come of those that were there when the client came. */
-  quota = Infinity;
-  quotaUpTo = 0;
+  /** What there was when the client came. */
+  came: Moment | undefined;
+  /** How many of the last ones it asks for, and which are known to have been there. */
+  last: { readonly count: number; readonly there: readonly Published[] } | undefined;
   /** The event that it ended with. */
   endedBy: Published | undefined;
   /** Whether it may have ended with an event of which nobody has seen anything, before a gap. */
@@ -73,7 +75,7 @@ export class LaneView {
   }
 
   /** It begins as that of a new client does. */
-  beginAnew(moment: Moment, reference: Reference): void {
+  beginAnew(moment: Moment, reference: Reference, losses: Losses): void {
     const [source] = this.lane.sources;
     const { start } = source ?? {};
     // All of a log that began after it came is new to it.
@@ -90,12 +92,24 @@ export class LaneView {
       this.optionalUpTo = reference.before(moment.epoch, start.since);
       return;
     }
+    const came = this.came ?? moment;
     const all = reference
-      .between(moment.epoch, 0, Infinity)
-      .filter((event) => event.n < moment.published && concerns(source, event));
-    const first = start.last === 0 ? moment.head + 1 : (all.at(-start.last)?.offset ?? 0);
+      .between(moment.epoch, 0, moment.head)
+      .filter((event) => concerns(source, event));
+    const possible = all.filter((event) => losses.mayHaveBeenThere(source, event, came, moment));
+    const first = start.last === 0 ? moment.head + 1 : (possible.at(-start.last)?.offset ?? 0);
     this.optionalUpTo = Math.max(0, first - 1);
-    this.quota = start.last;
+    const there = all.filter((event) =>
+      [came, moment].every((each) => losses.wasThere(source, event, each)),
+    );
+    this.last = { count: start.last, there };
+  }
+
+  /** Whether there were as many after an event as the client has asked for. */
+  isBeforeTheLast({ offset }: Published): boolean {
+    if (this.last === undefined || offset > (this.came?.head ?? 0)) return false;
+    const { count, there } = this.last;
+    return there.filter((event) => event.offset >= offset).length > count;
   }
 
   /** The snapshot that is owed: one is asked for by a new client, and one for each gap. */

@@ -1,6 +1,6 @@
 import type { Kept } from './kept.js';
 import { admits, concerns, ends, type Lane, type Source } from './lane.js';
-import { type Published, selects } from './reference.js';
+import { isWithin as isIn, type Published, selects } from './reference.js';
 import type { Moment } from './witness.js';
 
 /** What of the topics of lanes is gone, and who could have known when: by rules and the tail of an instance. */
@@ -23,6 +23,40 @@ export class Losses {
         ? this.#kept?.hadLost(topic, event, moment.losses) === true ||
           this.#kept?.isReplaced(topic, event) === true
         : !isInTail,
+    );
+  }
+
+  /** Whether an event of a source was there at a moment, to be counted among the last ones. */
+  wasThere(source: Source, event: Published, moment: Moment): boolean {
+    const { lost, head, losses, published } = moment;
+    const isInTail = event.offset > lost && isRead(event, moment);
+    // Of a hole the archive is asked if it has all that there is.
+    const upTo = this.readsAll(source) ? head : lost;
+    return (
+      isInTail || (event.offset <= upTo && this.#hadKept(source, event, { losses, published }))
+    );
+  }
+
+  /** Whether it may have been there between two moments. */
+  mayHaveBeenThere(source: Source, event: Published, came: Moment, moment: Moment): boolean {
+    const { asked } = came;
+    const isInTail = event.offset > asked.lost && isRead(event, moment);
+    const isPart = !source.isPattern && !this.readsAll(source);
+    const upTo = isPart ? moment.lost : moment.head;
+    return isInTail || (event.offset <= upTo && this.#hadKept(source, event, asked));
+  }
+
+  /** Whether the archive had it, or was yet to get it, when so many had been lost and published. */
+  #hadKept(
+    source: Source,
+    event: Published,
+    { losses, published }: Pick<Moment, 'losses' | 'published'>,
+  ): boolean {
+    return this.#topicsOf(source, event).some(
+      (topic) =>
+        this.#reads(source, topic) &&
+        this.#kept?.hadLost(topic, event, losses) === false &&
+        !this.#kept.isReplaced(topic, event, published),
     );
   }
 
@@ -88,6 +122,11 @@ export class Losses {
     const kept = this.#kept;
     return kept?.ruleOf(topic) !== undefined && (!isPattern || kept.readsPatterns);
   }
+}
+
+/** Whether the tail had got it. */
+function isRead(event: Published, { epoch, head, holes }: Moment): boolean {
+  return event.epoch === epoch && event.offset <= head && !holes.some((hole) => isIn(hole, event));
 }
 
 /** Whether its client is to get the event, or its stream ends with it. */

@@ -227,6 +227,26 @@ const AT_THE_ENDS: Record<string, Mutation> = {
     from: 'const start = { last: count - behindHole.length, upTo: missingUpTo };',
     to: 'const start = { last: count, upTo: missingUpTo };',
   },
+  'the last events at a hole, one too many': {
+    file: 'reader/archived-start.ts',
+    from: 'const first = offsets.slice(0, last).at(-1);',
+    to: 'const first = offsets.slice(0, last + 1).at(-1);',
+  },
+  'the last events at a hole, one too few': {
+    file: 'reader/archived-start.ts',
+    from: 'const first = offsets.slice(0, last).at(-1);',
+    to: 'const first = offsets.slice(0, Math.max(last - 1, 1)).at(-1);',
+  },
+  'the last events at a hole, counted without those before it': {
+    file: 'reader/topic-cursor.ts',
+    from: 'return hole === 0 ? { start } : { start, beforeHole: offsets.slice(behindHole.length) };',
+    to: 'return { start };',
+  },
+  'the last events of the archive, one too few': {
+    file: 'backplane/memory-archive.ts',
+    from: 'return distinct[start.last] ?? 0;',
+    to: 'return distinct[start.last - 1] ?? 0;',
+  },
   'a log that has taken the place of another, of which a client has everything when it has as much':
     {
       file: 'reader/reader.ts',

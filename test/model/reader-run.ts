@@ -45,7 +45,11 @@ export class ReaderRun {
     const rules = random.chance(0.6) ? randomRules(random) : [];
     const readsPatterns = random.chance(0.6);
     this.kept = new Kept(rules, readsPatterns);
-    this.archive = new FarArchive(core, rules, readsPatterns, random);
+    this.archive = new FarArchive(core, rules, readsPatterns, random, () => ({
+      lost: Math.min(...this.instances.map(({ log }) => log.lost)),
+      losses: this.kept.losses,
+      published: this.reference.next,
+    }));
     this.instances = Array.from({ length: this.isLocal ? 1 : 2 }, () => new Instance(this));
     this.order();
     for (const instance of this.instances) instance.feed(1);
@@ -126,7 +130,12 @@ export class ReaderRun {
       for (const instance of this.instances) instance.feed(random.int(0, 6));
     } else if (chance <= 63 && !this.isLocal) {
       this.#note('hole');
-      random.pick(this.instances).lose(random.int(1, 5));
+      const instance = random.pick(this.instances);
+      instance.lose(random.int(1, 5));
+      if (random.chance(0.5)) {
+        this.#note('a client that asks for the last ones');
+        client.beginAnew(instance);
+      }
     } else if (chance <= 64) {
       this.#note('epoch');
       this.order();

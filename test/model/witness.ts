@@ -37,6 +37,10 @@ export interface Moment {
   readonly losses: number;
   /** How many events had been published. */
   readonly published: number;
+  /** What its tail has missed, up to the head. */
+  readonly holes: readonly LostRange[];
+  /** When the oldest question was asked to which the archive had not answered: others may get that answer too. */
+  readonly asked: Pick<Moment, 'lost' | 'losses' | 'published'>;
 }
 
 /** What the witness has to know of the run beside what the client sees. */
@@ -95,7 +99,7 @@ export class Witness {
     this.views = views;
     this.#standing.reset(views);
     for (const view of views) {
-      view.quotaUpTo = moment?.head ?? 0;
+      view.came = moment;
       view.mayBeOver = !view.isNew && view.lane.sources.some(({ until }) => until > 0);
     }
     this.#frames.push(`-- connects with ${requested ?? 'nothing'}`);
@@ -123,7 +127,7 @@ export class Witness {
   /** The client was told that there is nothing to come back for. */
   refuse(): void {
     const isRight = this.views.every(
-      (view) => (this.#endBefore(view) ?? this.#endBefore(view, view.quotaUpTo)) !== undefined,
+      (view) => (this.#endBefore(view) ?? this.#endBefore(view, view.came?.head)) !== undefined,
     );
     if (!isRight) throw new Error('It was told not to come back, and there is more to come');
     this.#isRefused = true;
@@ -146,7 +150,7 @@ export class Witness {
   #begin(moment: Moment): void {
     this.#begunIn = moment.epoch;
     for (const view of this.views) {
-      if (view.isNew) view.beginAnew(moment, this.#circumstances.reference);
+      if (view.isNew) view.beginAnew(moment, this.#circumstances.reference, this.#losses);
     }
   }
 
@@ -274,20 +278,10 @@ export class Witness {
       view.isLenient = false;
       view.excused = this.#moment;
     }
-    if (event.offset <= view.quotaUpTo && !this.#isExtra(view, event) && view.quota-- === 0) {
+    if (view.isBeforeTheLast(event)) {
       throw new Error(`Event ${event.n} came, and is none of the last that were asked for`);
     }
     if (source !== undefined && ends(source, event.n)) view.endedBy = event;
-  }
-
-  /** Whether it need not have been counted among the last ones. */
-  #isExtra({ lane }: LaneView, event: Published): boolean {
-    const isReadWhole =
-      this.views.length === 1 && lane.sources.every((source) => this.#losses.readsAll(source));
-    if (!isReadWhole && this.#isInHole(event)) return true;
-    const moment = this.views.length > 1 ? this.#moment : undefined;
-    if (moment === undefined) return false;
-    return this.#losses.wasGone(lane, event, moment, this.#isInTail(event, moment));
   }
 
   /**
@@ -409,7 +403,7 @@ export class Witness {
       if (reason === 'epoch' && this.#endBefore(view)?.epoch === this.#begunIn) {
         view.mayHaveEnded = this.#begunIn !== undefined;
       }
-      view.quota = Infinity;
+      view.last = undefined;
       view.optionalUpTo = 0;
       view.mayBeOver = false;
     } else if (this.views.every((each) => this.#isOver(each))) {
@@ -422,7 +416,7 @@ export class Witness {
       view.began = this.#moment;
     } else if (reason === 'unknown' && this.#moment !== undefined) {
       view.excused = undefined;
-      view.beginAnew(this.#moment, this.#circumstances.reference);
+      view.beginAnew(this.#moment, this.#circumstances.reference, this.#losses);
     }
   }
 
