@@ -9,6 +9,8 @@ export interface StartQuestion {
    * have less of it.
    */
   readonly beforeHole?: readonly number[];
+  /** Of a time: what the tail knows to be older, whatever the archive says of a log that may have ended there. */
+  readonly atLeast?: number | undefined;
 }
 
 /** The offset after which the last events, or those since a time, begin. */

@@ -209,7 +209,7 @@ export class ReaderStream {
       (archive) => seekStart(archive, { topics: kept, epoch }, found),
       (start) => {
         this.#start = 'placed';
-        this.startAfter(start, context);
+        this.startAfter(Math.max(start, found.atLeast ?? 0), context);
         if (from.last !== undefined) this.#beLenient(context.log);
       },
     );

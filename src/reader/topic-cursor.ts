@@ -232,7 +232,9 @@ export class TopicCursor extends IndexCursor implements Work, ReadPosition {
     const offset = log.offsetBefore(start.since);
     // What a hole swallowed may be older, too.
     const isSure = offset !== undefined && log.holeAfter(offset)?.after !== offset;
-    return isSure || this.keptWhole === undefined ? (offset ?? { start }) : { start };
+    return isSure || this.keptWhole === undefined
+      ? (offset ?? { start })
+      : { start, atLeast: offset };
   }
 
   #lastOf(count: number, log: Log): number | StartQuestion {
