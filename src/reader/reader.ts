@@ -260,14 +260,18 @@ export class Reader {
     else if (!this.streams.haveLost(offset)) this.#onResumed('tail');
     if (gap !== undefined) this.#cross(gap, offset, start.requested ?? start.told);
     if (this.streams.areBounded(this.#offset)) this.#throughOperators();
-    this.#completeOver(gap !== undefined);
+    this.#completeOver(gap === 'epoch' || gap === 'unknown');
     return true;
   }
 
-  /** Those that were over before reading began. */
-  #completeOver(hasGap: boolean): void {
+  /**
+   * Those that were over before reading began.
+   *
+   * @param isElsewhere whether it is read from another place than the one that they were asked about
+   */
+  #completeOver(isElsewhere: boolean): void {
     for (const stream of this.streams.all)
-      if (hasGap ? stream.isGone : stream.isOver) stream.complete();
+      if (isElsewhere ? stream.isGone : stream.isOver) stream.complete();
   }
 
   /** Crosses a gap or hands out one event, of a snapshot or of the log; false if there is nothing. */
