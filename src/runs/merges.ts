@@ -1,6 +1,6 @@
 import type { Logger } from '@nestjs/common';
 import type { EventBus } from '../bus/event-bus.js';
-import { disown, isThenable, received, renderError, SseError } from '../errors.js';
+import { disown, received, renderError, SseError } from '../errors.js';
 import type { Entry } from '../log/entry.js';
 import { toRecord } from '../log/event-record.js';
 import type { Neighbours, ReplayMerge } from '../reader/neighbours.js';
@@ -247,8 +247,7 @@ function eventOf({ type, isJson }: Entry, text: string): ReplayedEvent {
 }
 
 function checked(merged: unknown): ReplayedEvent {
-  const isEvent = typeof merged === 'object' && merged !== null && !isThenable(merged);
-  if (!isEvent || !('data' in merged)) {
+  if (typeof merged !== 'object' || merged === null || !('data' in merged)) {
     disown(merged);
     throw new SseError('BAD_EVENT', `It returned ${received(merged)}`);
   }

@@ -105,8 +105,15 @@ export class RunRegistry {
 
   /** Whether what the log says of runs up to a place is known; so it is when nothing is read any more. */
   hasRead(place: StreamPosition): boolean {
+    return place.offset <= this.readUpTo(place.epoch);
+  }
+
+  /** The offset in the log of an epoch up to which that is so. */
+  readUpTo(epoch: string): number {
     this.readOn();
-    return this.#isClosed || !isBefore(this.#log.position, place);
+    const { position } = this.#log;
+    if (this.#isClosed || position.epoch > epoch) return Infinity;
+    return position.epoch === epoch ? position.offset : -1;
   }
 
   /** Resolves when that is so, or when it cannot be: its log has gone. */
