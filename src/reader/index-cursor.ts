@@ -62,7 +62,10 @@ export class IndexCursor {
         this.#beginWith(gone, page.losses);
         return { kind: 'entry', entry };
       }
-      if (page.upTo >= lost) return NOTHING;
+      if (page.upTo >= lost) {
+        this.#beginWith(gone, page.losses);
+        return NOTHING;
+      }
       after = page.upTo;
     }
   }
@@ -133,7 +136,7 @@ export class IndexCursor {
     return true;
   }
 
-  /** From its first event on, whatever goes missing is a gap. */
+  /** From the first event of the archive, or the tail, on, whatever goes missing is a gap. */
   #beginWith(lost: number, losses: number): void {
     if (this.#toldLost >= 0) return;
     this.#toldLost = lost;

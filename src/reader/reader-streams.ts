@@ -59,6 +59,11 @@ export class ReaderStreams {
     return this.all.every(({ topics }) => topics.keptWhole !== undefined);
   }
 
+  /** Whether the archive has something for one of them. */
+  get haveKept(): boolean {
+    return this.all.some(({ topics }) => topics.isKept);
+  }
+
   /**
    * What there is between `offset` and the tail, the nearest first.
    *

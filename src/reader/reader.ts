@@ -289,7 +289,7 @@ export class Reader {
     const entry = this.streams.nextAfter(this.#offset);
     const hole = this.#log.holeAfter(this.#offset);
     if (hole !== undefined && (entry === undefined || entry.offset > hole.after)) {
-      if (this.streams.areKept) return this.#lookBack(hole.upTo);
+      if (this.streams.haveKept) return this.#lookBack(hole.upTo);
       return this.#cross('trimmed', hole.upTo);
     }
     return entry !== undefined && this.#handOutKnown(entry);

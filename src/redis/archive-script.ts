@@ -3,9 +3,10 @@
  * stream (`kept`), whose ids begin with the offsets, and a hash (`topic`): the last offset that it lost (o), when that
  * was published (l), how long it is kept (f), how many events (c) and bytes (b) it has, its last offset (p), and for
  * each key (k:KEY) the offset of its last event. If the stream has not as many events as the hash says, somebody
- * else has removed some (Redis itself may, short of memory): they are lost. Two sorted sets know all kept topics:
- * `by-age` by the offset of the oldest event, `due` by when that is too old, or by when one without any is forgotten.
- * `forgotten` has bits for those that were, and the state has one loss for all of them (fo, fl). The state also says how
+ * else has removed some (Redis itself may, short of memory): they are lost. Two sorted sets know all kept topics, so that
+ * either can be made again from the other: `by-age` by the offset of the oldest event that the bound on bytes may take,
+ * `due` by when there is something too old, or by when a topic without any event is forgotten; a score that is not known
+ * is 0, and one that never comes is infinite. `forgotten` has bits for those that were, and the state has one loss for all of them (fo, fl). The state also says how
  * many of these three keys there are (x): if there are fewer, somebody else has removed one, and all that topics of which
  * nothing is known had by then counts as lost (u, ul). The names of all of them hold the epoch, because offsets begin
  * again with each one.
@@ -44,8 +45,16 @@ local function count_of_index()
   return redis.call('EXISTS', archive_key('by-age', e), archive_key('due', e), archive_key('forgotten', e))
 end
 
+local function restore(kind, other)
+  if redis.call('EXISTS', archive_key(kind, e)) == 1 then return end
+  try('ZUNIONSTORE', archive_key(kind, e), 1, archive_key(other, e), 'WEIGHTS', 0)
+end
+
 -- Without what knows all topics nobody can tell which others were removed.
 local function check_index()
+  if count_of_index() >= index_count then return end
+  restore('due', 'by-age')
+  restore('by-age', 'due')
   local count = count_of_index()
   if count >= index_count then return end
   index_count, unknown, unknown_at = count, whole(n), whole(at)
@@ -158,9 +167,9 @@ local function open_topic(name)
   if failure(known) then known = {} end
   topic = {
     name = name, hash = hash, stream = archive_key('kept', e, name),
-    lost = known[1] or '0', lost_at = known[2] or '0', keep_for = tonumber(known[3] or 0) or 0,
+    lost = known[1] or '0', lost_at = known[2] or '0', keep_for = tonumber(known[3] or ''),
     is_known = known[4], count = tonumber(known[4] or 0) or 0, bytes = tonumber(known[5] or 0) or 0,
-    last = known[6] or '0', mode = tonumber(known[7] or 0) or 0,
+    last = known[6] or '0', mode = tonumber(known[7] or (string.sub(name, 1, 1) == '$' and 1 or 0)),
   }
   topics[name] = topic
   return topic
@@ -202,6 +211,11 @@ local function oldest_of(topic)
   return not failure(found) and found[1] or nil
 end
 
+local function newest_of(topic)
+  local found = try('XREVRANGE', topic.stream, '+', '-', 'COUNT', 1)
+  return not failure(found) and found[1] or nil
+end
+
 local function remove(topic, entry)
   if try('XDEL', topic.stream, entry[1]) ~= 1 then return end
   topic.count = math.max(topic.count - 1, 0)
@@ -221,29 +235,46 @@ end
 local function lose_oldest(topic, entry)
   remove(topic, entry)
   forget_key(topic, entry)
-  topic.lost, topic.lost_at = offset_of(entry), whole(time_of(entry))
+  local offset = offset_of(entry)
+  -- What somebody has removed may be later.
+  if tonumber(offset) > tonumber(topic.lost) then topic.lost, topic.lost_at = offset, whole(time_of(entry)) end
   return oldest_of(topic)
+end
+
+-- When an event of a topic that was published at a time is too old.
+local function end_of(topic, time)
+  -- Nobody knows any more how long it is kept.
+  if not topic.keep_for then return 0 end
+  return topic.keep_for == 0 and math.huge or time + topic.keep_for
+end
+
+-- When the last event of a topic was published whose events go all together.
+local function time_of_all(topic)
+  local newest = topic.mode == 2 and newest_of(topic)
+  return newest and time_of(newest)
+end
+
+-- A stream stays when its last entry has gone.
+local function drop_empty(topic)
+  if try('XLEN', topic.stream) == 0 then try('DEL', topic.stream) end
 end
 
 -- Writes what is known of a topic, and says in the sorted sets when there is something to do about it.
 local function close_topic(topic, oldest, is_new)
-  if not oldest then compare(topic, 0) end
-  try('HSET', topic.hash, 'o', topic.lost, 'l', topic.lost_at, 'f', whole(topic.keep_for),
+  if not oldest then
+    compare(topic, 0)
+    drop_empty(topic)
+  end
+  try('HSET', topic.hash, 'o', topic.lost, 'l', topic.lost_at, 'f', topic.keep_for and whole(topic.keep_for) or '',
     'c', whole(topic.count), 'b', whole(topic.bytes), 'p', topic.last)
   if is_new and topic.mode > 0 then try('HSET', topic.hash, 'w', topic.mode) end
-  if not oldest then
-    try('ZREM', archive_key('by-age', e), topic.name)
-    try('ZADD', archive_key('due', e), whole(now + math.max(topic.keep_for * 2, 3600000)), topic.name)
-    return
+  local age, due = 'inf', now + math.max((topic.keep_for or 0) * 2, 3600000)
+  if oldest then
+    if topic.mode == 0 then age = offset_of(oldest) end
+    due = end_of(topic, is_new and topic.mode == 2 and at or time_of_all(topic) or time_of(oldest))
   end
-  if topic.mode == 0 then try('ZADD', archive_key('by-age', e), offset_of(oldest), topic.name) end
-  if topic.mode == 2 then
-    if is_new then try('ZADD', archive_key('due', e), whole(now + topic.keep_for), topic.name) end
-  elseif topic.keep_for > 0 then
-    try('ZADD', archive_key('due', e), whole(time_of(oldest) + topic.keep_for), topic.name)
-  else
-    try('ZREM', archive_key('due', e), topic.name)
-  end
+  try('ZADD', archive_key('by-age', e), age, topic.name)
+  try('ZADD', archive_key('due', e), whole(due), topic.name)
 end
 
 -- It has had nothing for so long that nobody is likely to ask.
@@ -255,6 +286,7 @@ local function forget_topic(topic)
       try('HSET', meta, 'fo', floor, 'fl', floor_at)
     end
   end
+  drop_empty(topic)
   try('DEL', topic.hash)
   try('ZREM', archive_key('by-age', e), topic.name)
   try('ZREM', archive_key('due', e), topic.name)
@@ -279,7 +311,7 @@ local function note(kept, size)
     topic.count, topic.bytes = topic.count + 1, topic.bytes + size + OVERHEAD
     local keep_for = each[2]
     -- Each entry of such a topic says for how long: the longest counts, as long as there are any.
-    if topic.mode > 0 and topic.count > 1 then keep_for = math.max(keep_for, topic.keep_for) end
+    if topic.mode > 0 and topic.count > 1 then keep_for = math.max(keep_for, topic.keep_for or 0) end
     topic.last, topic.keep_for, topic.mode = whole(n), keep_for, each[6] or 0
     if topic.mode == 0 then archive_bytes = archive_bytes + size + OVERHEAD end
     noted = noted + 1
@@ -293,18 +325,14 @@ end
 -- Loses what is too old, a part of it in each step, and then the oldest of all, until there is room: more than was added.
 local function trim_archive(max_bytes)
   local some = math.max(8, noted * 2)
-  local due = try('ZRANGEBYSCORE', archive_key('due', e), '-inf', whole(now), 'LIMIT', 0, some)
+  local due = try('ZRANGEBYSCORE', archive_key('due', e), '-inf', whole(now), 'WITHSCORES', 'LIMIT', 0, some)
   if failure(due) then return end
-  for _, name in ipairs(due) do
-    local topic, left = examine(name, 0), 64
+  for index = 1, #due, 2 do
+    local topic, left = examine(due[index], 0), 64
     local oldest = oldest_of(topic)
-    -- Nobody knows any more how long it is kept.
-    if oldest and topic.keep_for == 0 then
-      try('DEL', topic.stream)
-      close_topic(topic)
-    elseif oldest then
-      while oldest and topic.keep_for > 0 and left > 0
-        and (topic.mode == 2 or time_of(oldest) + topic.keep_for <= now) do
+    if oldest or due[index + 1] == '0' then
+      local time = time_of_all(topic)
+      while oldest and left > 0 and end_of(topic, time or time_of(oldest)) <= now do
         oldest, left = lose_oldest(topic, oldest), left - 1
       end
       close_topic(topic, oldest)
@@ -314,16 +342,17 @@ local function trim_archive(max_bytes)
   end
   local left = math.max(256, noted * 2)
   while archive_bytes > max_bytes and left > 0 do
-    local names = try('ZRANGE', archive_key('by-age', e), 0, 0)
-    if failure(names) then return end
-    local name = names[1]
-    if not name then
+    local first = try('ZRANGE', archive_key('by-age', e), 0, 0, 'WITHSCORES')
+    if failure(first) then return end
+    local name, score = first[1], first[2]
+    if not name or score == 'inf' then
       archive_bytes = 0
       break
     end
     local topic = examine(name, 0)
     local oldest = oldest_of(topic)
-    close_topic(topic, oldest and lose_oldest(topic, oldest))
+    if oldest and score ~= '0' then oldest = lose_oldest(topic, oldest) end
+    close_topic(topic, oldest)
     left = left - 1
   end
   redis.pcall('HSET', meta, 'ab', whole(archive_bytes))

@@ -76,15 +76,13 @@ end
 
 -- Another epoch has begun: what is kept of the one before is for nobody.
 local function forget(epoch)
-  for _, kind in ipairs({ 'by-age', 'due' }) do
-    local known = archive_key(kind, epoch)
-    local names = redis.pcall('ZRANGE', known, 0, -1)
-    for _, topic in ipairs(not names.err and names or {}) do
-      redis.call('UNLINK', archive_key('kept', epoch, topic), archive_key('topic', epoch, topic))
-    end
-    redis.call('UNLINK', known)
+  local by_age, due = archive_key('by-age', epoch), archive_key('due', epoch)
+  local names = redis.pcall('ZRANGE', by_age, 0, -1)
+  if failure(names) or #names == 0 then names = redis.pcall('ZRANGE', due, 0, -1) end
+  for _, topic in ipairs(failure(names) and {} or names) do
+    redis.call('UNLINK', archive_key('kept', epoch, topic), archive_key('topic', epoch, topic))
   end
-  redis.call('UNLINK', archive_key('forgotten', epoch))
+  redis.call('UNLINK', by_age, due, archive_key('forgotten', epoch))
 end
 
 -- What would be refused of any event, tried with an id that no log takes.
@@ -124,6 +122,8 @@ if not (e and n and i) or n >= 2^53 - #ARGV or is_behind() then
   if failure(emptied) then return redis.error_reply(refusal_of(log, emptied)) end
   begin()
 end
+-- Somebody may have removed the state, and with it the epoch that was.
+if known_e ~= '' and known_e ~= e then forget(known_e) end
 if ARGV[9] ~= '0' then
   local refusal = #ARGV < 12 and refusal_of_log()
   if refusal then return redis.error_reply(refusal) end

@@ -15,6 +15,7 @@ import type { History, LogSink } from '../../src/log/log-sink.js';
 import type { TopicRetention } from '../../src/log/retention.js';
 import type { SseEvent } from '../../src/log/event.js';
 import { matching } from '../../src/log/matching.js';
+import type { EventBus } from '../../src/bus/event-bus.js';
 import { Instance, turns } from '../reader/recording-connection.js';
 
 /** The archive in memory, as the test lets it answer. */
@@ -252,6 +253,29 @@ describe('Where the archive and the tail meet', () => {
     },
   );
 
+  it('what goes missing after the first event is a gap, also if that came from the tail', async () => {
+    await open([{ match: 'few', keepEvents: 4, keepLatestPerKey: true }], 5);
+    const publishKey = async (key: string) => {
+      const data = `few ${instance.log.head + 1}`;
+      await instance.bus.publish('few', { data, key });
+      await turns();
+    };
+    await publishKey('a');
+    await publish(...noise, ...noise);
+    // In the archive it takes the place of the first one, which is no loss.
+    for (const key of ['a', 'b', 'c']) await publishKey(key);
+    const connection = instance.connect((bus) => bus.stream('few', { from: 'earliest' }));
+    connection.capacity = 1;
+    await turns();
+    for (const key of ['d', 'e', 'f', 'g']) await publishKey(key);
+    connection.capacity = Infinity;
+    connection.isReady = true;
+    connection.schedule();
+    await turns();
+    const left = [10, 11, 12, 13, 14].map((offset) => `few ${offset}`);
+    expect(connection.data).toEqual(['few 8', expect.stringContaining('trimmed'), ...left]);
+  });
+
   it('nobody is told that it has resumed from a place of which something is lost', async () => {
     await open([{ match: 'other' }]);
     const [first = ''] = await publish('a', 'a', 'a', ...noise);
@@ -278,7 +302,8 @@ describe('Where the archive and the tail meet', () => {
     expect(here.data).toEqual(['kept 1', 'kept 2', 'kept 4', 'kept 7']);
     expect(back.data).toEqual(here.data.slice(1));
     expect(late.data).toEqual(here.data);
-    expect(mixed.data).toEqual(['kept 1', expect.stringContaining('trimmed'), 'kept 7']);
+    const gap = expect.stringContaining('trimmed');
+    expect(mixed.data).toEqual(['kept 1', gap, 'kept 2', 'kept 4', 'kept 7']);
     expect(few.data).toEqual([expect.stringContaining('trimmed'), 'few 6']);
   });
 
@@ -286,6 +311,8 @@ describe('Where the archive and the tail meet', () => {
     let first = '';
 
     /** The instance has `kept` 1, 2 and 7, and not what was published while it was cut off. */
+    const keptBehind = ['kept 4', 'kept 5', 'kept 7'];
+
     async function openWithHole(
       missing: readonly string[] = ['noise', 'kept', 'kept', 'noise'],
       last = 'kept',
@@ -311,6 +338,44 @@ describe('Where the archive and the tail meet', () => {
       expect(kept.data[0]).toContain('"resumed":true');
       expect(kept.data.slice(1, -1)).toEqual(['kept 2', 'kept 4', 'kept 5', 'kept 7']);
       expect(mixed.data[0]).toContain('"resumed":false');
+    });
+
+    it.each([
+      ['topics', (bus: EventBus) => bus.stream(['kept', 'noise'])],
+      ['streams', (bus: EventBus) => merge(bus.stream('kept'), bus.stream('noise'))],
+      ['a pattern', (bus: EventBus) => bus.stream(matching('*'))],
+    ])('is told of what is not kept, and all that is follows: %s', async (_, stream) => {
+      await openWithHole();
+      const late = instance.connect(stream, first);
+      await turns();
+      expect(late.data).toEqual(['kept 2', expect.stringContaining('trimmed'), ...keptBehind]);
+      const [gap] = late.data.filter((data) => data.includes('trimmed'));
+      expect(gap).toContain(`"resumedAt":"${instance.log.cursorAt(3)}"`);
+    });
+
+    it('is told to a client of a pattern that began with what there was', async () => {
+      await openWithHole();
+      const late = instance.connect((bus) => bus.stream(matching('*'), { from: 'earliest' }));
+      await turns();
+      const begun = ['kept 1', 'kept 2'];
+      expect(late.data).toEqual([...begun, expect.stringContaining('trimmed'), ...keptBehind]);
+    });
+
+    it('is told of what is not kept to a client that was there, and all that is follows', async () => {
+      await open([{ match: 'kept' }, { match: 'other' }], 100);
+      const connection = instance.connect((bus) => bus.stream(['kept', 'noise']));
+      const [backplane] = backplanes;
+      await publish('kept', 'noise');
+      if (backplane !== undefined) backplane.isCutOff = true;
+      await publish('noise', 'kept', 'kept', 'noise');
+      if (backplane !== undefined) backplane.isCutOff = false;
+      await publish('kept');
+      const before = ['kept 1', 'noise 2'];
+      expect(connection.data).toEqual([
+        ...before,
+        expect.stringContaining('trimmed'),
+        ...keptBehind,
+      ]);
     });
 
     it.each([

@@ -11,14 +11,18 @@ export class Losses {
     this.#kept = kept;
   }
 
-  /** Whether the event was gone at a moment, from every topic for which the lane would have got it. */
-  wasGone(lane: Lane, event: Published, moment: Moment): boolean {
+  /**
+   * Whether the event was gone at a moment, from every topic for which the lane would have got it.
+   *
+   * @param isInTail whether the tail had it then
+   */
+  wasGone(lane: Lane, event: Published, moment: Moment, isInTail: boolean): boolean {
     if (event.epoch !== moment.epoch) return event.epoch < moment.epoch;
     return this.#everyTopic(lane, event, (source, topic) =>
       this.#reads(source, topic)
         ? this.#kept?.hadLost(topic, event, moment.losses) === true ||
           this.#kept?.isReplaced(topic, event) === true
-        : event.offset <= moment.lost,
+        : !isInTail,
     );
   }
 

@@ -185,8 +185,13 @@ const AT_THE_SEAM: Record<string, Mutation> = {
   },
   'a hole of which the archive is not asked': {
     file: 'reader/reader.ts',
-    from: 'if (this.streams.areKept) return this.#lookBack(hole.upTo);',
-    to: 'if (this.streams.areKept) {\n        this.#offset = hole.upTo;\n        return true;\n      }',
+    from: 'if (this.streams.haveKept) return this.#lookBack(hole.upTo);',
+    to: 'if (this.streams.haveKept) {\n        this.#offset = hole.upTo;\n        return true;\n      }',
+  },
+  'a hole of which the archive is asked only if it has all that there is': {
+    file: 'reader/reader.ts',
+    from: 'if (this.streams.haveKept) return this.#lookBack(hole.upTo);',
+    to: 'if (this.streams.areKept) return this.#lookBack(hole.upTo);',
   },
   'an archive that forgets what it lost': {
     file: 'backplane/kept-topic.ts',

@@ -261,7 +261,7 @@ export class Witness {
     const isOfThen = began?.epoch !== event.epoch || event.offset <= began.head;
     const moment = view.isLenient && isOfThen ? this.#moment : view.excused;
     if (moment === undefined || this.#isInTail(event, moment)) return false;
-    return this.#losses.wasGone(view.lane, event, moment);
+    return this.#losses.wasGone(view.lane, event, moment, false);
   }
 
   /** What an event shows of its lane, having come. */
@@ -286,7 +286,8 @@ export class Witness {
       this.views.length === 1 && lane.sources.every((source) => this.#losses.readsAll(source));
     if (!isReadWhole && this.#isInHole(event)) return true;
     const moment = this.views.length > 1 ? this.#moment : undefined;
-    return moment !== undefined && this.#losses.wasGone(lane, event, moment);
+    if (moment === undefined) return false;
+    return this.#losses.wasGone(lane, event, moment, this.#isInTail(event, moment));
   }
 
   /**
@@ -453,12 +454,7 @@ export class Witness {
     if (view.isOwed) return;
     const kept = this.#expected(view, reason === 'trimmed' ? to.offset : from.offset).filter(
       (event) =>
-        reason === 'trimmed' &&
-        !hasSnapshot(view.lane) &&
-        view.lane.sources.length === 1 &&
-        view.lane.sources.every((source) => this.#losses.readsAll(source)) &&
-        this.#losses.isKept(view.lane, event) &&
-        !this.#isInHole(event),
+        reason === 'trimmed' && !hasSnapshot(view.lane) && this.#losses.isKept(view.lane, event),
     );
     if (kept.length > 0) throw new Error(`A gap passes ${kept.map(({ n }) => n).join()}: kept`);
     const missed = this.#expected(view, from.offset);

@@ -107,7 +107,7 @@ describeWith(REDIS_SERVER, 'what Redis keeps beyond the log', (path) => {
     expect(Number(await redis.control.zscore(due, 'job.1'))).toBeGreaterThan(Date.now());
     await redis.control.zadd(due, 1, 'job.1');
     await publish(replica, 'other');
-    expect(await redis.control.exists(keyOf('topic', replica.sink.epoch, 'job.1'))).toBe(0);
+    expect(await redis.control.keys(keyOf('*', replica.sink.epoch, 'job.1'))).toEqual([]);
     expect(await read(replica, 'job.1')).toEqual({ lost: 3, offsets: [] });
     expect(await read(replica, 'job.2')).toEqual({ lost: 0, offsets: [] });
     const offset = offsetOf(await publish(replica, 'job.1'));
@@ -142,6 +142,7 @@ describeWith(REDIS_SERVER, 'what Redis keeps beyond the log', (path) => {
       keyOf('kept', epoch, 'job.1'),
       keyOf('topic', epoch, 'job.1'),
       keyOf('by-age', epoch),
+      keyOf('due', epoch),
     );
     expect(await read(replica, 'job.1')).toEqual({ lost: 2, offsets: [] });
     await publish(replica, 'job.3');
@@ -188,6 +189,16 @@ describeWith(REDIS_SERVER, 'what Redis keeps beyond the log', (path) => {
       return removed;
     }
 
+    /** One event of a topic. */
+    async function removeOne(): Promise<string> {
+      const streams = await redis.control.keys(keyOf('kept', replica.sink.epoch, '*'));
+      const stream = random.pick(streams.sort()) ?? '';
+      const entries = await redis.control.xrange(stream, '-', '+');
+      const [id = '0-0'] = random.pick(entries) ?? [];
+      await redis.control.xdel(stream, id);
+      return `${id} of ${stream}`;
+    }
+
     /** Of what is empty nobody is likely to ask any more. */
     async function forgetWhatIsEmpty(): Promise<void> {
       const due = keyOf('due', replica.sink.epoch);
@@ -221,13 +232,132 @@ describeWith(REDIS_SERVER, 'what Redis keeps beyond the log', (path) => {
         for (let round = 0; round < 8; round++) {
           await publishSome();
           if (random.next() < 0.3) await forgetWhatIsEmpty();
+          const one = random.next() < 0.3 ? await removeOne() : '';
           const removed = await removeSome();
-          history.push(`after ${published.at(-1)?.offset} removes ${removed.join()}`);
+          history.push(`after ${published.at(-1)?.offset} removes ${one}, ${removed.join()}`);
           const silent = await missing();
           expect([silent, silent.length > 0 ? history : []]).toEqual([[], []]);
         }
       },
     );
+
+    it.each(Array.from({ length: SEEDS }, (_, seed) => seed))(
+      'nothing stays for ever, if each was there again before the next: %d',
+      async (seed) => {
+        random = new Random(seed);
+        replica = await open({ topics: rules, archive: { maxBytes: 2_000 } }, 10_000);
+        published = [];
+        const { epoch } = replica.sink;
+        for (let round = 0; round < 12; round++) {
+          await publishSome();
+          const topics = await redis.control.keys(keyOf('*', epoch, '*'));
+          const ofAll = ['by-age', 'due', 'forgotten'].map((kind) => keyOf(kind, epoch));
+          await redis.control.del(random.pick([...topics.sort(), ...ofAll, ...ofAll]) ?? '');
+        }
+        const tooOld = [keyOf('kept', epoch, 'short.*'), keyOf('kept', epoch, '$*')];
+        await until('what is too old is gone', async () => {
+          await publish(replica, 'all.0');
+          const left = await Promise.all(tooOld.map((pattern) => redis.control.keys(pattern)));
+          return left.flat().length === 0;
+        });
+        expect((await count(epoch)).all).toBeLessThanOrEqual(2_000);
+        const known = await redis.control.zrange(keyOf('due', epoch), '0', '-1');
+        const keys = await redis.control.keys(keyOf('*', epoch, '*'));
+        const names = keys.map((name) => name.split(`:${epoch}:`)[1] ?? '');
+        expect(names.filter((name) => !known.includes(name))).toEqual([]);
+      },
+    );
+  });
+
+  it('is told to be lost where somebody has removed one event, also when older ones go later', async () => {
+    const replica = await open({ topics: [{ match: 'job', keepEvents: 3 }] });
+    const { epoch } = replica.sink;
+    for (let n = 0; n < 3; n++) await publish(replica, 'job');
+    const entries = await redis.control.xrange(keyOf('kept', epoch, 'job'), '2', '2');
+    await redis.control.xdel(keyOf('kept', epoch, 'job'), entries[0]?.[0] ?? '');
+    for (const rest of [
+      [1, 3, 4],
+      [3, 4, 5],
+      [4, 5, 6],
+    ]) {
+      await publish(replica, 'job');
+      expect(await read(replica, 'job')).toEqual({ lost: 3, offsets: rest });
+    }
+  });
+
+  describe.each(['due', 'by-age'])('when somebody has removed %s', (kind) => {
+    const history = {
+      topics: [
+        { match: 'short', keepFor: 20 },
+        { match: 'long', keepFor: 60_000 },
+        { match: '**' },
+      ],
+      archive: { maxBytes: 20_000 },
+    };
+
+    async function topicsKept(): Promise<string[]> {
+      const prefix = keyOf('kept', replicas[0]?.sink.epoch ?? '', '');
+      const keys = await redis.control.keys(`${prefix}*`);
+      return keys.map((name) => name.slice(prefix.length)).sort();
+    }
+
+    it('goes when it is too old, and not before, though its topics get nothing any more', async () => {
+      const replica = await open(history);
+      for (const name of ['short', 'long', 'ever']) await publish(replica, name);
+      for (const name of ['$own.keep.short', '$own.whole.short'])
+        await publish(replica, name, 'x', '10~');
+      for (const name of ['$own.keep.long', '$own.whole.long'])
+        await publish(replica, name, 'x', '60000~');
+      await redis.control.del(keyOf(kind, replica.sink.epoch));
+      const staying = ['$own.keep.long', '$own.whole.long', 'ever', 'long', 'other'];
+      await until('what is too old is gone', async () => {
+        await publish(replica, 'other');
+        return (await topicsKept()).length <= staying.length;
+      });
+      for (let n = 0; n < 10; n++) await publish(replica, 'other');
+      expect(await topicsKept()).toEqual(staying);
+      for (const [index, name] of ['long', 'ever'].entries())
+        expect(await read(replica, name)).toEqual({ lost: 0, offsets: [index + 2] });
+      expect((await read(replica, 'short')).lost).toBe(1);
+      expect(await read(replica, 'never')).toEqual({ lost: 0, offsets: [] });
+    });
+
+    it('is no more than there is room for, and the oldest goes first', async () => {
+      const replica = await open(history);
+      for (let n = 0; n < 30; n++) await publish(replica, `silent.${n % 3}`, 'x'.repeat(300));
+      await publish(replica, '$own.keep', 'x'.repeat(300), '60000~');
+      await redis.control.del(keyOf(kind, replica.sink.epoch));
+      for (let n = 0; n < 20; n++) await publish(replica, 'new', 'x'.repeat(300));
+      expect((await count(replica.sink.epoch)).all).toBeLessThanOrEqual(21_000);
+      const left: number[] = [];
+      for (const name of ['silent.0', 'silent.1', 'silent.2', '$own.keep', 'new'])
+        left.push(...((await read(replica, name)).offsets ?? []));
+      left.sort((a, b) => a - b);
+      expect(left).toEqual(left.map((_, index) => 52 - left.length + index));
+      expect([left.at(-1), left.length > 31]).toEqual([51, true]);
+    });
+  });
+
+  it.each([
+    ['an instance is the first to come', false],
+    ['a publisher outside is the first to come', true],
+  ])('leaves nothing behind where somebody has removed the state, and %s', async (_, isOutside) => {
+    const replica = await open({ topics: [{ match: '*' }] });
+    const { epoch } = replica.sink;
+    await publish(replica, 'job');
+    await publish(replica, '$own.keep', 'x', '60000~');
+    await redis.control.del(keyOf('meta'));
+    if (isOutside) {
+      const outside = redisBackplane({ url: redis.url, key });
+      outside.openToPublish();
+      await outside.publish({ topics: ['job'], text: 'x', isJson: false });
+      await outside.close();
+    }
+    await until('another epoch', () => replica.sink.epoch > epoch);
+    await until('nothing is left', async () => {
+      const keys = [...(await redis.control.keys(keyOf('*', epoch, '*')))];
+      return [...keys, ...(await redis.control.keys(keyOf('*', epoch)))].length === 0;
+    });
   });
 
   it('has no more keys of events than events', async () => {
