@@ -409,7 +409,7 @@ export class EventBus<Events extends object = object> {
           : exceptedBy(checkPublishOptions('bus.publish()', options, ['except']));
       return this.#trace(except === undefined ? record : { ...record, except }, options);
     } catch (error) {
-      return Promise.reject(error as Error);
+      return failed(error);
     }
   }
 
@@ -444,6 +444,10 @@ export class EventBus<Events extends object = object> {
     if (error === undefined) this.#logger.warn(message);
     else this.#logger.error(message, renderError(error));
   }
+}
+
+async function failed(error: unknown): Promise<never> {
+  throw error;
 }
 
 /** Whether streams may join that only their async context ties to this connection. */
