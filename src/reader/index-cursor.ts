@@ -3,6 +3,7 @@ import type { EntryQueue } from '../log/entry-queue.js';
 import type { TopicIndex } from '../log/topic-index.js';
 import type { TopicRule } from '../log/topics.js';
 import type { PageReader } from './archive-pages.js';
+import type { KeptHistory } from './kept-history.js';
 import { type Lookup, NOTHING, READING } from './lookup.js';
 import type { ReaderContext } from './reader-context.js';
 
@@ -68,6 +69,26 @@ export class IndexCursor {
       }
       after = page.upTo;
     }
+  }
+
+  /** What is gone after an offset, and up to where nothing is there. Undefined while the archive is asked. */
+  beginningAfter(
+    offset: number,
+    kept: Kept | undefined,
+    history: KeptHistory | undefined,
+    reader: PageReader,
+  ): Beginning | undefined {
+    const { lost } = this.index;
+    const next = this.#entries.at(this.#entries.seek(offset))?.offset ?? Infinity;
+    if (lost <= offset) return { lost: offset, emptyUpTo: next - 1 };
+    if (kept === undefined || history === undefined) return { lost, emptyUpTo: next - 1 };
+    const page = history.pages.find(kept.topics, offset, lost, reader);
+    if (page === undefined) return undefined;
+    const entry = page.entries[indexAfter(offset, page.entries)];
+    return {
+      lost: kept.isAll ? Math.min(page.lost, lost) : lost,
+      emptyUpTo: entry === undefined ? page.upTo : entry.offset - 1,
+    };
   }
 
   /**
@@ -168,6 +189,13 @@ function indexAfter(offset: number, entries: readonly Entry[]): number {
     else low = middle + 1;
   }
   return low;
+}
+
+/** Where what there is of an index begins. */
+export interface Beginning {
+  /** The last offset of what is gone. */
+  readonly lost: number;
+  readonly emptyUpTo: number;
 }
 
 /** What the archive may be asked for. */

@@ -12,7 +12,7 @@ import type { Output, Sink } from './sink.js';
 import { mayHaveEnded, TopicEnds } from './topic-ends.js';
 import { readSnapshot } from './snapshot.js';
 import type { Neighbours } from './neighbours.js';
-import type { Span, StreamPlan } from './stream-options.js';
+import type { Span, StreamPlan, StreamStart } from './stream-options.js';
 
 /** An offset before all others. */
 const NOTHING = -1;
@@ -34,7 +34,7 @@ export class ReaderStream {
   joinedAs = 0;
   leftAs: number | undefined;
   /** How far it is with finding out where it starts, if that has to be found out. */
-  #start: 'asked' | 'found' | undefined;
+  #start: 'asked' | 'placed' | 'found' | undefined;
   #isOver: boolean | 'asked' | undefined;
   #span: Span | 'gone' | undefined;
   #ends: TopicEnds | undefined;
@@ -170,16 +170,32 @@ export class ReaderStream {
     this.topics.settleAllLost(this.after);
   }
 
-  /** The last events, or those since a time: finds out where they begin. False while the archive is asked. */
+  /** The last events, those since a time, or what there is: finds out where they begin. False while the archive is asked. */
   findStart(context: ReaderContext, reader: PageReader): boolean {
     const { from } = this.plan;
-    if (typeof from === 'string' || this.#start === 'found') return true;
-    if (this.#start === 'asked') return false;
+    if (this.#start === 'found' || this.plan.span !== undefined) return true;
+    if (typeof from !== 'string' && !this.#findPlace(from, context, reader)) return false;
+    const isLenient = typeof from === 'string' ? from === 'earliest' : from.last !== undefined;
+    if (isLenient && !this.#passLost(context, reader)) return false;
+    this.#start = 'found';
+    return true;
+  }
+
+  /** Goes past what is gone: a client that is cut off before it has anything is told of none of it when it comes back. */
+  #passLost(context: ReaderContext, reader: PageReader): boolean {
+    const oldest = this.topics.oldestAfter(this.after, reader);
+    if (oldest === undefined) return false;
+    if (oldest > this.after) this.startAfter(oldest, context);
+    return true;
+  }
+
+  #findPlace(from: StreamStart, context: ReaderContext, reader: PageReader): boolean {
+    if (this.#start !== undefined) return this.#start === 'placed';
     const found = this.topics.findStart(from);
     const { kept } = this.topics;
     const isKnown = typeof found === 'number';
     if (isKnown || kept === undefined || context.history === undefined) {
-      this.#start = 'found';
+      this.#start = 'placed';
       const oldest = from.last === undefined ? 0 : context.log.lost;
       this.startAfter(isKnown ? found : oldest, context);
       if (from.last !== undefined) this.#beLenient(context.log);
@@ -192,7 +208,7 @@ export class ReaderStream {
       `start ${epoch} ${JSON.stringify(found.start)} ${this.topics.selection}`,
       (archive) => seekStart(archive, { topics: kept, epoch }, found),
       (start) => {
-        this.#start = 'found';
+        this.#start = 'placed';
         this.startAfter(start, context);
         if (from.last !== undefined) this.#beLenient(context.log);
       },

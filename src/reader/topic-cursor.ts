@@ -4,6 +4,7 @@ import type { TopicIndex } from '../log/topic-index.js';
 import type { Work } from '../log/turn-scheduler.js';
 import { TopicMatcher } from '../log/matching.js';
 import type { ArchiveTopics } from '../backplane/archive.js';
+import type { PageReader } from './archive-pages.js';
 import type { StartQuestion } from './archived-start.js';
 import { IndexCursor, type Kept, type LookBack, type ReadAhead } from './index-cursor.js';
 import { type Lookup, nearer, NOTHING } from './lookup.js';
@@ -133,6 +134,23 @@ export class TopicCursor extends IndexCursor implements Work, ReadPosition {
       found = nearer(found, next);
     }
     return found;
+  }
+
+  /**
+   * The offset after what is gone behind another one, as far as nothing that is there lies before it. Undefined while
+   * the archive is asked.
+   */
+  oldestAfter(offset: number, reader: PageReader): number | undefined {
+    let lost = offset;
+    let emptyUpTo = Infinity;
+    for (const [index, cursor] of this.#cursors.entries()) {
+      const kept = this.#keptAt(index);
+      const beginning = cursor.beginningAfter(offset, kept, this.#context.history, reader);
+      if (beginning === undefined) return undefined;
+      lost = Math.max(lost, beginning.lost);
+      emptyUpTo = Math.min(emptyUpTo, beginning.emptyUpTo);
+    }
+    return Math.min(lost, emptyUpTo);
   }
 
   /** The client is told of what {@link lookBackAll} has found to be gone. */

@@ -3,6 +3,7 @@ import {
   type ConfigurableModuleAsyncOptions,
   ConfigurableModuleBuilder,
   type DynamicModule,
+  Inject,
   Module,
   type OnApplicationBootstrap,
   type OnApplicationShutdown,
@@ -17,6 +18,9 @@ const { ConfigurableModuleClass, MODULE_OPTIONS_TOKEN } =
     .setFactoryMethodName('createSseRunsOptions')
     .build();
 
+/** What the module starts and closes; a test may put something else in the place of `SseRuns`. */
+const OWN_RUNS = Symbol('SseRuns');
+
 /**
  * Runs: streams that begin, end, and can be joined, reloaded and stopped. Gives the injectable `SseRuns` to the whole
  * application. Import it once, beside `SseModule.forRoot()`.
@@ -24,11 +28,12 @@ const { ConfigurableModuleClass, MODULE_OPTIONS_TOKEN } =
 @Module({
   providers: [
     {
-      provide: SseRuns,
+      provide: OWN_RUNS,
       inject: [EventBus, MODULE_OPTIONS_TOKEN],
       useFactory: (bus: EventBus, options: SseRunsOptions) =>
         new SseRuns(bus, resolveRunsOptions(options)),
     },
+    { provide: SseRuns, useExisting: OWN_RUNS },
   ],
   exports: [SseRuns],
 })
@@ -36,7 +41,7 @@ export class SseRunsModule
   extends ConfigurableModuleClass
   implements OnApplicationBootstrap, BeforeApplicationShutdown, OnApplicationShutdown
 {
-  constructor(private readonly runs: SseRuns) {
+  constructor(@Inject(OWN_RUNS) private readonly runs: SseRuns) {
     super();
   }
 

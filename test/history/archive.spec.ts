@@ -39,9 +39,9 @@ class FeedController {
     return this.bus.stream(matching('job.*'), { from: 'earliest' });
   }
 
-  @Sse('announced/:topic')
-  announced(@Param('topic') topic: string) {
-    return this.bus.stream(topic, { from: 'earliest', announce: true });
+  @Sse('announced/:topics')
+  announced(@Param('topics') topics: string) {
+    return this.bus.stream(topics.split(','), { from: 'earliest', announce: true });
   }
 
   @Sse('delayed/:topic')
@@ -108,6 +108,17 @@ function keepsTopics({ canMatch, survivesRestart, backplane }: Kind): void {
     const events = await client.take(count);
     client.close();
     return events.map(({ type, data }) => (type === 'gap' ? 'gap' : data));
+  }
+
+  /** What it gets up to what is live, and whether it is told of a gap. */
+  async function untilLive(client: SseTestClient): Promise<string[]> {
+    const events: string[] = [];
+    while (events.at(-1) !== 'live') {
+      const { type, data } = await client.next();
+      if (type === 'message' || type === 'gap') events.push(data);
+    }
+    client.close();
+    return events;
   }
 
   const keepAll = { maxEvents: 5, topics: [{ match: 'job.*' }] };
@@ -229,6 +240,33 @@ function keepsTopics({ canMatch, survivesRestart, backplane }: Kind): void {
     const client = await connect('/topics/job.1?from="earliest"');
     expect(await dataOf(client, 3)).toEqual(['7', '8', '9']);
   });
+
+  it.each([
+    ['what there is', '/topics/TOPICS?from="earliest"'],
+    ['more than there is', '/topics/TOPICS?from={"last":20}'],
+    ['where it stands', '/announced/TOPICS'],
+  ])(
+    'have no gap for a client that asked for %s, was told its place and cut off',
+    async (_, path) => {
+      const topics = [{ match: 'job.*', keepEvents: 3 }, { match: 'all.*' }];
+      await start({ maxEvents: 5, topics });
+      for (const topic of ['a', 'job.1', 'job.2', 'all.1']) {
+        for (let n = 0; n < 5; n++) await bus.publish(topic, { data: `${topic} ${n}` });
+      }
+      await flood();
+      for (const names of ['job.1', 'job.2', 'all.1', 'a', 'a,job.1', 'a,b']) {
+        const address = path.replace('TOPICS', names);
+        const first = await connect(address);
+        await until('it has its place', () => first.lastEventId !== '');
+        first.close();
+        const place = /^id: (.*)$/m.exec(first.text)?.[1];
+        const [again, other] = [await connect(address, place), await connect(address)];
+        const live = await bus.publish(names.split(','), { data: 'live' });
+        expect(await untilLive(again)).toEqual(await untilLive(other));
+        await until('this instance has read it', () => bus.head === live);
+      }
+    },
+  );
 
   it.each([
     [0, ['live']],
