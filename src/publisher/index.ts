@@ -114,11 +114,11 @@ export function createPublisher<Events extends object = Record<string, unknown>>
   const complete = async (topics: unknown) => backplane.publish(topicEnd(checkTopics(topics)));
   return {
     publish: (topics, event, options) =>
-      new Publication(publish(topics, event, options), (error) =>
+      Publication.of(publish(topics, event, options), (error) =>
         logger.error(`A publish that nobody awaited failed: ${messageOf(error)}`),
       ),
     complete: (topics) =>
-      new Publication(complete(topics), (error) =>
+      Publication.of(complete(topics), (error) =>
         logger.error(`The end of a topic that nobody awaited failed: ${messageOf(error)}`),
       ),
     close: () => (closing ??= backplane.close()),

@@ -12,7 +12,7 @@ import { keptFor, OWNERS_TOPIC, topicOf } from './run-topics.js';
 const LOOK = 1 / 15;
 const SIGN = 1 / 5;
 const SILENCE = 4 / 5;
-/** Runs that one sign of life tells of. */
+/** Runs that one sign of life tells of: of more, each tells of the next ones. */
 const TOLD = 200;
 
 interface WatchOptions {
@@ -45,6 +45,8 @@ export class OwnerWatch {
   readonly #renewed = new WeakMap<Run, number>();
   #lookedAt = performance.now();
   #signedAt = -Infinity;
+  /** How many of its runs the last signs have told of. */
+  #told = 0;
   #isChecking = false;
 
   constructor(options: WatchOptions) {
@@ -103,10 +105,14 @@ export class OwnerWatch {
     const { bus, lease, instance, own } = this.#options;
     const runs = own();
     if (runs.length === 0 || now - this.#signedAt < lease * SIGN) return;
-    this.#signedAt = now;
+    const next = runs.slice(this.#told, this.#told + TOLD);
+    const isAll = this.#told + TOLD >= runs.length;
+    this.#told = isAll ? 0 : this.#told + TOLD;
+    // There is more to tell when it looks again.
+    this.#signedAt = isAll ? now : -Infinity;
     const sign: SignOfLife = {
       owner: instance,
-      runs: runs.slice(-TOLD).map(({ claim, events, bytes }) => [claim.token, events, bytes]),
+      runs: next.map(({ claim, events, bytes }) => [claim.token, events, bytes]),
     };
     // One that was not published comes again.
     void bus.order(toRecord([OWNERS_TOPIC], { data: sign })).catch(() => {
