@@ -64,7 +64,7 @@ export interface PublisherOptions {
   readonly maxEventBytes?: number | undefined;
   /**
    * Asked at each publish for the `traceparent` (W3C Trace Context) that travels with the event, for instances
-   * that trace: `activeTraceparent` of `nestjs-event-stream/metrics`, for instance.
+   * that trace: `activeTraceparent` of `nestjs-event-stream/metrics/instrumentation`, for instance.
    *
    * @defaultValue none
    */
