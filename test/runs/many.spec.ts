@@ -4,7 +4,9 @@ import { deferred, eachSharedBackplane, waitForAbort } from './instances.js';
 
 eachSharedBackplane((bench) => {
   it('says of each of many runs what it has emitted, while they are live', async () => {
-    const [one, two] = await bench.startTwo({ runs: { lease: 300, stopTimeout: 0 } });
+    const [one, two] = await bench.startTwo({
+      runs: { lease: 1_000, stopTimeout: 0, drain: { runs: 'stop' } },
+    });
     const go = deferred();
     const starts = Array.from({ length: 210 }, (_, n) =>
       one.runs.start(`chat.${n}`, async ({ emit, signal }) => {
