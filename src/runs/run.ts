@@ -22,7 +22,7 @@ export interface RunInfo {
   readonly endedAt?: Date | undefined;
   /** What it has emitted; of one that is live on another instance, a few seconds ago. */
   readonly events: number;
-  /** Bytes of its data. */
+  /** Bytes of that: data, types and keys. */
   readonly bytes: number;
   /** The instance that it runs on. */
   readonly owner: string;

@@ -33,7 +33,7 @@ export interface RunOptions {
    */
   readonly keepFor?: number | undefined;
   /**
-   * Bytes of its data; with more it ends as `failed`.
+   * Bytes of its data, types and keys; with more it ends as `failed`.
    *
    * @defaultValue `maxBytes` of `SseRunsModule`
    */
