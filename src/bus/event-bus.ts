@@ -12,7 +12,7 @@ import { JoinedFramesCache } from '../wire/joined-frames.js';
 import { checkTopics, MAX_EVENT_BYTES, toRecord } from '../log/event-record.js';
 import { type EventSchemas, validated } from '../log/standard-schema.js';
 import { isInternal } from '../log/internal-topics.js';
-import { TopicMatcher } from '../log/matching.js';
+import type { TopicMatcher } from '../log/matching.js';
 import { topicEnd } from '../log/topic-end.js';
 import { RetentionRules } from '../log/retention.js';
 import { type Binding, Bindings, type ChainOf } from './bindings.js';
@@ -23,6 +23,7 @@ import { checkPublishOptions } from './publish-options.js';
 import { PublishOutcomes } from './publish-outcomes.js';
 import type { PublishTracer } from './publish-tracer.js';
 import { type Selection, StreamSubscription } from './stream-subscription.js';
+import { streamTopics } from './stream-topics.js';
 import type { ReaderContext } from '../reader/reader-context.js';
 import { ArchivePages } from '../reader/archive-pages.js';
 import { KeptHistory } from '../reader/kept-history.js';
@@ -177,7 +178,7 @@ export class EventBus<Events extends object = object> {
     topics: string | readonly string[] | TopicMatcher,
     options: StreamOptions<Events, Published<Events>> = {},
   ): Observable<SseEvent<Events>> {
-    const selected = topics instanceof TopicMatcher ? topics : checkTopics(topics);
+    const selected = streamTopics(topics, this.#context.warnOnce);
     return this.#stream({ topics: selected, plan: planStream(options) }) as Observable<
       SseEvent<Events>
     >;

@@ -9,6 +9,7 @@ import {
   type OnApplicationShutdown,
 } from '@nestjs/common';
 import { EventBus } from '../bus/event-bus.js';
+import { SseError } from '../errors.js';
 import { resolveRunsOptions, type SseRunsOptions } from './options.js';
 import { SseRuns } from './sse-runs.js';
 
@@ -29,9 +30,15 @@ const OWN_RUNS = Symbol('SseRuns');
   providers: [
     {
       provide: OWN_RUNS,
-      inject: [EventBus, MODULE_OPTIONS_TOKEN],
-      useFactory: (bus: EventBus, options: SseRunsOptions) =>
-        new SseRuns(bus, resolveRunsOptions(options)),
+      inject: [
+        { token: EventBus, optional: true },
+        { token: MODULE_OPTIONS_TOKEN, optional: true },
+      ],
+      useFactory: (bus: EventBus | undefined, options: SseRunsOptions | undefined) => {
+        if (bus === undefined) throw missing('SseModule');
+        if (options === undefined) throw missing('SseRunsModule');
+        return new SseRuns(bus, resolveRunsOptions(options));
+      },
     },
     { provide: SseRuns, useExisting: OWN_RUNS },
   ],
@@ -69,4 +76,12 @@ export class SseRunsModule
   onApplicationShutdown(): void {
     this.runs.close();
   }
+}
+
+function missing(module: string): SseError {
+  return new SseError(
+    'MODULE_WITHOUT_OPTIONS',
+    'SseRunsModule cannot start. Write `imports: [SseModule.forRoot(), SseRunsModule.forRoot()]`, once, in the root ' +
+      `module; there is no ${module}.forRoot() or forRootAsync()`,
+  );
 }

@@ -14,6 +14,20 @@ class Answers {
   }
 }
 
+it.each([
+  { missing: 'SseModule', imports: [SseRunsModule.forRoot()] },
+  { missing: 'SseRunsModule', imports: [SseModule.forRoot(), SseRunsModule] },
+])('says what to write where there is no $missing.forRoot()', async ({ missing, imports }) => {
+  await expect(Test.createTestingModule({ imports }).compile()).rejects.toMatchObject({
+    code: 'MODULE_WITHOUT_OPTIONS',
+    message: expect.stringMatching(
+      new RegExp(
+        `imports: \\[SseModule.forRoot\\(\\), SseRunsModule.*there is no ${missing}.forRoot`,
+      ),
+    ),
+  });
+});
+
 it('can have a mock in its place, which is asked for nothing but what the application asks for', async () => {
   const started: string[] = [];
   const module = await Test.createTestingModule({
