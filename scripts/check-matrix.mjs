@@ -9,7 +9,13 @@ import { join } from 'node:path';
 import { format, resolveConfig } from 'prettier';
 import { root } from './entries.mjs';
 import { ADAPTERS, NEST_VERSIONS, nestPackages } from './nest-versions.mjs';
-import { npmInstall, run, TOOLCHAIN_PACKAGES, TOOLCHAINS } from './toolchains.mjs';
+import {
+  npmInstall,
+  run,
+  TOOLCHAIN_PACKAGES,
+  TOOLCHAINS,
+  TOOLCHAINS_OF_NEST_11,
+} from './toolchains.mjs';
 
 const OWN_NODE = { name: 'Node', program: process.execPath, parameters: [] };
 /** As packages that hold nothing but the program. */
@@ -83,10 +89,14 @@ function toolchainRow(version, tarball) {
     ...[tarball, ...nestPackages(version), `@nestjs/testing@${version.testing}`],
     ...TOOLS.map((name) => `${name}@${devDependencies[name]}`),
     ...TOOLCHAIN_PACKAGES,
+    'ts-jest@^29.4.0',
   ]);
   const row = { Nest: nest };
   for (const [name, tryIt] of Object.entries(TOOLCHAINS)) {
     row[name] = told(`Nest ${nest}, ${name}`, () => tryIt(place));
+  }
+  for (const [name, tryIt] of Object.entries(TOOLCHAINS_OF_NEST_11)) {
+    row[name] = nest.startsWith('11.') ? told(`Nest ${nest}, ${name}`, () => tryIt(place)) : '–';
   }
   return row;
 }

@@ -35,6 +35,11 @@ export const TOOLCHAINS = {
   webpack: (folder) => runProject(folder, 'webpack', [inFolder('webpack-cli/bin/cli.js')], [BUILT]),
 };
 
+/** Likewise, of a Nest whose packages are CommonJS. */
+export const TOOLCHAINS_OF_NEST_11 = {
+  'ts-jest': (folder) => runProject(folder, 'ts-jest', [inFolder('jest/bin/jest.js')]),
+};
+
 /** Runs a project of `test/package/projects`, with the test and the application in its folder. */
 function runProject(folder, project, ...commands) {
   const directory = join(folder, project);

@@ -13,7 +13,7 @@ export class QuotesController {
   constructor(private readonly bus: EventBus) {}
 
   @Sse()
-  @SseEvents({ price: PriceDto, closed: String })
+  @SseEvents({ price: PriceDto, halted: String })
   quotes(): Observable<MessageEvent> {
     return this.bus.stream('quotes');
   }

@@ -1,4 +1,4 @@
 import { HttpInstrumentation } from '@opentelemetry/instrumentation-http';
-import { ignoreEventStreams } from 'nestjs-event-stream/metrics';
+import { ignoreEventStreams } from 'nestjs-event-stream/metrics/instrumentation';
 
 export const http = new HttpInstrumentation({ ignoreIncomingRequestHook: ignoreEventStreams });

@@ -1,4 +1,4 @@
-import { activeTraceparent } from 'nestjs-event-stream/metrics';
+import { activeTraceparent } from 'nestjs-event-stream/metrics/instrumentation';
 import { createPublisher } from 'nestjs-event-stream/publisher';
 import { redisBackplane } from 'nestjs-event-stream/redis';
 

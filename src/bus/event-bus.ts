@@ -12,7 +12,7 @@ import { JoinedFramesCache } from '../wire/joined-frames.js';
 import { checkTopics, MAX_EVENT_BYTES, toRecord } from '../log/event-record.js';
 import { type EventSchemas, validated } from '../log/standard-schema.js';
 import { isInternal } from '../log/internal-topics.js';
-import { TopicMatcher } from '../log/matching.js';
+import type { TopicMatcher } from '../log/matching.js';
 import { topicEnd } from '../log/topic-end.js';
 import { RetentionRules } from '../log/retention.js';
 import { type Binding, Bindings, type ChainOf } from './bindings.js';
@@ -23,6 +23,7 @@ import { checkPublishOptions } from './publish-options.js';
 import { PublishOutcomes } from './publish-outcomes.js';
 import type { PublishTracer } from './publish-tracer.js';
 import { type Selection, StreamSubscription } from './stream-subscription.js';
+import { streamTopics } from './stream-topics.js';
 import type { ReaderContext } from '../reader/reader-context.js';
 import { ArchivePages } from '../reader/archive-pages.js';
 import { KeptHistory } from '../reader/kept-history.js';
@@ -141,9 +142,7 @@ export class EventBus<Events extends object = object> {
     event: NewEvent<Published<Events>>,
     options?: EventOptions,
   ): Promise<Cursor> {
-    return new Publication(this.#publish(topics, event, options), (error) =>
-      this.#logger.error('A publish that nobody awaited failed', renderError(error)),
-    );
+    return Publication.of(this.#publish(topics, event, options), this.#onUnawaited);
   }
 
   /**
@@ -161,7 +160,7 @@ export class EventBus<Events extends object = object> {
    */
   complete(topics: string | readonly string[]): Promise<Cursor> {
     const ended = async () => this.#order(topicEnd(checkTopics(topics)));
-    return new Publication(ended(), (error) =>
+    return Publication.of(ended(), (error) =>
       this.#logger.error('The end of a topic that nobody awaited failed', renderError(error)),
     );
   }
@@ -179,7 +178,7 @@ export class EventBus<Events extends object = object> {
     topics: string | readonly string[] | TopicMatcher,
     options: StreamOptions<Events, Published<Events>> = {},
   ): Observable<SseEvent<Events>> {
-    const selected = topics instanceof TopicMatcher ? topics : checkTopics(topics);
+    const selected = streamTopics(topics, this.#context.warnOnce);
     return this.#stream({ topics: selected, plan: planStream(options) }) as Observable<
       SseEvent<Events>
     >;
@@ -398,17 +397,28 @@ export class EventBus<Events extends object = object> {
     return new KeptHistory(archive, pages, rules);
   }
 
-  async #publish(topics: unknown, event: unknown, options?: EventOptions): Promise<Cursor> {
-    const record = this.encode(checkTopics(topics), event);
-    const except =
-      options === undefined
-        ? undefined
-        : exceptedBy(checkPublishOptions('bus.publish()', options, ['except']));
-    const excepting = except === undefined ? record : { ...record, except };
-    if (this.tracer === undefined) return this.#order(excepting, options);
+  readonly #onUnawaited = (error: unknown): void =>
+    this.#logger.error('A publish that nobody awaited failed', renderError(error));
+
+  /** Never throws. */
+  #publish(topics: unknown, event: unknown, options?: EventOptions): Promise<Cursor> {
+    try {
+      const record = this.encode(checkTopics(topics), event);
+      const except =
+        options === undefined
+          ? undefined
+          : exceptedBy(checkPublishOptions('bus.publish()', options, ['except']));
+      return this.#trace(except === undefined ? record : { ...record, except }, options);
+    } catch (error) {
+      return failed(error);
+    }
+  }
+
+  #trace(record: EventRecord, options?: EventOptions): Promise<Cursor> {
+    if (this.tracer === undefined) return this.#order(record, options);
     const traced = this.tracer.begin();
     const { trace } = traced;
-    const publication = this.#order({ ...excepting, trace }, options);
+    const publication = this.#order({ ...record, trace }, options);
     publication.then(
       (cursor) => traced.end(cursor),
       (error: unknown) => traced.end(undefined, error),
@@ -435,6 +445,10 @@ export class EventBus<Events extends object = object> {
     if (error === undefined) this.#logger.warn(message);
     else this.#logger.error(message, renderError(error));
   }
+}
+
+async function failed(error: unknown): Promise<never> {
+  throw error;
 }
 
 /** Whether streams may join that only their async context ties to this connection. */

@@ -7,24 +7,19 @@ type Report = (error: unknown) => void;
  */
 export class Publication<T> extends Promise<T> {
   #isAwaited = false;
-  readonly #report: Report;
+  #report: Report | undefined;
 
-  /** Derived promises are made by {@link then}; the language's own way would not know the report. */
-  static override get [Symbol.species](): PromiseConstructor {
-    return Promise;
-  }
-
-  constructor(work: Promise<T>, report: Report) {
-    super((resolve, reject) => {
-      work.then(resolve, reject);
-    });
-    this.#report = report;
-    super.then(undefined, (error: unknown) => {
-      // A caller that catches in a later tick of the same turn is still in time.
-      setImmediate(() => {
-        if (!this.#isAwaited) report(error);
+  /** Settles as `work` does. */
+  static of<T>(work: Promise<T>, report: Report): Publication<T> {
+    const publication = new Publication<T>((resolve, reject) => {
+      work.then(resolve, (error: unknown) => {
+        // Nobody has to watch what succeeds.
+        publication.#watch(report);
+        reject(error);
       });
     });
+    publication.#report = report;
+    return publication;
   }
 
   override then<A = T, B = never>(
@@ -32,6 +27,17 @@ export class Publication<T> extends Promise<T> {
     onRejected?: ((reason: unknown) => B | PromiseLike<B>) | null,
   ): Promise<A | B> {
     this.#isAwaited = true;
-    return new Publication(super.then(onResolved, onRejected), this.#report);
+    const derived = super.then(onResolved, onRejected) as Publication<A | B>;
+    if (this.#report !== undefined) derived.#watch((derived.#report = this.#report));
+    return derived;
+  }
+
+  #watch(report: Report): void {
+    super.then(undefined, (error: unknown) => {
+      // A caller that catches in a later tick of the same turn is still in time.
+      setImmediate(() => {
+        if (!this.#isAwaited) report(error);
+      });
+    });
   }
 }

@@ -33,7 +33,7 @@ export class Control implements OrderPort {
 
   publish(order: Order): Promise<void> {
     const ordered = this.#bus.publishInternal(ORDERS_TOPIC, order).then(() => {});
-    return new Publication(ordered, (error) =>
+    return Publication.of(ordered, (error) =>
       this.#logger.error('An order that nobody awaited failed', renderError(error)),
     );
   }

@@ -134,7 +134,7 @@ export class Entry implements Parsed {
     const start = lineEnd + DATA_FIELD.length;
     // Without its name, UTF-8 is not looked up.
     const lines = frame.toString(undefined, start, frame.length - '\n\n'.length);
-    return this.isJson ? lines : lines.replaceAll(DATA_FIELD, '\n');
+    return this.isJson ? lines : withoutFieldNames(lines);
   }
 
   /** The event holds its data from now on. */
@@ -218,6 +218,18 @@ function lineEndAfter(index: number, frame: Buffer): number {
   let end = index;
   while (frame[end] !== LINE_FEED) end++;
   return end;
+}
+
+/** The lines of a text, as they were. For a short one, `replaceAll` takes longer than all the rest. */
+function withoutFieldNames(lines: string): string {
+  let text = '';
+  let start = 0;
+  for (;;) {
+    const end = lines.indexOf('\n', start);
+    if (end < 0) return text + lines.slice(start);
+    text += `${lines.slice(start, end)}\n`;
+    start = end + DATA_FIELD.length;
+  }
 }
 
 function deepFreeze(value: unknown): unknown {

@@ -78,12 +78,8 @@ export function toRecord(
     for (const name in event)
       if (name !== 'data' && name !== 'type' && name !== 'key') throw unknownField(name);
     const { type, data, key } = event as { type?: unknown; data?: unknown; key?: unknown };
-    return {
-      topics,
-      type: checkType(type),
-      ...checkSize(toText(data, conceals), maxBytes),
-      key: checkKey(key),
-    };
+    const { text, isJson } = checkSize(toText(data, conceals), maxBytes);
+    return { topics, type: checkType(type), text, isJson, key: checkKey(key) };
   } catch (cause) {
     if (isA(cause, SseError)) throw cause;
     throw bad(`An event could not be read: ${messageOf(cause)}`, { cause });

@@ -12,7 +12,6 @@ import { type MeterProvider, metrics, trace, type TracerProvider } from '@opente
 import { Statistics } from '../nest/statistics.js';
 import { EventSpans } from './event-spans.js';
 import { RequestSpans } from './request-spans.js';
-import { traceparentFor } from './span-context.js';
 
 const OPTIONS = Symbol('SseTracingModule options');
 const NAME = 'nestjs-event-stream';
@@ -76,15 +75,6 @@ export class SseTracingModule implements OnApplicationBootstrap, OnApplicationSh
   onApplicationShutdown(): void {
     for (const spans of this.#spans) spans.close();
   }
-}
-
-/**
- * The `traceparent` of the active span, for publishers outside Nest.
- *
- * @example createPublisher(backplane, { traceparent: activeTraceparent })
- */
-export function activeTraceparent(): string | undefined {
-  return traceparentFor(trace.getActiveSpan());
 }
 
 function acceptsEvents({ headers }: IncomingMessage): boolean {

@@ -99,7 +99,7 @@ export interface SseModuleOptions extends SseRouteOptions {
    * are found on every instance (`closeEverywhere({ owner })`), end when they expire, and are left out
    * (`publish(…, { except: { owner } })`).
    *
-   * @example identify: (context) => ({ owner: context.switchToHttp().getRequest().user.id })
+   * @example identify: (context) => ({ owner: context.switchToHttp().getRequest().user?.id })
    */
   readonly identify?: Identify | undefined;
   /**

@@ -14,7 +14,7 @@ import { EventBus } from '../bus/event-bus.js';
 import { Control } from '../control/control.js';
 import { Connections } from '../delivery/connections.js';
 import { SseConnections } from '../delivery/sse-connections.js';
-import { SseError } from '../errors.js';
+import { received, SseError } from '../errors.js';
 import { Backplane } from '../backplane/backplane.js';
 import { RetentionRules } from '../log/retention.js';
 import { Log } from '../log/log.js';
@@ -75,6 +75,7 @@ export interface SseOptionsFactory {
         turn: TurnScheduler,
         backplane: Backplane,
       ) => {
+        if (!(backplane instanceof Backplane)) throw replaced('Backplane', backplane, NO_BACKPLANE);
         const log = new Log(history, turn);
         await backplane.open(log, history);
         return log;
@@ -104,8 +105,11 @@ export interface SseOptionsFactory {
         turn: TurnScheduler,
         log: Log,
         internals: NestInternals,
-        { frames }: EventBus,
-      ) => new Connections(options, turn, log, internals, frames),
+        bus: EventBus,
+      ) => {
+        if (!(bus instanceof EventBus)) throw replaced('EventBus', bus, NO_BUS);
+        return new Connections(options, turn, log, internals, bus.frames);
+      },
     },
     {
       provide: SseConnections,
@@ -238,5 +242,18 @@ function withoutOptions(): SseError {
     'MODULE_WITHOUT_OPTIONS',
     'SseModule is imported without options. Write `imports: [SseModule.forRoot()]`, once, in the root module; ' +
       'it is global, so other modules need not import it. forRootAsync() needs a factory that returns options',
+  );
+}
+
+const NO_BACKPLANE = 'Use a new MemoryBackplane(), or one of your own that extends Backplane';
+const NO_BUS =
+  "The module itself works with it. Spy on the real one, jest.spyOn(app.get(EventBus), 'publish'), or " +
+  'without SseModule provide recordingBus() of nestjs-event-stream/testing';
+
+/** For what a test has put in the place of a provider that the module cannot do without. */
+function replaced(name: string, value: never, advice: string): SseError {
+  return new SseError(
+    'BAD_OPTION',
+    `In the place of ${name} there is something that is none: ${received(value)}. ${advice}`,
   );
 }

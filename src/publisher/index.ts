@@ -64,7 +64,7 @@ export interface PublisherOptions {
   readonly maxEventBytes?: number | undefined;
   /**
    * Asked at each publish for the `traceparent` (W3C Trace Context) that travels with the event, for instances
-   * that trace: `activeTraceparent` of `nestjs-event-stream/metrics`, for instance.
+   * that trace: `activeTraceparent` of `nestjs-event-stream/metrics/instrumentation`, for instance.
    *
    * @defaultValue none
    */
@@ -114,11 +114,11 @@ export function createPublisher<Events extends object = Record<string, unknown>>
   const complete = async (topics: unknown) => backplane.publish(topicEnd(checkTopics(topics)));
   return {
     publish: (topics, event, options) =>
-      new Publication(publish(topics, event, options), (error) =>
+      Publication.of(publish(topics, event, options), (error) =>
         logger.error(`A publish that nobody awaited failed: ${messageOf(error)}`),
       ),
     complete: (topics) =>
-      new Publication(complete(topics), (error) =>
+      Publication.of(complete(topics), (error) =>
         logger.error(`The end of a topic that nobody awaited failed: ${messageOf(error)}`),
       ),
     close: () => (closing ??= backplane.close()),

@@ -9,6 +9,7 @@ import type { ReaderContext } from './reader-context.js';
 import type { ReaderStream } from './reader-stream.js';
 import type { ReaderStreams } from './reader-streams.js';
 import type { Sink } from './sink.js';
+import { WRAPPED_EVENT, wrapsEvent } from './wrapped-event.js';
 
 /** Stands for no message: undefined can be one. */
 const NOTHING = Symbol();
@@ -82,6 +83,7 @@ export class Operators {
         this.#drop(message, fault);
         return;
       }
+      if (wrapsEvent(message)) this.#context.warnOnce(WRAPPED_EVENT);
     }
     const position = this.#ids.positionOf(message);
     if (position !== undefined) this.#ids.settleCovered(position);

@@ -10,6 +10,7 @@ import type { ReaderContext } from './reader-context.js';
 import type { TopicCursor } from './topic-cursor.js';
 import type { Output, Sink } from './sink.js';
 import { mayHaveEnded, TopicEnds } from './topic-ends.js';
+import { MissedPart } from './missed-part.js';
 import { readSnapshot } from './snapshot.js';
 import type { Neighbours } from './neighbours.js';
 import type { Span, StreamPlan, StreamStart } from './stream-options.js';
@@ -37,6 +38,9 @@ export class ReaderStream {
   #start: 'asked' | 'placed' | 'found' | undefined;
   #isOver: boolean | 'asked' | undefined;
   #span: Span | 'gone' | undefined;
+  #missed: MissedPart | undefined;
+  /** Why its client, who comes back to a place before its part of the topic, has a gap there. */
+  gapBefore: GapReason | undefined;
   #ends: TopicEnds | undefined;
   #hasEnded = false;
   readonly #output: Output;
@@ -236,6 +240,12 @@ export class ReaderStream {
     if (found instanceof Error) {
       this.error(found);
       return false;
+    }
+    if (found !== 'gone' && resumed !== undefined) {
+      this.#missed ??= new MissedPart();
+      const gap = this.#missed.gapAfter(resumed, found.begin, this.topics, context, reader);
+      if (gap === undefined) return false;
+      this.gapBefore = gap === 'none' ? undefined : gap;
     }
     this.#span = found;
     if (found !== 'gone') this.startAfter(0, context);

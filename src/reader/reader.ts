@@ -260,14 +260,18 @@ export class Reader {
     else if (!this.streams.haveLost(offset)) this.#onResumed('tail');
     if (gap !== undefined) this.#cross(gap, offset, start.requested ?? start.told);
     if (this.streams.areBounded(this.#offset)) this.#throughOperators();
-    this.#completeOver(gap !== undefined);
+    this.#completeOver(gap === 'epoch' || gap === 'unknown');
     return true;
   }
 
-  /** Those that were over before reading began. */
-  #completeOver(hasGap: boolean): void {
+  /**
+   * Those that were over before reading began.
+   *
+   * @param isElsewhere whether it is read from another place than the one that they were asked about
+   */
+  #completeOver(isElsewhere: boolean): void {
     for (const stream of this.streams.all)
-      if (hasGap ? stream.isGone : stream.isOver) stream.complete();
+      if (isElsewhere ? stream.isGone : stream.isOver) stream.complete();
   }
 
   /** Crosses a gap or hands out one event, of a snapshot or of the log; false if there is nothing. */
@@ -360,15 +364,18 @@ export class Reader {
   /** What was in the log before the reader could take it may be one with what follows it. */
   #merge(entry: Entry, before: number, takers: readonly ReaderStream[]): Entry {
     const [taker] = takers;
-    const merge = taker?.plan.span?.merge;
     const upTo = this.#catchUpTo;
-    if (taker === undefined || merge === undefined || takers.length > 1 || entry.offset > upTo)
-      return entry;
+    if (taker === undefined || takers.length > 1 || entry.offset > upTo) return entry;
+    const { span } = taker.plan;
+    if (span?.merge === undefined) return entry;
     // What others have in between has to come in its place.
     const isAlone = this.streams.all.length === 1;
     const knownUpTo = isAlone ? upTo : entry.offset;
-    const neighbours = merge.begin(entry, knownUpTo, isAlone && taker.isFirstAfter(before));
-    if (isAlone) taker.addNeighbours(neighbours, upTo, this.#sink);
+    const neighbours = span.merge.begin(entry, knownUpTo, isAlone && taker.isFirstAfter(before));
+    if (isAlone) {
+      const last = Math.min(upTo, span.knownUpTo(entry.epoch));
+      taker.addNeighbours(neighbours, last, this.#sink);
+    }
     for (;;) {
       const next = this.#neighbourAfter(neighbours.offset, taker);
       if (next === undefined || !neighbours.add(next)) break;

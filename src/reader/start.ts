@@ -188,7 +188,8 @@ export class Start {
       }
       stream.topics.seek(start.offset);
     }
-    return start;
+    const { offset, gap = all.find(({ gapBefore }) => gapBefore !== undefined)?.gapBefore } = start;
+    return { offset, gap };
   }
 
   /** A client that was told a place in a log that is gone since has missed what came after it. */

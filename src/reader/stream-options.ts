@@ -114,7 +114,9 @@ export interface SpanSource {
   admits(entry: Entry): boolean;
   /** Whether an entry is the last part of it. */
   isLast(entry: Entry): boolean;
-  /** Whether an entry is known to be a part of it that is not the last. */
+  /** The offset in the log of an epoch up to which that is known by now. */
+  knownUpTo(epoch: string): number;
+  /** Whether an entry up to there is a part of it that is not the last. */
   goesOnWith(entry: Entry): boolean;
   /** Makes one of neighbours that are replayed. */
   readonly merge?: ReplayMerge | undefined;

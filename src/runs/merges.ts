@@ -1,6 +1,6 @@
 import type { Logger } from '@nestjs/common';
 import type { EventBus } from '../bus/event-bus.js';
-import { disown, isThenable, received, renderError, SseError } from '../errors.js';
+import { disown, received, renderError, SseError } from '../errors.js';
 import type { Entry } from '../log/entry.js';
 import { toRecord } from '../log/event-record.js';
 import type { Neighbours, ReplayMerge } from '../reader/neighbours.js';
@@ -152,6 +152,10 @@ class MergedNeighbours implements Neighbours {
   readonly #beginning: Beginning;
   #event: ReplayedEvent | undefined;
   #last: Entry;
+  /** Those that `#event` was made of. */
+  readonly #parts: Entry[];
+  /** Whether `merge` has refused, and may have changed what `#event` holds. */
+  #isSuspect = false;
   #count: number;
   #length: number;
   #isFull: boolean;
@@ -160,6 +164,7 @@ class MergedNeighbours implements Neighbours {
     this.#beginning = beginning;
     const { first, known, shelf } = beginning;
     this.#last = known?.entry ?? first;
+    this.#parts = [this.#last];
     this.#count = known?.count ?? 1;
     this.#length = known?.length ?? first.text.length;
     this.#isFull = shelf.isBroken || known?.isFull === true;
@@ -176,6 +181,7 @@ class MergedNeighbours implements Neighbours {
     if (event !== undefined) {
       this.#event = event;
       this.#last = next;
+      this.#parts.push(next);
       return true;
     }
     this.#isFull = true;
@@ -188,8 +194,9 @@ class MergedNeighbours implements Neighbours {
     const { first, shelf, merge, known, merges, isKept } = this.#beginning;
     const before = known?.entry ?? first;
     try {
-      const isNew = this.#event !== undefined;
-      const entry = this.#event === undefined ? before : merges.toEntry(this.#last, this.#event);
+      const event = this.#isSuspect ? this.#again() : this.#event;
+      const isNew = event !== undefined;
+      const entry = event === undefined ? before : merges.toEntry(this.#last, event);
       const isToKeep = isKept && (isNew || (known === undefined && this.#isFull));
       const [count, length, isFull] = [this.#count, this.#length, this.#isFull];
       if (isToKeep && !shelf.isBroken)
@@ -206,17 +213,31 @@ class MergedNeighbours implements Neighbours {
     const { text } = next;
     if (this.#count >= MAX_EVENTS || this.#length + text.length > MAX_LENGTH) return undefined;
     try {
-      this.#event ??= eventOf(this.#last, this.#last.text);
-      // A copy: one that changes what it is given may still say that they stay two.
-      const merged: unknown = merge({ ...this.#event }, eventOf(next, text));
+      const event = this.#event ?? eventOf(this.#last, this.#last.text);
+      // What a copy of the event does not keep from changes is told by #isSuspect.
+      this.#isSuspect = typeof event.data === 'object';
+      const merged: unknown = merge({ ...event }, eventOf(next, text));
       if (merged === undefined) return undefined;
+      const whole = checked(merged);
+      this.#isSuspect = false;
       this.#count++;
       this.#length += text.length;
-      return checked(merged);
+      return whole;
     } catch (error) {
       merges.onFailure(shelf, merge, error);
       return undefined;
     }
+  }
+
+  /** What was made before `merge` refused: the same as then, as it says the same whenever it is asked. */
+  #again(): ReplayedEvent | undefined {
+    const { merge } = this.#beginning;
+    const [first, ...rest] = this.#parts;
+    if (first === undefined || rest.length === 0) return undefined;
+    return rest.reduce<ReplayedEvent>(
+      (event, next) => checked(merge({ ...event }, eventOf(next, next.text))),
+      eventOf(first, first.text),
+    );
   }
 }
 
@@ -226,8 +247,7 @@ function eventOf({ type, isJson }: Entry, text: string): ReplayedEvent {
 }
 
 function checked(merged: unknown): ReplayedEvent {
-  const isEvent = typeof merged === 'object' && merged !== null && !isThenable(merged);
-  if (!isEvent || !('data' in merged)) {
+  if (typeof merged !== 'object' || merged === null || !('data' in merged)) {
     disown(merged);
     throw new SseError('BAD_EVENT', `It returned ${received(merged)}`);
   }

@@ -15,7 +15,7 @@ export interface SseRunsOptions {
    */
   readonly lease?: number | undefined;
   /**
-   * Bytes of a run's data, unless `start` says otherwise; with more it ends as `failed`.
+   * Bytes of a run's data, types and keys, unless `start` says otherwise; with more it ends as `failed`.
    *
    * @defaultValue 4_194_304
    */

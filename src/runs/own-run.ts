@@ -4,6 +4,7 @@ import type { EventBus } from '../bus/event-bus.js';
 import { clientMessageOf } from '../delivery/exception.js';
 import { isA, renderError, SseError, toError } from '../errors.js';
 import { parseCursor, type StreamPosition } from '../log/cursor.js';
+import type { EventRecord } from '../log/entry.js';
 import { type Emission, Emissions, isPassing } from './emissions.js';
 import type { RunRegistry } from './registry.js';
 import type { Run, RunEndStatus } from './run.js';
@@ -21,7 +22,7 @@ class TooLargeError extends SseError {
   constructor(id: string, maxBytes: number) {
     super(
       'BAD_EVENT',
-      `The run '${id}' has more than maxBytes (${maxBytes}) bytes of data: raise it in start() or SseRunsModule.forRoot()`,
+      `The run '${id}' has more than maxBytes (${maxBytes}) bytes: raise it in start() or SseRunsModule.forRoot()`,
     );
   }
 }
@@ -103,7 +104,7 @@ export class OwnRun {
     const { id } = this.run.claim;
     try {
       const record = bus.encode(this.#topics, toEvent(value));
-      const bytes = Buffer.byteLength(record.text);
+      const bytes = sizeOf(record);
       if (this.run.bytes + bytes > this.#maxBytes) throw new TooLargeError(id, this.#maxBytes);
       this.run.events++;
       this.run.bytes += bytes;
@@ -275,6 +276,11 @@ export class OwnRun {
       }
     }
   }
+}
+
+/** Bytes that an event counts for: of its data, its type and its key. */
+function sizeOf({ text, type = '', key = '' }: EventRecord): number {
+  return Buffer.byteLength(text) + Buffer.byteLength(type) + Buffer.byteLength(key);
 }
 
 /** Of all who say how a run ended only the first is heard. */

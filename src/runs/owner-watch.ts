@@ -8,11 +8,12 @@ import type { Run } from './run.js';
 import { endRecord, registryRecord, type RunEntry } from './run-entry.js';
 import { keptFor, OWNERS_TOPIC, topicOf } from './run-topics.js';
 
-/** Parts of a lease: between two looks, between two signs of life, and of silence after which a run is lost. */
+/** Parts of a lease: between two looks, between two signs of life, and of silence after which the broker is asked, and a run is lost. */
 const LOOK = 1 / 15;
 const SIGN = 1 / 5;
+const DOUBT = 2 / 5;
 const SILENCE = 4 / 5;
-/** Runs that one sign of life tells of. */
+/** Runs that one sign of life tells of: of more, each tells of the next ones. */
 const TOLD = 200;
 
 interface WatchOptions {
@@ -45,6 +46,8 @@ export class OwnerWatch {
   readonly #renewed = new WeakMap<Run, number>();
   #lookedAt = performance.now();
   #signedAt = -Infinity;
+  /** How many of its runs the last signs have told of. */
+  #told = 0;
   #isChecking = false;
 
   constructor(options: WatchOptions) {
@@ -96,17 +99,21 @@ export class OwnerWatch {
     );
     for (const { claim } of others) if (!this.#heard.has(claim.owner)) this.onClaim(claim.owner);
     this.#forgetOwners(others);
-    if (others.some((run) => this.#isSilent(run))) void this.#check();
+    if (others.some((run) => this.#isSilent(run, DOUBT))) void this.#check();
   }
 
   #sign(now: number): void {
     const { bus, lease, instance, own } = this.#options;
     const runs = own();
     if (runs.length === 0 || now - this.#signedAt < lease * SIGN) return;
-    this.#signedAt = now;
+    const next = runs.slice(this.#told, this.#told + TOLD);
+    const isAll = this.#told + TOLD >= runs.length;
+    this.#told = isAll ? 0 : this.#told + TOLD;
+    // There is more to tell when it looks again.
+    this.#signedAt = isAll ? now : -Infinity;
     const sign: SignOfLife = {
       owner: instance,
-      runs: runs.slice(-TOLD).map(({ claim, events, bytes }) => [claim.token, events, bytes]),
+      runs: next.map(({ claim, events, bytes }) => [claim.token, events, bytes]),
     };
     // One that was not published comes again.
     void bus.order(toRecord([OWNERS_TOPIC], { data: sign })).catch(() => {
@@ -138,7 +145,10 @@ export class OwnerWatch {
     }
   }
 
-  /** Reads whatever there is before it says that somebody is gone. */
+  /**
+   * Reads whatever there is before it says that somebody is gone. It asks for that long before: where it is the broker that is away,
+   * nobody is silent, and its owners have their time when it is back.
+   */
   async #check(): Promise<void> {
     if (this.#isChecking) return;
     this.#isChecking = true;
@@ -152,7 +162,7 @@ export class OwnerWatch {
     }
     for (const run of registry.all) {
       const isOther = run.end === undefined && run.claim.owner !== instance;
-      if (isOther && this.#isSilent(run)) this.#declareLost(run);
+      if (isOther && this.#isSilent(run, SILENCE)) this.#declareLost(run);
     }
   }
 
@@ -167,9 +177,10 @@ export class OwnerWatch {
     void bus.order(record, { idempotencyKey: endKey(token) }).catch(() => {});
   }
 
-  #isSilent({ claim }: Run): boolean {
+  /** @param part of its lease */
+  #isSilent({ claim }: Run, part: number): boolean {
     const heard = this.#heard.get(claim.owner);
-    return heard !== undefined && performance.now() - heard > claim.lease * SILENCE;
+    return heard !== undefined && performance.now() - heard > claim.lease * part;
   }
 
   #hearAll(): void {

@@ -64,15 +64,14 @@ export class RunRegistry {
   get(id: string): Run | undefined {
     this.readOn();
     const run = this.#byId.get(id)?.at(-1);
-    return run?.isExpired(Date.now()) === true ? undefined : run;
+    return run?.isExpiredHere === true ? undefined : run;
   }
 
   /** The run of an id that somebody has read a part of who has read up to a place, if that has ended behind it and can be read. */
   partlyReadAt(id: string, place: StreamPosition): Run | undefined {
-    const now = Date.now();
     return this.#byId.get(id)?.find((run) => {
       const isIn = run.end !== undefined && isBefore(place, run.end.place) && run.isBefore(place);
-      return isIn && !run.isExpired(now);
+      return isIn && !run.isExpiredHere;
     });
   }
 
@@ -85,10 +84,9 @@ export class RunRegistry {
   /** The last run of each id. */
   get all(): readonly Run[] {
     this.readOn();
-    const now = Date.now();
     return [...this.#byId.values()].flatMap((runs) => {
       const run = runs.at(-1);
-      return run === undefined || run.isExpired(now) ? [] : [run];
+      return run === undefined || run.isExpiredHere ? [] : [run];
     });
   }
 
@@ -100,13 +98,20 @@ export class RunRegistry {
   /** The token of the last run of an id, if it can no longer be read. */
   expiredToken(id: string): string | undefined {
     const run = this.#byId.get(id)?.at(-1);
-    return run?.isExpired(Date.now()) === true ? run.claim.token : undefined;
+    return run?.isExpiredHere === true ? run.claim.token : undefined;
   }
 
   /** Whether what the log says of runs up to a place is known; so it is when nothing is read any more. */
   hasRead(place: StreamPosition): boolean {
+    return place.offset <= this.readUpTo(place.epoch);
+  }
+
+  /** The offset in the log of an epoch up to which that is so. */
+  readUpTo(epoch: string): number {
     this.readOn();
-    return this.#isClosed || !isBefore(this.#log.position, place);
+    const { position } = this.#log;
+    if (this.#isClosed || position.epoch > epoch) return Infinity;
+    return position.epoch === epoch ? position.offset : -1;
   }
 
   /** Resolves when that is so, or when it cannot be: its log has gone. */
@@ -210,7 +215,8 @@ export class RunRegistry {
     const { token: _, events, bytes, ...rest } = end;
     run.events = Math.max(run.events, events);
     run.bytes = Math.max(run.bytes, bytes);
-    run.endWith({ ...rest, place: placeOf(entry), at: entry.publishedAt });
+    const toldAt = this.#log.isLoaded ? performance.now() : undefined;
+    run.endWith({ ...rest, place: placeOf(entry), at: entry.publishedAt, toldAt });
     this.#observer.onEnd(run);
   }
 

@@ -80,9 +80,12 @@ export class RunSpan implements SpanSource {
     return entry.type === 'run-end' && this.admits(entry);
   }
 
+  knownUpTo(epoch: string): number {
+    return this.#context.registry.readUpTo(epoch);
+  }
+
   goesOnWith(entry: Entry): boolean {
-    if (entry.type === 'run-end' || !this.#context.registry.hasRead(entry)) return false;
-    return this.#run?.admits(entry) === true;
+    return entry.type !== 'run-end' && this.#run?.admits(entry) === true;
   }
 
   find(onKnown: () => void, resumed?: StreamPosition): Span | 'gone' | Error | undefined {

@@ -22,7 +22,7 @@ export interface RunInfo {
   readonly endedAt?: Date | undefined;
   /** What it has emitted; of one that is live on another instance, a few seconds ago. */
   readonly events: number;
-  /** Bytes of its data. */
+  /** Bytes of that: data, types and keys. */
   readonly bytes: number;
   /** The instance that it runs on. */
   readonly owner: string;
@@ -37,6 +37,8 @@ export interface RunEnd extends RunEndData {
   readonly at: number;
   /** The instance that said so. */
   readonly by: string;
+  /** When this instance was told, on its monotonic clock, if that was when it came: not of what it has found in the log. */
+  readonly toldAt?: number | undefined;
 }
 
 /** A claim that won: who may emit under an id, from its place in the log on. */
@@ -133,9 +135,20 @@ export class Run {
     return this.claim.token !== over && !this.isExpired(at);
   }
 
-  /** @param now in milliseconds since the Unix epoch */
-  isExpired(now: number): boolean {
-    return this.#end !== undefined && now - this.#end.at > this.claim.keepFor;
+  /**
+   * Whether it can no longer be read, by the times that the log has.
+   *
+   * @param at in milliseconds since the Unix epoch
+   */
+  isExpired(at: number): boolean {
+    return this.#end !== undefined && at - this.#end.at > this.claim.keepFor;
+  }
+
+  /** The same on this instance. Its clock may be set, or be another than the log's: nothing depends on that which need not. */
+  get isExpiredHere(): boolean {
+    const toldAt = this.#end?.toldAt;
+    if (toldAt === undefined) return this.isExpired(Date.now());
+    return performance.now() - toldAt > this.claim.keepFor;
   }
 
   get info(): RunInfo {

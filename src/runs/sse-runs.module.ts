@@ -3,11 +3,13 @@ import {
   type ConfigurableModuleAsyncOptions,
   ConfigurableModuleBuilder,
   type DynamicModule,
+  Inject,
   Module,
   type OnApplicationBootstrap,
   type OnApplicationShutdown,
 } from '@nestjs/common';
 import { EventBus } from '../bus/event-bus.js';
+import { SseError } from '../errors.js';
 import { resolveRunsOptions, type SseRunsOptions } from './options.js';
 import { SseRuns } from './sse-runs.js';
 
@@ -17,6 +19,9 @@ const { ConfigurableModuleClass, MODULE_OPTIONS_TOKEN } =
     .setFactoryMethodName('createSseRunsOptions')
     .build();
 
+/** What the module starts and closes; a test may put something else in the place of `SseRuns`. */
+const OWN_RUNS = Symbol('SseRuns');
+
 /**
  * Runs: streams that begin, end, and can be joined, reloaded and stopped. Gives the injectable `SseRuns` to the whole
  * application. Import it once, beside `SseModule.forRoot()`.
@@ -24,11 +29,18 @@ const { ConfigurableModuleClass, MODULE_OPTIONS_TOKEN } =
 @Module({
   providers: [
     {
-      provide: SseRuns,
-      inject: [EventBus, MODULE_OPTIONS_TOKEN],
-      useFactory: (bus: EventBus, options: SseRunsOptions) =>
-        new SseRuns(bus, resolveRunsOptions(options)),
+      provide: OWN_RUNS,
+      inject: [
+        { token: EventBus, optional: true },
+        { token: MODULE_OPTIONS_TOKEN, optional: true },
+      ],
+      useFactory: (bus: EventBus | undefined, options: SseRunsOptions | undefined) => {
+        if (bus === undefined) throw missing('SseModule');
+        if (options === undefined) throw missing('SseRunsModule');
+        return new SseRuns(bus, resolveRunsOptions(options));
+      },
     },
+    { provide: SseRuns, useExisting: OWN_RUNS },
   ],
   exports: [SseRuns],
 })
@@ -36,7 +48,7 @@ export class SseRunsModule
   extends ConfigurableModuleClass
   implements OnApplicationBootstrap, BeforeApplicationShutdown, OnApplicationShutdown
 {
-  constructor(private readonly runs: SseRuns) {
+  constructor(@Inject(OWN_RUNS) private readonly runs: SseRuns) {
     super();
   }
 
@@ -64,4 +76,12 @@ export class SseRunsModule
   onApplicationShutdown(): void {
     this.runs.close();
   }
+}
+
+function missing(module: string): SseError {
+  return new SseError(
+    'MODULE_WITHOUT_OPTIONS',
+    'SseRunsModule cannot start. Write `imports: [SseModule.forRoot(), SseRunsModule.forRoot()]`, once, in the root ' +
+      `module; there is no ${module}.forRoot() or forRootAsync()`,
+  );
 }

@@ -33,7 +33,7 @@ export interface RunOptions {
    */
   readonly keepFor?: number | undefined;
   /**
-   * Bytes of its data; with more it ends as `failed`.
+   * Bytes of its data, types and keys; with more it ends as `failed`.
    *
    * @defaultValue `maxBytes` of `SseRunsModule`
    */
@@ -145,6 +145,9 @@ export class SseRuns {
         if (checked.onExisting === 'reject') throw existsError(id, existing);
       }
       if (this.#isClosing) throw closingError(`the run '${id}' was not started`);
+      const { maxRuns } = this.#options;
+      if (existing === undefined && this.#registry.hasAtLeast(maxRuns))
+        throw fullError(id, maxRuns);
       if (existing !== undefined && existing.end === undefined) await this.#replace(existing);
       // One whose time is over by the clock here may have some left by the log's.
       const over = existing?.claim.token ?? this.#registry.expiredToken(id);
@@ -321,8 +324,6 @@ export class SseRuns {
   }
 
   async #claim(id: string, keepFor: number, over?: string): Promise<Run | undefined> {
-    if (this.#registry.hasAtLeast(this.#options.maxRuns))
-      throw fullError(id, this.#options.maxRuns);
     // Until its owner is known to be gone, a run that is silent has to be there, however short it is kept later.
     const token = newToken(Math.max(keepFor, this.#options.lease * LEASES_KEPT));
     this.#claimed.add(token);

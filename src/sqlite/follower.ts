@@ -1,4 +1,5 @@
 import { setTimeout as elapse } from 'node:timers/promises';
+import type { SseError } from '../errors.js';
 import type { LogSink } from '../log/log-sink.js';
 import { formatCursor } from '../log/cursor.js';
 import { datedRecord } from '../log/dated-record.js';
@@ -11,6 +12,15 @@ import { requestOf, type Job, type PublishQueue } from './publish-queue.js';
 
 /** Milliseconds until the file is looked at again after that has failed. */
 const RETRY = 200;
+
+/** Publishes on their way, and what became of them. */
+interface Batch {
+  readonly jobs: readonly Job[];
+  readonly outcome: Promise<
+    | { readonly published: Published; readonly error: undefined }
+    | { readonly published: undefined; readonly error: SseError }
+  >;
+}
 
 /**
  * Writes what is published to the file and feeds the sink with what is in it, one request after the other:
@@ -92,29 +102,50 @@ export class Follower {
     this.#catchUps = [];
   }
 
+  get #mustLook(): boolean {
+    return this.#isStale || this.#catchUps.length > 0;
+  }
+
   async #run(): Promise<void> {
     while (!this.#isClosed) {
       const mustPublish = this.#queue.length > 0;
       if (mustPublish) await this.#publish();
       // However much is published here, what others have published is read, too.
-      if (this.#isStale || this.#catchUps.length > 0) await this.#look();
+      if (this.#mustLook) await this.#look();
       else if (!mustPublish) break;
     }
     this.#isRunning = false;
   }
 
+  /** Until something else is to be done. */
   async #publish(): Promise<void> {
-    const jobs = this.#queue.take();
-    let published: Published;
-    try {
-      published = await this.#thread.ask('publish', requestOf(jobs));
-    } catch (error) {
-      this.#availability.onDown(asSseError(error));
-      this.#queue.reject(asSseError(error));
-      return;
+    let batch: Batch | undefined = this.#send();
+    while (batch !== undefined) {
+      const { jobs, outcome } = batch;
+      const { published, error } = await outcome;
+      batch = undefined;
+      if (published === undefined) {
+        this.#availability.onDown(error);
+        this.#queue.reject(jobs, error);
+        return;
+      }
+      this.#availability.onUp();
+      // The thread writes on while the sink is given what it has written.
+      if (this.#queue.length > 0 && !this.#mustLook && !this.#isClosed) batch = this.#send();
+      await this.#give(jobs, published);
     }
-    this.#availability.onUp();
-    const { epoch, before, offsets, at } = published;
+  }
+
+  #send(): Batch {
+    const jobs = this.#queue.take();
+    const outcome = this.#thread.ask('publish', requestOf(jobs)).then(
+      (published) => ({ published, error: undefined }),
+      (error: unknown) => ({ published: undefined, error: asSseError(error) }),
+    );
+    return { jobs, outcome };
+  }
+
+  async #give(jobs: readonly Job[], { epoch, before, offsets, at }: Published): Promise<void> {
     const offsetOf = (index: number) => offsets?.[index] ?? before + index + 1;
     try {
       await this.#advanceTo(epoch, before);
@@ -123,7 +154,7 @@ export class Follower {
       // The events are kept: whoever looks next reads them.
       this.#isStale = true;
     }
-    this.#queue.settle((index) => formatCursor(epoch, offsetOf(index)));
+    this.#queue.settle(jobs, (index) => formatCursor(epoch, offsetOf(index)));
   }
 
   #append(

@@ -37,10 +37,12 @@ export class OutsidePublisher {
       const published = await this.#thread.ask('publish', requestOf(jobs));
       const { epoch, before, offsets } = published;
       this.#availability.onUp();
-      this.#queue.settle((index) => formatCursor(epoch, offsets?.[index] ?? before + index + 1));
+      this.#queue.settle(jobs, (index) =>
+        formatCursor(epoch, offsets?.[index] ?? before + index + 1),
+      );
     } catch (error) {
       this.#availability.onDown(asSseError(error));
-      this.#queue.reject(asSseError(error));
+      this.#queue.reject(jobs, asSseError(error));
     }
   }
 }

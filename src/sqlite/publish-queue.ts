@@ -35,7 +35,8 @@ export class PublishQueue {
   readonly #path: string;
   readonly #timeout: number;
   #waiting: Job[] = [];
-  #sent: readonly Job[] = [];
+  /** Those on their way, the first one first. */
+  #sent: (readonly Job[])[] = [];
   #timer: NodeJS.Timeout | undefined;
   #closed: SseError | undefined;
 
@@ -74,21 +75,18 @@ export class PublishQueue {
       if (count === BATCH_EVENTS || (count > 0 && length > BATCH_LENGTH)) break;
       count++;
     }
-    if (count === this.#waiting.length) {
-      this.#sent = this.#waiting;
-      this.#waiting = [];
-    } else {
-      this.#sent = this.#waiting.splice(0, count);
-    }
-    return this.#sent;
+    let jobs = this.#waiting;
+    if (count === jobs.length) this.#waiting = [];
+    else jobs = jobs.splice(0, count);
+    this.#sent.push(jobs);
+    return jobs;
   }
 
-  /** What is on its way is in the log. */
-  settle(cursorOf: (index: number) => Cursor): void {
-    const sent = this.#sent;
-    this.#sent = [];
+  /** What was on its way is in the log. */
+  settle(jobs: readonly Job[], cursorOf: (index: number) => Cursor): void {
+    this.#sent = this.#sent.filter((each) => each !== jobs);
     let index = 0;
-    for (const job of sent) {
+    for (const job of jobs) {
       const at = index++;
       if (job.isSettled) continue;
       job.isSettled = true;
@@ -96,12 +94,11 @@ export class PublishQueue {
     }
   }
 
-  /** What is on its way has failed. */
-  reject(error: SseError): void {
-    const sent = this.#sent;
-    this.#sent = [];
-    for (const job of sent) fail(job, error);
-    this.#failBehind(sent);
+  /** What was on its way has failed. */
+  reject(jobs: readonly Job[], error: SseError): void {
+    this.#sent = this.#sent.filter((each) => each !== jobs);
+    for (const job of jobs) fail(job, error);
+    this.#failBehind(jobs);
   }
 
   close(error: SseError): void {
@@ -109,13 +106,14 @@ export class PublishQueue {
     clearTimeout(this.#timer);
     const waiting = this.#waiting;
     this.#waiting = [];
-    this.reject(unknownError(this.#path, 'the application has shut down meanwhile'));
+    const unknown = unknownError(this.#path, 'the application has shut down meanwhile');
+    for (const jobs of this.#sent) this.reject(jobs, unknown);
     for (const job of waiting) fail(job, error);
   }
 
   #watch(): void {
     if (this.#timer !== undefined || this.#closed !== undefined) return;
-    const sent = this.#sent.find(({ isSettled }) => !isSettled);
+    const sent = this.#sent.flat().find(({ isSettled }) => !isSettled);
     const deadline = sent === undefined ? this.#waiting[0]?.deadline : sent.deadline + GRACE;
     if (deadline === undefined) return;
     const wait = Math.max(deadline - performance.now(), 1);
@@ -131,7 +129,7 @@ export class PublishQueue {
     const expired = this.#waiting.splice(0, first < 0 ? Infinity : first);
     for (const job of expired) fail(job, waitedError(this.#path, this.#timeout));
     const unknown = unknownError(this.#path, `there was no answer within ${this.#timeout} ms`);
-    const late = this.#sent.filter(({ deadline }) => deadline + GRACE <= now);
+    const late = this.#sent.flat().filter(({ deadline }) => deadline + GRACE <= now);
     for (const job of late) fail(job, unknown);
     this.#failBehind([...expired, ...late]);
   }

@@ -4,42 +4,18 @@ import { lastValueFrom } from 'rxjs';
 import { ConflictException, type INestApplication } from '@nestjs/common';
 import { SseConnections } from 'nestjs-event-stream';
 import { SseRuns, SseRunsModule, type SseRunsOptions } from 'nestjs-event-stream/runs';
-import { type Bench, type Client, eachAdapter, onExpress, urlOf } from '../support/each-adapter.js';
+import { type Bench, eachAdapter, onExpress, urlOf } from '../support/each-adapter.js';
 import { until } from '../support/until.js';
 import { deferred, texts, waitForAbort } from '../runs/instances.js';
 import { answers, ChatController } from './chat.controller.js';
+import { bodyOf, chunks, WHOLE } from './answer.js';
 import { Chat } from './client.js';
 
 const MEBIBYTE = 1_048_576;
 
-/** An answer in chunks, as `streamText().toUIMessageStream()` gives one; goes on when it may. */
-async function* chunks(go: Promise<void> = Promise.resolve()): AsyncGenerator<object> {
-  yield { type: 'start', messageId: 'message-1' };
-  yield { type: 'text-start', id: 'part' };
-  yield { type: 'text-delta', id: 'part', delta: 'Hello' };
-  await go;
-  yield { type: 'text-delta', id: 'part', delta: ', world' };
-  yield { type: 'text-end', id: 'part' };
-  yield { type: 'finish' };
-}
-
-const WHOLE =
-  'data: {"type":"start","messageId":"message-1"}\n\n' +
-  'data: {"type":"text-start","id":"part"}\n\n' +
-  'data: {"type":"text-delta","id":"part","delta":"Hello"}\n\n' +
-  'data: {"type":"text-delta","id":"part","delta":", world"}\n\n' +
-  'data: {"type":"text-end","id":"part"}\n\n' +
-  'data: {"type":"finish"}\n\n' +
-  'data: [DONE]\n\n';
-
 async function start(bench: Bench, options?: SseRunsOptions): Promise<INestApplication> {
   const imports = [SseRunsModule.forRoot(options)];
   return bench.start({ imports, controllers: [ChatController] });
-}
-
-/** Without the blank line that Nest begins every event stream with. */
-function bodyOf({ text }: Client): string {
-  return text.replace(/^\n/, '');
 }
 
 /** What is under `data:`, without the id of the message. */

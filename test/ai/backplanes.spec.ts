@@ -3,9 +3,18 @@ import { NotFoundException } from '@nestjs/common';
 import type { ProfileOptions, SseRuns } from 'nestjs-event-stream/runs';
 import { redisBackplane } from 'nestjs-event-stream/redis';
 import { RedisServer } from '../redis/support/redis-server.js';
-import { deferred, eachBackplane, RunsBench, texts, waitForAbort } from '../runs/instances.js';
+import {
+  deferred,
+  eachBackplane,
+  type Instance,
+  RunsBench,
+  texts,
+  waitForAbort,
+} from '../runs/instances.js';
 import { describeWith, REDIS_SERVER } from '../support/programs.js';
 import { until } from '../support/until.js';
+import { bodyOf, chunks, framesIn, response, RESPONSE, WHOLE } from './answer.js';
+import { answers, ChatController } from './chat.controller.js';
 
 const AI_SDK = { as: 'ai-sdk' } as const;
 /** Keeps so little in memory that a run is read from the archive. */
@@ -16,6 +25,13 @@ async function read(runs: SseRuns, id: string, options: ProfileOptions): Promise
   const told: string[] = [];
   for await (const { data } of runs.stream(id, options)) told.push(data);
   return told;
+}
+
+/** Whoever comes afterwards comes to instances that have read all of it. */
+async function pushOutOfTails(...instances: readonly Instance[]): Promise<void> {
+  for (const { bus } of instances)
+    for (let n = 0; n < 10; n++) await bus.publish('noise', { data: n });
+  for (const { bus } of instances) await bus.catchUp();
 }
 
 function textOf(told: readonly string[]): string {
@@ -59,6 +75,52 @@ eachBackplane((bench) => {
       expect(told.slice(-2)).toEqual(['{"type":"abort","reason":"stopped"}', '[DONE]']);
       expect(textOf(told)).toBe('a');
     }
+  });
+
+  it('is byte for byte the same on the wire of either instance, sent, resumed in the middle and read later', async () => {
+    const [one, two] = await bench.startTwo({ sse: SHORT, controllers: [ChatController] });
+    const go = deferred();
+    answers.set('a', chunks(go.promise));
+    const sent = await bench.request(one, '/chat', { method: 'POST', body: { id: 'a' } });
+    await sent.take(3);
+    const resumed = [await bench.connect(one, '/chat/a/stream', 'a-place')];
+    resumed.push(await bench.connect(two, '/chat/a/stream'));
+    for (const client of resumed) await client.take(3);
+    go.resolve();
+    await Promise.all([sent, ...resumed].map(({ closed }) => closed));
+    await pushOutOfTails(one, two);
+    for (const at of [one, two]) resumed.push(await bench.connect(at, '/chat/a/stream'));
+    for (const client of [sent, ...resumed]) {
+      await client.closed;
+      expect(client.headers).toMatchObject({ 'x-vercel-ai-ui-message-stream': 'v1' });
+      expect(bodyOf(client)).toBe(WHOLE);
+    }
+    expect((await bench.connect(two, '/chat/b/stream')).status).toBe(204);
+  });
+
+  it("is on the wire what OpenAI's clients are sent, from either instance, after whichever number", async () => {
+    const [one, two] = await bench.startTwo({ sse: SHORT, controllers: [ChatController] });
+    const go = deferred();
+    await one.runs.start('r', response(go.promise));
+    const live = await Promise.all(
+      [one, two].map((at) => bench.connect(at, '/responses/r?starting_after=0')),
+    );
+    for (const client of live) expect((await client.next()).type).toContain('output_text.delta');
+    go.resolve();
+    for (const client of live) {
+      await client.closed;
+      expect(framesIn(client)).toEqual(RESPONSE.slice(1));
+    }
+    await pushOutOfTails(one, two);
+    for (const at of [one, two])
+      for (const [query, rest] of [
+        ['', RESPONSE],
+        ['?starting_after=1', RESPONSE.slice(2)],
+      ] as const) {
+        const client = await bench.connect(at, `/responses/r${query}`);
+        await client.closed;
+        expect(framesIn(client)).toEqual(rest);
+      }
   });
 
   it("numbers OpenAI's events alike for all, its error too, after whichever one asks to go on", async () => {

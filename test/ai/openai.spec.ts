@@ -3,6 +3,7 @@ import type { INestApplication } from '@nestjs/common';
 import { SseRuns, SseRunsModule } from 'nestjs-event-stream/runs';
 import { onExpress } from '../support/each-adapter.js';
 import { deferred, waitForAbort } from '../runs/instances.js';
+import { delta, framesIn, response, RESPONSE } from './answer.js';
 import { ChatController } from './chat.controller.js';
 
 describe('as openai', () => {
@@ -11,34 +12,17 @@ describe('as openai', () => {
   const start = (): Promise<INestApplication> =>
     bench.start({ imports: [SseRunsModule.forRoot()], controllers: [ChatController] });
 
-  const delta = (text: string) => ({ type: 'response.output_text.delta', delta: text });
-
-  async function* response(go: Promise<void> = Promise.resolve()): AsyncGenerator<object> {
-    yield { type: 'response.created', response: { id: 'r' } };
-    yield delta('a');
-    await go;
-    yield delta('b');
-    yield { type: 'response.completed', response: { id: 'r' } };
-  }
-
   /** What a client is sent, with the sequence numbers that it is told. */
   async function framesOf(app: INestApplication, path: string): Promise<string[]> {
     const client = await bench.connect(app, path);
     await client.closed;
-    return client.text.trim().split('\n\n');
+    return framesIn(client);
   }
-
-  const WHOLE = [
-    'event: response.created\ndata: {"type":"response.created","response":{"id":"r"},"sequence_number":0}',
-    'event: response.output_text.delta\ndata: {"type":"response.output_text.delta","delta":"a","sequence_number":1}',
-    'event: response.output_text.delta\ndata: {"type":"response.output_text.delta","delta":"b","sequence_number":2}',
-    'event: response.completed\ndata: {"type":"response.completed","response":{"id":"r"},"sequence_number":3}',
-  ];
 
   it('numbers the events, names their types, and says nothing else', async () => {
     const app = await start();
     await app.get(SseRuns).start('r', response());
-    expect(await framesOf(app, '/responses/r')).toEqual(WHOLE);
+    expect(await framesOf(app, '/responses/r')).toEqual(RESPONSE);
   });
 
   it('goes on after the number that a client names, while it is written and afterwards', async () => {
@@ -49,8 +33,8 @@ describe('as openai', () => {
     expect(await client.next()).toMatchObject({ type: 'response.output_text.delta' });
     go.resolve();
     await client.closed;
-    expect(client.text.trim().split('\n\n')).toEqual(WHOLE.slice(1));
-    expect(await framesOf(app, '/responses/r?starting_after=1')).toEqual(WHOLE.slice(2));
+    expect(framesIn(client)).toEqual(RESPONSE.slice(1));
+    expect(await framesOf(app, '/responses/r?starting_after=1')).toEqual(RESPONSE.slice(2));
     expect((await bench.connect(app, '/responses/r?starting_after=last')).status).toBe(400);
   });
 

@@ -1,8 +1,9 @@
 // What docs/guide/beside.md says of packages that applications have beside this one.
 import { once } from 'node:events';
+import type { ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { PassThrough } from 'node:stream';
-import { describe, expect, it } from '@jest/globals';
+import { afterEach, describe, expect, it } from '@jest/globals';
 import {
   Controller,
   Get,
@@ -25,15 +26,17 @@ import {
   Payload,
   Transport,
 } from '@nestjs/microservices';
+import { FastifyAdapter } from '@nestjs/platform-fastify';
 import { WsAdapter } from '@nestjs/platform-ws';
 import { SubscribeMessage, WebSocketGateway, type WsResponse } from '@nestjs/websockets';
 import compression from 'compression';
 import session, { MemoryStore } from 'express-session';
+import type { FastifyInstance } from 'fastify';
 import helmet from 'helmet';
 import { pinoHttp } from 'pino-http';
-import { map, type Observable, startWith } from 'rxjs';
-import { EventBus, SseConnections } from 'nestjs-event-stream';
-import { type Bench, eachAdapter, onExpress, urlOf } from '../support/each-adapter.js';
+import { concat, map, NEVER, type Observable, of, startWith } from 'rxjs';
+import { EventBus, NativeSse, SseConnections } from 'nestjs-event-stream';
+import { Bench, eachAdapter, onExpress, urlOf } from '../support/each-adapter.js';
 import { until } from '../support/until.js';
 import { WebSocket } from 'ws';
 
@@ -200,6 +203,74 @@ describe('middleware of Express', () => {
     await receive(bench, app, { cookie: cookie.split(';')[0] ?? '' });
     app.get(SseConnections).close();
     await until('it is saved', async () => (await visits()).includes(11));
+  });
+});
+
+describe('cookies', () => {
+  const bench = onExpress();
+
+  it('that are made when headers are written, as by cookie-session, have what the handler has changed', async () => {
+    interface Visitor {
+      session: { visits: number };
+    }
+
+    @Controller()
+    class Visits {
+      constructor(private readonly bus: EventBus) {}
+
+      @Sse('news')
+      async news(@Req() { session }: Visitor): Promise<Observable<MessageEvent>> {
+        await new Promise((resolve) => setImmediate(resolve));
+        session.visits += 1;
+        return this.bus.stream('news');
+      }
+    }
+    const asCookieSession = (request: Visitor, response: ServerResponse, next: () => void) => {
+      request.session = { visits: 6 };
+      const writeHead = response.writeHead.bind(response) as (...head: unknown[]) => ServerResponse;
+      response.writeHead = (...head: unknown[]) => {
+        response.setHeader('set-cookie', `visits=${request.session.visits}`);
+        return writeHead(...head);
+      };
+      next();
+    };
+    const app = await bench.start({
+      controllers: [Visits],
+      configure: (created) => created.use(asCookieSession),
+    });
+    const { headers } = await receive(bench, app);
+    expect(headers['set-cookie']).toEqual(['visits=7']);
+  });
+});
+
+describe('hooks of Fastify', () => {
+  const bench = new Bench(() => new FastifyAdapter());
+  afterEach(() => bench.stop());
+
+  it("run before a stream, and none of onSend, with Nest's own neither; headers that are set are sent", async () => {
+    @Controller()
+    class Streams extends News {
+      @Sse('native')
+      @NativeSse()
+      native(): Observable<MessageEvent> {
+        return concat(of({ data: 'one' }), NEVER);
+      }
+    }
+    const ran: string[] = [];
+    const app = await bench.start({
+      controllers: [Streams],
+      configure: (created) => {
+        const fastify = created.getHttpAdapter().getInstance() as FastifyInstance;
+        fastify.addHook('onRequest', async (_, reply) => void reply.header('set-cookie', 'a=b'));
+        fastify.addHook('onSend', async ({ url }) => void ran.push(url));
+      },
+    });
+    for (const path of ['/news', '/native']) {
+      const { headers } = await bench.connect(app, path);
+      expect(headers['set-cookie']).toEqual(['a=b']);
+    }
+    await fetch(`${urlOf(app)}/plain`);
+    expect(ran).toEqual(['/plain']);
   });
 });
 

@@ -124,6 +124,15 @@ eachAdapter((bench) => {
       expect(client.text).not.toContain('topic');
     });
 
+    it('that wraps events too is told, once, how to leave them out', async () => {
+      const { app, bus } = await start(new Envelope());
+      const clients = [await bench.connect(app, '/news'), await bench.connect(app, '/news')];
+      for (const client of clients) await opened(client);
+      for (const n of [1, 2]) await bus.publish('news', { type: 'x', data: { n } });
+      for (const client of clients) await client.take(2);
+      expect(bench.logs.find('warn', 'isSseRoute(context)')).toHaveLength(1);
+    });
+
     it('leaves SSE routes out by isSseRoute()', async () => {
       const { app, bus } = await start(new ConsiderateEnvelope());
       const client = await opened(await bench.connect(app, '/news'));

@@ -233,6 +233,9 @@ eachAdapter((bench) => {
     await bus.publish('orders.*', { data: 'star' });
     expect((await literal.next()).data).toBe('star');
     expect((await pattern.take(2)).map(({ data }) => data)).toEqual(['seven', 'star']);
+    const other = await bench.connect(app, `/topics/${encodeURIComponent('**')}`);
+    expect(other.status).toBe(200);
+    expect(bench.logs.find('warn', 'bus.stream(matching(…))')).toHaveLength(1);
   });
 
   it('resumes after the last event received', async () => {

@@ -83,6 +83,12 @@ describe('refuses in stream', () => {
     expect(() => bus.stream(topic as unknown as string)).toThrow(/topic/);
   });
 
+  it('a matcher among topics', async () => {
+    const bus = await startBus();
+    const topics = ['a', matching('b.*')] as unknown as string[];
+    expect(() => bus.stream(topics)).toThrow('merge(bus.stream(topics), bus.stream(matcher))');
+  });
+
   it.each([
     [{ since: 1 }, "received 'since'"],
     [

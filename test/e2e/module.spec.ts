@@ -229,6 +229,22 @@ it('opens the backplane that a test puts in the place of the configured one, and
   expect(instead.health.isConnected).toBe(false);
 });
 
+it.each([
+  { token: EventBus, advice: 'an object. The module itself works with it. Spy on the real one' },
+  { token: Backplane, advice: 'an object. Use a new MemoryBackplane()' },
+])('says what to write where a test puts a mock in the place of $token.name', async (mocked) => {
+  const builder = Test.createTestingModule({
+    imports: [SseModule.forRoot()],
+    controllers: [NewsController],
+  })
+    .overrideProvider(mocked.token)
+    .useValue({ publish: () => {}, stream: () => {} });
+  await expect(builder.setLogger(bench.logs).compile()).rejects.toMatchObject({
+    code: 'BAD_OPTION',
+    message: expect.stringContaining(mocked.advice),
+  });
+});
+
 it('takes one forRoot() that several modules import as one', async () => {
   const sse = SseModule.forRoot();
   @Module({ imports: [sse] })

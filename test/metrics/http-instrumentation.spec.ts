@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as elapse } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { ignoreEventStreams } from 'nestjs-event-stream/metrics';
+import { ignoreEventStreams } from 'nestjs-event-stream/metrics/instrumentation';
 import { connectSse } from 'nestjs-event-stream/testing';
 import { build } from '../model/build.js';
 import { until } from '../support/until.js';
@@ -35,10 +35,12 @@ describe("OpenTelemetry's HTTP instrumentation", () => {
   function serving(...args: readonly string[]) {
     let server: ChildProcess;
     let url: string;
+    let loadedBefore: readonly string[];
 
     beforeEach(async () => {
       server = fork(join(folder, 'test/metrics/instrumented.server.js'), args);
-      const [{ port }] = (await once(server, 'message')) as [Report];
+      const [{ port, loadedBefore: loaded = [] }] = (await once(server, 'message')) as [Report];
+      loadedBefore = loaded;
       url = `http://127.0.0.1:${port}`;
     });
 
@@ -48,7 +50,7 @@ describe("OpenTelemetry's HTTP instrumentation", () => {
       await once(server, 'exit');
     });
 
-    const reported = async (): Promise<Required<Omit<Report, 'port'>>> => {
+    const reported = async (): Promise<Required<Omit<Report, 'port' | 'loadedBefore'>>> => {
       server.send('report');
       const [{ spans = [], durations = [] }] = (await once(server, 'message')) as [Report];
       return { spans, durations };
@@ -66,7 +68,7 @@ describe("OpenTelemetry's HTTP instrumentation", () => {
       await until('the stream has a span', isOver);
       return { open, ended: await reported() };
     };
-    return { reported, stream, url: () => url };
+    return { reported, stream, url: () => url, loadedBefore: () => loadedBefore };
   }
 
   describe('as it is', () => {
@@ -84,7 +86,14 @@ describe("OpenTelemetry's HTTP instrumentation", () => {
   });
 
   describe('that ignores event streams', () => {
-    const { stream, reported, url } = serving('--cured');
+    const { stream, reported, url, loadedBefore } = serving('--cured');
+
+    it('loads nothing of Nest for that, which other instrumentations have yet to patch', () => {
+      expect(loadedBefore()).toContain('@opentelemetry/instrumentation-http');
+      // What @nestjs/common loads first.
+      expect(loadedBefore()).not.toContain('reflect-metadata');
+      expect(loadedBefore()).not.toContain('rxjs');
+    });
 
     it('has their requests end when they open, and their streams beside them', async () => {
       const { open, ended } = await stream();

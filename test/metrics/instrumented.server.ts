@@ -1,4 +1,5 @@
 // An application as OpenTelemetry's HTTP instrumentation finds it: patched before anything loads node:http.
+import { createRequire } from 'node:module';
 import type { AddressInfo } from 'node:net';
 import { context, metrics, propagation, trace } from '@opentelemetry/api';
 import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks';
@@ -10,11 +11,13 @@ import {
   InMemorySpanExporter,
   SimpleSpanProcessor,
 } from '@opentelemetry/sdk-trace-base';
-import { ignoreEventStreams } from '../../src/metrics/tracked-requests.js';
+import { ignoreEventStreams } from '../../src/metrics/instrumentation/index.js';
 
 /** What the test is told. */
 export interface Report {
   readonly port?: number;
+  /** Packages in CommonJS that were loaded before instrumentations could patch them, with those that they are made of. */
+  readonly loadedBefore?: readonly string[];
   readonly spans?: readonly ReportedSpan[];
   readonly durations?: readonly ReportedDuration[];
 }
@@ -50,6 +53,7 @@ trace.setGlobalTracerProvider(
 metrics.setGlobalMeterProvider(new MeterProvider({ readers: [reader] }));
 context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable());
 propagation.setGlobalPropagator(new W3CTraceContextPropagator());
+const loadedBefore = Object.keys(createRequire(import.meta.url).cache).map(packageOf);
 const isCured = process.argv.includes('--cured');
 new HttpInstrumentation(isCured ? { ignoreIncomingRequestHook: ignoreEventStreams } : {}).enable();
 
@@ -59,7 +63,7 @@ const app = await start();
 process.on('message', () => void report());
 process.on('disconnect', () => void app.close().then(() => process.exit()));
 const { port } = (app.getHttpServer() as { address(): AddressInfo }).address();
-process.send?.({ port } satisfies Report);
+process.send?.({ port, loadedBefore: [...new Set(loadedBefore)] } satisfies Report);
 
 async function report(): Promise<void> {
   const { resourceMetrics } = await reader.collect();
@@ -82,4 +86,8 @@ async function report(): Promise<void> {
     attributes: { ...span.attributes },
   }));
   process.send?.({ spans, durations } satisfies Report);
+}
+
+function packageOf(file: string): string {
+  return /.*\/node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(file)?.[1] ?? file;
 }

@@ -2,7 +2,8 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { Controller, type INestApplication, type MessageEvent, Sse } from '@nestjs/common';
 import { SpanKind, SpanStatusCode } from '@opentelemetry/api';
 import { Backplane, EventBus } from 'nestjs-event-stream';
-import { activeTraceparent, SseTracingModule } from 'nestjs-event-stream/metrics';
+import { SseTracingModule } from 'nestjs-event-stream/metrics';
+import { activeTraceparent } from 'nestjs-event-stream/metrics/instrumentation';
 import { redisBackplane } from 'nestjs-event-stream/redis';
 import { sqliteBackplane } from 'nestjs-event-stream/sqlite';
 import type { Observable } from 'rxjs';

@@ -28,14 +28,21 @@ eachBackplane((bench) => {
     },
   );
 
-  it('fails with more data than it may have, and says so to all', async () => {
+  it.each([
+    ['data', 'x'.repeat(100)],
+    ['types', { type: 't'.repeat(90), data: 'x'.repeat(10) }],
+    ['keys', { key: 'k'.repeat(90), data: 'x'.repeat(10) }],
+  ])('fails with more than it may have of %s, and says so to all', async (_, event) => {
     const [one, two] = await bench.startTwo();
     let isAborted = false;
     await one.runs.start(
       'chat.1',
       async function* ({ signal }) {
         signal.addEventListener('abort', () => (isAborted = true));
-        for (;;) yield* texts('x'.repeat(100));
+        while (!signal.aborted) {
+          yield event;
+          await new Promise((resolve) => setImmediate(resolve));
+        }
       },
       { maxBytes: 1_000 },
     );

@@ -6,6 +6,7 @@ import {
   type MessageEvent,
   Param,
   Sse,
+  type Type,
 } from '@nestjs/common';
 import { Test } from '@nestjs/testing';
 import type { Backplane, SseModuleOptions } from 'nestjs-event-stream';
@@ -19,7 +20,12 @@ import {
   type SseRunsOptions,
 } from 'nestjs-event-stream/runs';
 import { sqliteBackplane } from 'nestjs-event-stream/sqlite';
-import { connectSse, type ReceivedEvent, type SseTestClient } from 'nestjs-event-stream/testing';
+import {
+  connectSse,
+  type ConnectSseOptions,
+  type ReceivedEvent,
+  type SseTestClient,
+} from 'nestjs-event-stream/testing';
 import { mkdtempSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -113,6 +119,7 @@ export interface Instance {
 interface Setup {
   readonly runs?: SseRunsOptions | undefined;
   readonly sse?: SseModuleOptions | undefined;
+  readonly controllers?: readonly Type[] | undefined;
 }
 
 /** Applications that share a log, as far as their backplane can, and clients of theirs. */
@@ -127,7 +134,7 @@ export class RunsBench {
     readonly backplane: (log: number) => Backplane | undefined,
   ) {}
 
-  async start({ runs, sse }: Setup = {}): Promise<Instance> {
+  async start({ runs, sse, controllers = [] }: Setup = {}): Promise<Instance> {
     const logs = new LogLines();
     const builder = Test.createTestingModule({
       imports: [
@@ -138,7 +145,7 @@ export class RunsBench {
         }),
         SseRunsModule.forRoot(runs),
       ],
-      controllers: [RunsController],
+      controllers: [RunsController, ...controllers],
     });
     const module = await builder.setLogger(logs).compile();
     const app = module.createNestApplication();
@@ -155,8 +162,16 @@ export class RunsBench {
     return [one, this.isShared ? await this.start(setup) : one];
   }
 
-  async connect({ app }: Instance, path: string, lastEventId?: string): Promise<SseTestClient> {
-    const client = await connectSse(app, path, { lastEventId });
+  connect(instance: Instance, path: string, lastEventId?: string): Promise<SseTestClient> {
+    return this.request(instance, path, { lastEventId });
+  }
+
+  async request(
+    { app }: Instance,
+    path: string,
+    options: ConnectSseOptions,
+  ): Promise<SseTestClient> {
+    const client = await connectSse(app, path, options);
     this.#clients.push(client);
     return client;
   }

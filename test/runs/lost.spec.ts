@@ -77,6 +77,25 @@ function endsRuns(options: (test: number) => RunInstanceOptions): void {
     expect(reader.ends).toEqual([LOST]);
   }, 20_000);
 
+  it('starts in one of two processes that start it in the same moment, and is stopped by the other', async () => {
+    const [one, two] = await Promise.all([start(), start()]);
+    for (const id of ['a', 'b', 'c']) {
+      const [first, second] = await Promise.all([one, two].map((each) => each.begin(id, FOREVER)));
+      expect([first?.isNew, second?.isNew].sort()).toEqual([false, true]);
+      const [owner, other] = first?.isNew === true ? [one, two] : [two, one];
+      const readers = [owner, other].map(({ url }) => new RunReader(id, () => url));
+      const reading = Promise.all(readers.map((reader) => reader.read()));
+      await until('they read', () => readers.every(({ tokens }) => tokens.length > 5));
+      expect(await other.stop(id)).toMatchObject({ status: 'stopped' });
+      await reading;
+      for (const { ends, late, tokens } of readers) {
+        expect({ ends, late }).toEqual({ ends: ['{"status":"stopped"}'], late: [] });
+        expect(tokens).toEqual(readers[0]?.tokens);
+      }
+      expect(await owner.emitted(id)).toMatchObject({ isAborted: true });
+    }
+  }, 20_000);
+
   it('takes nothing of a process that was paused for longer, which is told so', async () => {
     const [owner, other] = await Promise.all([start(), start()]);
     await owner.begin('a', FOREVER);

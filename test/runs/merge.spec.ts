@@ -6,6 +6,10 @@ import { all, deferred, eachBackplane, joinTexts, told } from './instances.js';
 
 const DONE = 'run-end {"status":"done"}';
 
+interface Part {
+  readonly delta: { text: string };
+}
+
 /** How the tail is: all of a run is in it, or nearly nothing is. */
 const TAILS = [
   ['in memory', 50_000],
@@ -109,7 +113,8 @@ eachBackplane((bench) => {
     },
   );
 
-  it.each<[string, Merge]>([
+  /** What a `merge` says that refuses. */
+  const REFUSALS: [string, Merge][] = [
     ['undefined', () => undefined],
     [
       'throws',
@@ -117,19 +122,47 @@ eachBackplane((bench) => {
         throw new Error('too long');
       },
     ],
-  ])('has nothing twice if its merge changes what it is given, and then: %s', async (_, refuse) => {
-    const { runs } = await bench.start();
-    await runs.start('chat.1', of(...Array.from('abcdefgh')));
-    await until('it has ended', () => runs.get('chat.1')?.status === 'done');
-    const merge: Merge = (a, b) => {
-      Object.assign(a, { data: `${String(a.data)}${String(b.data)}` });
-      return String(a.data).length > 3 ? refuse(a, b) : a;
-    };
-    const events = await lastValueFrom(runs.stream('chat.1', { merge }).pipe(toArray()));
-    const texts = events.slice(0, -1).map(({ data }) => data as string);
-    expect(texts.join('')).toBe('abcdefgh');
-    expect(texts[0]).toBe('abc');
-  });
+  ];
+
+  it.each(REFUSALS)(
+    'has nothing twice if its merge changes what it is given, and then: %s',
+    async (_, refuse) => {
+      const { runs } = await bench.start();
+      await runs.start('chat.1', of(...Array.from('abcdefgh')));
+      await until('it has ended', () => runs.get('chat.1')?.status === 'done');
+      const merge: Merge = (a, b) => {
+        Object.assign(a, { data: `${String(a.data)}${String(b.data)}` });
+        return String(a.data).length > 3 ? refuse(a, b) : a;
+      };
+      const events = await lastValueFrom(runs.stream('chat.1', { merge }).pipe(toArray()));
+      const texts = events.slice(0, -1).map(({ data }) => data as string);
+      expect(texts.join('')).toBe('abcdefgh');
+      expect(texts[0]).toBe('abc');
+    },
+  );
+
+  it.each(REFUSALS)(
+    'has nothing twice if its merge changes what is in the data that it is given, and then: %s',
+    async (_, refuse) => {
+      const { runs } = await bench.start();
+      const parts = Array.from('abcdefgh', (text): Part => ({ delta: { text } }));
+      await runs.start('chat.1', of(...parts));
+      await until('it has ended', () => runs.get('chat.1')?.status === 'done');
+      const merge: Merge = (a, b) => {
+        const [before, next] = [a.data as Part, b.data as Part];
+        before.delta.text += next.delta.text;
+        next.delta.text = '';
+        return before.delta.text.length > 3 ? refuse(a, b) : a;
+      };
+      // The second one is given what was made for the first.
+      for (let turn = 0; turn < 2; turn++) {
+        const events = await lastValueFrom(runs.stream('chat.1', { merge }).pipe(toArray()));
+        const texts = events.slice(0, -1).map(({ data }) => (data as Part).delta.text);
+        expect(texts.join('')).toBe('abcdefgh');
+        if (turn === 0) expect(texts[0]).toBe('abc');
+      }
+    },
+  );
 
   it('makes no event too large', async () => {
     const { runs } = await bench.start();

@@ -173,6 +173,20 @@ eachBackplane((bench) => {
     go.resolve();
   });
 
+  it('is replaced also where there are as many runs as there may be, and not stopped for one that is refused', async () => {
+    const [one, two] = await bench.startTwo({
+      runs: { maxRuns: 2, drain: { runs: 'stop' } },
+    });
+    for (const id of ['chat.1', 'chat.2'])
+      await one.runs.start(id, ({ signal }) => waitForAbort(signal));
+    await until('the other knows them', () => two.runs.list().length === 2);
+    const replaced = await two.runs.start('chat.1', texts('a'), { onExisting: 'replace' });
+    expect(replaced).toMatchObject({ isNew: true });
+    const more = one.runs.start('chat.3', texts('a'), { onExisting: 'replace' });
+    await expect(more).rejects.toThrow(/maxRuns \(2\)/);
+    expect(one.runs.get('chat.2')).toMatchObject({ status: 'live' });
+  });
+
   it('is replaced again and again, while those before it can still be read', async () => {
     const [one, two] = await bench.startTwo();
     for (const [turn, { runs }] of [one, two, one, two].entries()) {

@@ -2,7 +2,7 @@ import swc from 'unplugin-swc';
 import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
-  // esbuild and oxc emit no decorator metadata, which Nest's injection is made of.
+  // Nest's injection is made of decorator metadata, of which esbuild emits none.
   plugins: [
     swc.vite({
       jsc: {

@@ -1,0 +1,2 @@
+export { activeTraceparent } from '../active-traceparent.js';
+export { ignoreEventStreams } from '../tracked-requests.js';
