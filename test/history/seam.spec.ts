@@ -418,6 +418,17 @@ describe('Where the archive and the tail meet', () => {
       expect(connection.data).toEqual(['kept 7']);
     });
 
+    it('gives nothing that the tail knows to be older than a time, when the store has begun another log', async () => {
+      await openWithHole();
+      const [entry] = instance.log.entriesAfter(6);
+      const answering = backplanes.at(-1)?.answering;
+      if (answering !== undefined) jest.spyOn(answering, 'seek').mockResolvedValue(0);
+      const from = new Date(entry?.publishedAt ?? 0);
+      const late = instance.connect((bus) => bus.stream('kept', { from }));
+      await turns();
+      expect(late.data).toEqual(keptBehind);
+    });
+
     it('is given to a client that comes back to a place before the end of its topic', async () => {
       await openWithHole(['kept', 'kept'], 'end');
       const connection = instance.connect((bus) => bus.stream('kept'), instance.log.cursorAt(2));
