@@ -151,7 +151,7 @@ const AT_THE_SEAM: Record<string, Mutation> = {
   'a tail that is taken up one event too late': {
     file: 'reader/reader.ts',
     from: 'this.#offset = Math.max(this.#log.lost, upTo);',
-    to: 'this.#offset = this.#log.lost + 1;',
+    to: 'this.#offset = Math.max(this.#log.lost + 1, upTo);',
   },
   'a page that is taken for the last one': {
     file: 'reader/index-cursor.ts',
