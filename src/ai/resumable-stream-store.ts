@@ -178,7 +178,7 @@ class ResumableStreams implements RunStreamStore {
     }
   }
 
-  /** In its place comes a run of nothing, that is not kept. */
+  /** In its place comes a run of nothing, that is not kept; other instances know it when they have read so. */
   async delete(streamId: string): Promise<void> {
     if ((await this.#find(streamId)) === undefined) return;
     const id = this.#idOf(streamId);
