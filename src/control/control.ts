@@ -42,14 +42,15 @@ export class Control implements OrderPort {
    * From now on nobody has more connections than that.
    *
    * @param isAlone whether there is no other instance to ask
+   * @param isIdentified whether `identify` says who has no owner
    */
-  async limit(options: ResolvedLimits, isAlone: boolean): Promise<void> {
+  async limit(options: ResolvedLimits, isAlone: boolean, isIdentified: boolean): Promise<void> {
     // Loaded by who needs it.
     const { Limits, LIMITS_TOPIC } = await import('./limits.js');
     const { LogRegistryPort } = await import('./registry-port.js');
     const { instance } = this.#connections;
     const port = isAlone ? undefined : new LogRegistryPort(this.#bus, LIMITS_TOPIC, instance);
-    const limits = new Limits(options, port);
+    const limits = new Limits(options, port, isIdentified);
     this.#connections.limits = limits;
     this.#closeLimits = async () => {
       await limits.close();

@@ -1,3 +1,4 @@
+import { Logger } from '@nestjs/common';
 import type { Connection } from '../delivery/connection.js';
 import type { LimitPort } from '../delivery/limit-port.js';
 import { Registry, type Registration, type RegistryObserver } from '../registry/registry.js';
@@ -31,12 +32,18 @@ export class Limits implements LimitPort, RegistryObserver<Claim> {
   readonly #registry: Registry<Claim> | undefined;
   /** Counts what this instance lets in. */
   #count = 0;
+  /** Whether nobody has had an owner so far, which may be a mistake. */
+  #isOwnerless: boolean;
 
-  /** @param port undefined where there is one instance */
-  constructor(options: ResolvedLimits, port: RegistryPort | undefined) {
+  /**
+   * @param port undefined where there is one instance
+   * @param isIdentified whether `identify` says who has no owner
+   */
+  constructor(options: ResolvedLimits, port: RegistryPort | undefined, isIdentified: boolean) {
     const { perOwner, perAddress, lease, then } = options;
     const tooMany = then === 'refuse' ? 'newest' : 'oldest';
     this.#options = options;
+    this.#isOwnerless = perOwner !== false && !isIdentified;
     this.#byOwner = perOwner === false ? undefined : new CountedConnections(perOwner, tooMany);
     this.#byAddress =
       perAddress === false ? undefined : new CountedConnections(perAddress, tooMany);
@@ -48,7 +55,8 @@ export class Limits implements LimitPort, RegistryObserver<Claim> {
     const known = this.#own.get(connection);
     const { owner, remoteAddress: address } = connection;
     if (connection.isEnded || (known !== undefined && known.owner === owner)) return;
-    this.release(connection);
+    this.#isOwnerless &&= owner === undefined;
+    this.#forget(connection);
     const counted = new CountedConnection(
       String(++this.#count),
       owner,
@@ -67,11 +75,8 @@ export class Limits implements LimitPort, RegistryObserver<Claim> {
   }
 
   release(connection: Connection): void {
-    const counted = this.#own.get(connection);
-    if (counted === undefined) return;
-    this.#own.delete(connection);
-    this.#leave(counted);
-    this.#registry?.unregister(counted.key);
+    // Until it has ended, its handler may still say whose it is.
+    if (this.#forget(connection) && this.#isOwnerless) this.#warn();
   }
 
   onRegister({ by, key, value, at }: Registration<Claim>): void {
@@ -90,6 +95,23 @@ export class Limits implements LimitPort, RegistryObserver<Claim> {
 
   close(): Promise<void> {
     return this.#registry?.close() ?? Promise.resolve();
+  }
+
+  #warn(): void {
+    this.#isOwnerless = false;
+    new Logger('SseConnections').warn(
+      'A connection had no owner, so limits.perOwner does not count it: say whose it is, by identify of ' +
+        'SseModule.forRoot() or by @SseConnection().identify()',
+    );
+  }
+
+  #forget(connection: Connection): boolean {
+    const counted = this.#own.get(connection);
+    if (counted === undefined) return false;
+    this.#own.delete(connection);
+    this.#leave(counted);
+    this.#registry?.unregister(counted.key);
+    return true;
   }
 
   #isRefused({ owner, address }: CountedConnection): boolean {

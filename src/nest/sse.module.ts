@@ -125,10 +125,10 @@ export interface SseOptionsFactory {
         turn: TurnScheduler,
         connections: Connections,
         { isLocal }: Backplane,
-        { limits }: ResolvedOptions,
+        { limits, identify }: ResolvedOptions,
       ) => {
         const control = new Control(bus, turn, connections);
-        if (limits !== undefined) await control.limit(limits, isLocal);
+        if (limits !== undefined) await control.limit(limits, isLocal, identify !== undefined);
         return control;
       },
     },

@@ -108,6 +108,33 @@ eachAdapter((bench) => {
     await connect('ada');
     expect(connections.count).toBe(2);
   });
+
+  describe('without identify', () => {
+    async function visit(paths: string[], sse: SseModuleOptions) {
+      const app = await bench.start({ controllers: [Routes], sse });
+      for (const path of paths) {
+        const client = await bench.connect(app, path);
+        await until('it is open', () => client.retry !== undefined);
+        client.close();
+        await until('it has gone', () => app.get(SseConnections).count === 0);
+      }
+      return bench.logs.find('warn', 'limits.perOwner does not count it');
+    }
+
+    it('says once that nobody has an owner, and how to say who it is', async () => {
+      expect(await visit(['/news', '/news'], { limits: { perOwner: 1 } })).toEqual([
+        expect.stringContaining('by identify of SseModule.forRoot() or by @SseConnection()'),
+      ]);
+    });
+
+    it.each([
+      ['the handler says it of some', ['/named', '/news'], { limits: { perOwner: 1 } }],
+      ['addresses are counted alone', ['/news'], { limits: { perAddress: 1 } }],
+      ['identify says that they have none', ['/news'], { limits: { perOwner: 1 }, identify }],
+    ])('says nothing where %s', async (_, paths, sse) => {
+      expect(await visit(paths, sse)).toEqual([]);
+    });
+  });
 });
 
 const proxied: [string, Bench, SetUp][] = [
