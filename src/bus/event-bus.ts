@@ -58,6 +58,15 @@ interface InternalEntryOptions extends PublishOptions {
   readonly key?: string;
 }
 
+/** A page of what is kept of a topic. */
+interface KeptEntries {
+  readonly entries: readonly Entry[];
+  /** It is complete up to here. */
+  readonly upTo: number;
+  /** The last offset up to which the topic may have lost events. */
+  readonly lost: number;
+}
+
 /**
  * Publishes events to topics and streams them to clients. `Events` maps event types to their data, so
  * that both are checked: `EventBus<{ progress: { percent: number } }>`.
@@ -274,7 +283,7 @@ export class EventBus<Events extends object = object> {
     after: number,
     upTo: number,
     isWanted: () => boolean,
-  ): Promise<{ readonly entries: readonly Entry[]; readonly upTo: number } | undefined> {
+  ): Promise<KeptEntries | undefined> {
     const { history } = this.#context;
     const { epoch } = this.#log;
     const bounds = { after, upTo, ...KEPT_PAGE };
@@ -283,9 +292,9 @@ export class EventBus<Events extends object = object> {
       isWanted,
     );
     if (found === undefined) return undefined;
-    const { events, upTo: reached } = found.answer;
+    const { events, upTo: reached, lost } = found.answer;
     const entries = events.map(({ offset, record }) => this.#log.archived(offset, record));
-    return { entries, upTo: reached };
+    return { entries, upTo: reached, lost };
   }
 
   /** @internal Calls `ending` at the end of each round of readers. */

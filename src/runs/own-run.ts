@@ -4,7 +4,7 @@ import type { EventBus } from '../bus/event-bus.js';
 import { clientMessageOf } from '../delivery/exception.js';
 import { isA, renderError, SseError, toError } from '../errors.js';
 import { parseCursor, type StreamPosition } from '../log/cursor.js';
-import type { EventRecord } from '../log/entry.js';
+import type { Entry, EventRecord } from '../log/entry.js';
 import { type Emission, Emissions, isPassing } from './emissions.js';
 import type { RunRegistry } from './registry.js';
 import type { Run, RunEndStatus } from './run.js';
@@ -44,6 +44,7 @@ export interface OwnRunContext {
 export class OwnRun {
   readonly run: Run;
   readonly #context: OwnRunContext;
+  readonly #topic: string;
   readonly #topics: readonly string[];
   readonly #maxBytes: number;
   readonly #controller = new AbortController();
@@ -64,7 +65,8 @@ export class OwnRun {
     this.run = run;
     this.#token = run.claim.token;
     this.#confirmed = run.claim.begin.offset;
-    this.#topics = Object.freeze([topicOf(run.claim.id)]);
+    this.#topic = topicOf(run.claim.id);
+    this.#topics = Object.freeze([this.#topic]);
     this.#maxBytes = maxBytes;
     this.#emissions = new Emissions(context.bus, this);
     this.#reader = new SourceReader({
@@ -161,7 +163,7 @@ export class OwnRun {
     const next = newToken(keptFor(this.#token));
     const entry: RunEntry = { kind: 'token', token: this.run.claim.token, next };
     const place = await this.#insist(entry, `$run-token.${next}`);
-    const known = this.#entriesBefore(place.offset);
+    const known = await this.#entriesBefore(place);
     const isPrefix = known?.every((text, index) => emissions[index]?.record.text === text);
     if (known === undefined || isPrefix !== true) throw error;
     this.#token = next;
@@ -169,16 +171,38 @@ export class OwnRun {
     return known.length;
   }
 
-  /** The texts of its entries since the last one that it knows of; undefined if the tail has lost some. */
-  #entriesBefore(offset: number): string[] | undefined {
-    const { entries, lost } = this.#context.bus.log.indexOf(this.#topics[0] ?? '');
-    if (lost > this.#confirmed) return undefined;
+  /** The texts of its entries since the last one that it knows of; undefined if some may have been lost. */
+  async #entriesBefore(place: StreamPosition): Promise<string[] | undefined> {
+    const { log } = this.#context.bus;
+    const { entries, lost } = log.indexOf(this.#topic);
+    const hole = log.holeAfter(this.#confirmed);
+    const isWhole = lost <= this.#confirmed && (hole === undefined || hole.after >= place.offset);
+    if (!isWhole) return this.#archivedBefore(place);
     const texts: string[] = [];
     for (let position = entries.seek(this.#confirmed); ; position++) {
       const entry = entries.at(position);
-      if (entry === undefined || entry.offset >= offset) return texts;
-      if (entry.key?.startsWith(this.#token) === true) texts.push(entry.text);
+      if (entry === undefined || entry.offset >= place.offset) return texts;
+      if (this.#isOwn(entry)) texts.push(entry.text);
     }
+  }
+
+  /** The same where the tail does not have all of them. */
+  async #archivedBefore({ epoch, offset }: StreamPosition): Promise<string[] | undefined> {
+    const { bus, registry } = this.#context;
+    const isWanted = () =>
+      !registry.isClosed && this.run.end === undefined && bus.log.epoch === epoch;
+    const texts: string[] = [];
+    for (let after = this.#confirmed; after < offset;) {
+      const page = await bus.readKept(this.#topic, after, offset, isWanted);
+      if (page === undefined || !isWanted() || page.lost > this.#confirmed) return undefined;
+      texts.push(...page.entries.filter((entry) => this.#isOwn(entry)).map(({ text }) => text));
+      after = page.upTo;
+    }
+    return texts;
+  }
+
+  #isOwn({ key }: Entry): boolean {
+    return key?.startsWith(this.#token) === true;
   }
 
   /** Publishes until it is known to be in the log, or has been tried for as long as a lease. */
