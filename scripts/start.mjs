@@ -82,8 +82,8 @@ function configuration(folder) {
   return {
     extends: join(up, 'tsconfig.json'),
     compilerOptions: { rootDir: up, outDir: '.', noEmit: false, declaration: false },
-    // What the page of a sample imports, no module of it does.
-    include: [source, 'src/client/index.ts'].map((each) => join(up, each)),
+    // All of the package: what a page or a thread begins with, no module imports.
+    include: [source, 'src'].map((each) => join(up, each)),
     exclude: ['**/*.spec.ts'].map((pattern) => join(up, source, pattern)),
   };
 }

@@ -1,5 +1,7 @@
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import { createServer, connect, type AddressInfo } from 'node:net';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { connectSse } from 'nestjs-event-stream/testing';
 import { freshCopy, Running } from './fresh-copy.js';
@@ -45,6 +47,22 @@ describe('npm start, with nothing built', () => {
     await expect(fetch(`http://localhost:${port}`)).rejects.toThrow();
   });
 });
+
+it('npm start keeps the events in SSE_FILE', async () => {
+  const copy = await freshCopy();
+  const env = { PORT: '0', SSE_FILE: join(copy.folder, 'events.db') };
+  const sample = new Running('npm', ['start'], copy.folder, env);
+  try {
+    const [url = ''] = /http:\S+\d/.exec(await sample.prints(/Open http:\S+/)) ?? [];
+    const client = await connectSse(url, '/');
+    await client.next('testEvent');
+    client.close();
+    expect(existsSync(env.SSE_FILE)).toBe(true);
+  } finally {
+    sample.destroy();
+    await copy.remove();
+  }
+}, 120_000);
 
 async function freePort(): Promise<number> {
   const server = createServer().listen(0);
