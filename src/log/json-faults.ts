@@ -20,6 +20,9 @@ const UNWRITTEN: readonly (readonly [abstract new (...args: never[]) => object, 
   [ArrayBuffer, 'an ArrayBuffer, which JSON turns into {}: publish base64 text'],
 ];
 
+const BYTES =
+  'bytes, which JSON turns into an object of numbers: publish text, a stream of it by way of TextDecoderStream, or base64';
+
 /** Cut off here, so that a message stays short. */
 const MAX_PATH = 100;
 
@@ -28,6 +31,8 @@ const MAX_PATH = 100;
  * promises, `NaN`, `Infinity`, at any depth. Undefined if there is nothing.
  */
 export function unfaithful(data: unknown, conceals: Concealment | undefined): string | undefined {
+  // A Buffer has a toJSON of its own; what is nothing but one is what a stream has read.
+  if (ArrayBuffer.isView(data)) return BYTES;
   return isOrdinary(data) ? undefined : findFault(data, conceals);
 }
 
@@ -85,10 +90,7 @@ function faultOf(
   }
   if (written === null && isA(value, Date)) return 'an invalid Date, which JSON turns into null';
   if (typeof written !== 'object' || written === null) return undefined;
-  // A Buffer has a toJSON of its own.
-  if (ArrayBuffer.isView(written)) {
-    return 'bytes, which JSON turns into an object of numbers: publish text, a stream of it by way of TextDecoderStream, or base64';
-  }
+  if (ArrayBuffer.isView(written)) return BYTES;
   const known = UNWRITTEN.find(([type]) => isA(written, type));
   if (known !== undefined) return known[1];
   const isInstance = typeof value === 'object' && value !== null && !Array.isArray(value);

@@ -40,6 +40,13 @@ describe('refuses as data what JSON would change without a word:', () => {
     expect(publish({ data: { __proto__: null, a: value } })).toThrow(badEvent(/\(at a\)$/));
   });
 
+  it('a Buffer, as a stream reads it; within other data it is what its toJSON says', () => {
+    expect(publish({ data: Buffer.from('a') })).toThrow(badEvent(/bytes, which JSON/));
+    expect(toRecord(['a'], { data: { picture: Buffer.from('a') } })).toMatchObject({
+      text: '{"picture":{"type":"Buffer","data":[97]}}',
+    });
+  });
+
   it('also if it has properties of its own, as errors of many libraries have', () => {
     const error = Object.assign(new Error('x'), { code: 'ENOENT' });
     expect(publish({ data: { error } })).toThrow(badEvent(/an Error.*\(at error\)/));
