@@ -12,7 +12,9 @@ import {
   type Type,
 } from '@nestjs/common';
 import { ModuleRef } from '@nestjs/core';
+import { messageOf, SseError } from '../errors.js';
 import { GivenOptions } from '../options.js';
+import { withoutForRoot } from '../modules.js';
 import { Statistics } from '../nest/statistics.js';
 import { Access } from './access.js';
 import { controllerFor } from './inspector.controller.js';
@@ -71,7 +73,7 @@ export class SseInspectorModule implements OnModuleInit, OnApplicationShutdown {
   readonly #logger = new Logger('SseInspectorModule');
 
   constructor(
-    @Inject(SETTINGS) private readonly settings: Settings,
+    @Optional() @Inject(SETTINGS) private readonly settings: Settings | undefined,
     @Inject(ModuleRef) private readonly moduleRef: ModuleRef,
     @Optional() @Inject(Inspection) private readonly inspection: Inspection | undefined,
   ) {}
@@ -101,6 +103,7 @@ export class SseInspectorModule implements OnModuleInit, OnApplicationShutdown {
   }
 
   onModuleInit(): void {
+    if (this.settings === undefined) throw withoutForRoot(SseInspectorModule);
     const { isOn, isGuarded, path, runs } = this.settings;
     if (!isOn) {
       this.#logger.warn(
@@ -113,7 +116,16 @@ export class SseInspectorModule implements OnModuleInit, OnApplicationShutdown {
         `The inspector has no guard: it answers this machine only, at ${path}, and is off where NODE_ENV is production`,
       );
     }
-    if (runs !== undefined) this.inspection?.showRuns(this.moduleRef.get(runs, { strict: false }));
+    if (runs !== undefined) this.inspection?.showRuns(this.#find(runs));
+  }
+
+  #find(runs: InjectionToken<RunList>): RunList {
+    try {
+      return this.moduleRef.get(runs, { strict: false });
+    } catch (cause) {
+      const message = `SseInspectorModule: runs has to be a provider; import SseRunsModule.forRoot() as well. ${messageOf(cause)}`;
+      throw new SseError('BAD_OPTION', message, { cause });
+    }
   }
 
   onApplicationShutdown(): void {

@@ -7,14 +7,18 @@ import {
   type OnApplicationShutdown,
   Optional,
 } from '@nestjs/common';
-import { HttpAdapterHost } from '@nestjs/core';
+import { HttpAdapterHost, ModulesContainer } from '@nestjs/core';
 import { type MeterProvider, metrics, trace, type TracerProvider } from '@opentelemetry/api';
+import { checkOnce, withoutForRoot } from '../modules.js';
 import { Statistics } from '../nest/statistics.js';
+import { GivenOptions } from '../options.js';
 import { EventSpans } from './event-spans.js';
+import { givenMeterProvider, givenTracerProvider } from './providers.js';
 import { RequestSpans } from './request-spans.js';
 
 const OPTIONS = Symbol('SseTracingModule options');
 const NAME = 'nestjs-event-stream';
+const KNOWN = ['tracerProvider', 'meterProvider', 'isEventStream'];
 
 /** Options of `SseTracingModule`. */
 export interface SseTracingOptions {
@@ -50,25 +54,31 @@ export class SseTracingModule implements OnApplicationBootstrap, OnApplicationSh
 
   constructor(
     @Optional() @Inject(Statistics) private readonly statistics: Statistics | undefined,
-    @Inject(OPTIONS) private readonly options: SseTracingOptions,
+    @Optional() @Inject(OPTIONS) private readonly options: SseTracingOptions | undefined,
     @Inject(HttpAdapterHost) private readonly host: HttpAdapterHost,
-  ) {}
+    @Inject(ModulesContainer) modules: ModulesContainer,
+  ) {
+    checkOnce(modules, SseTracingModule, 'two of them would tell everything twice');
+  }
 
+  /** @throws SseError `BAD_OPTION`, or `DUPLICATE_MODULE`, when the application starts */
   static forRoot(options: SseTracingOptions = {}): DynamicModule {
     return { module: SseTracingModule, providers: [{ provide: OPTIONS, useValue: options }] };
   }
 
   onApplicationBootstrap(): void {
     const statistics = Statistics.of(this.statistics, 'SseTracingModule');
-    const { tracerProvider, meterProvider, isEventStream = acceptsEvents } = this.options;
-    const tracer = (tracerProvider ?? trace.getTracerProvider()).getTracer(NAME);
-    const meter = (meterProvider ?? metrics.getMeterProvider()).getMeter(NAME);
+    if (this.options === undefined) throw withoutForRoot(SseTracingModule);
+    const given = new GivenOptions('SseTracingModule', 'options', this.options, KNOWN);
+    const tracer = (givenTracerProvider(given) ?? trace.getTracerProvider()).getTracer(NAME);
+    const meter = (givenMeterProvider(given) ?? metrics.getMeterProvider()).getMeter(NAME);
+    const isEventStream = given.function('isEventStream') as SseTracingOptions['isEventStream'];
     // None in an application context without HTTP.
     const adapter = this.host.httpAdapter as HttpAdapterHost['httpAdapter'] | undefined;
     const server: unknown = adapter?.getHttpServer();
     this.#spans = [
       new EventSpans(statistics, tracer),
-      new RequestSpans(statistics, tracer, meter, server, isEventStream),
+      new RequestSpans(statistics, tracer, meter, server, isEventStream ?? acceptsEvents),
     ];
   }
 

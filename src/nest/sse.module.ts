@@ -23,6 +23,7 @@ import { isOurHandler } from './http-context.js';
 import { Identification } from './identification.js';
 import { classTransformerConcealment } from './internals/class-transformer.js';
 import { NestInternals } from './internals/nest-internals.js';
+import { checkOnce } from '../modules.js';
 import { type ResolvedOptions, resolveOptions, type SseModuleOptions } from './options.js';
 import { SseGuard } from './sse.guard.js';
 import { SseInterceptor } from './sse.interceptor.js';
@@ -174,14 +175,7 @@ export class SseModule
     } else {
       enhanceRoutes(application, { guard, interceptor, isFor: isOurHandler });
     }
-    const imported = [...modules.values()].filter(({ metatype }) => metatype === SseModule);
-    if (imported.length > 1) {
-      throw new SseError(
-        'DUPLICATE_MODULE',
-        `SseModule is imported ${imported.length} times; import it once, in the root module: it is global, ` +
-          'and two of them would be two logs',
-      );
-    }
+    checkOnce(modules, SseModule, 'it is global, and two of them would be two logs');
   }
 
   /**

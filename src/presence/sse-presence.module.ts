@@ -2,9 +2,12 @@ import {
   type ConfigurableModuleAsyncOptions,
   ConfigurableModuleBuilder,
   type DynamicModule,
+  Inject,
   Module,
   type OnApplicationShutdown,
 } from '@nestjs/common';
+import { ModulesContainer } from '@nestjs/core';
+import { checkOnce, withoutForRoot } from '../modules.js';
 import { Statistics } from '../nest/statistics.js';
 import { presenceOptions, type SsePresenceOptions } from './presence-options.js';
 import { Reception } from './reception.js';
@@ -37,6 +40,7 @@ export interface SsePresenceOptionsFactory {
       ],
       useFactory: (found: Statistics | undefined, options: SsePresenceOptions | undefined) => {
         const statistics = Statistics.of(found, 'SsePresenceModule');
+        if (options === undefined) throw withoutForRoot(SsePresenceModule);
         const { retry } = statistics.options;
         return new Reception(
           statistics,
@@ -53,14 +57,18 @@ export interface SsePresenceOptionsFactory {
   exports: [SsePresence],
 })
 export class SsePresenceModule extends ConfigurableModuleClass implements OnApplicationShutdown {
-  constructor(private readonly reception: Reception) {
+  constructor(
+    @Inject(Reception) private readonly reception: Reception,
+    @Inject(ModulesContainer) modules: ModulesContainer,
+  ) {
     super();
+    checkOnce(modules, SsePresenceModule, 'it is global, and topics are named in one place');
   }
 
   /**
    * Imports the module with these options.
    *
-   * @throws SseError `BAD_OPTION` and `BAD_TOPIC` when the application starts
+   * @throws SseError `BAD_OPTION`, `BAD_TOPIC` and `DUPLICATE_MODULE` when the application starts
    */
   static override forRoot(options: SsePresenceOptions): DynamicModule {
     return { ...super.forRoot(options), global: true };

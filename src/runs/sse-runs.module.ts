@@ -8,8 +8,10 @@ import {
   type OnApplicationBootstrap,
   type OnApplicationShutdown,
 } from '@nestjs/common';
+import { ModulesContainer } from '@nestjs/core';
 import { EventBus } from '../bus/event-bus.js';
 import { SseError } from '../errors.js';
+import { checkOnce } from '../modules.js';
 import { resolveRunsOptions, type SseRunsOptions } from './options.js';
 import { SseRuns } from './sse-runs.js';
 
@@ -48,11 +50,15 @@ export class SseRunsModule
   extends ConfigurableModuleClass
   implements OnApplicationBootstrap, BeforeApplicationShutdown, OnApplicationShutdown
 {
-  constructor(@Inject(OWN_RUNS) private readonly runs: SseRuns) {
+  constructor(
+    @Inject(OWN_RUNS) private readonly runs: SseRuns,
+    @Inject(ModulesContainer) modules: ModulesContainer,
+  ) {
     super();
+    checkOnce(modules, SseRunsModule, 'it is global, and one would do what the other is told');
   }
 
-  /** @throws SseError `BAD_OPTION` when the application starts */
+  /** @throws SseError `BAD_OPTION`, or `DUPLICATE_MODULE`, when the application starts */
   static override forRoot(options: SseRunsOptions = {}): DynamicModule {
     return { ...super.forRoot(options), global: true };
   }

@@ -23,6 +23,11 @@ import {
   type SseModuleOptions,
   type SseOptionsFactory,
 } from 'nestjs-event-stream';
+import { SseInspectorModule } from 'nestjs-event-stream/inspector';
+import { SseMetricsModule, SseTracingModule } from 'nestjs-event-stream/metrics';
+import { SsePrometheusModule } from 'nestjs-event-stream/metrics/prometheus';
+import { SsePresenceModule } from 'nestjs-event-stream/presence';
+import { SseRuns, SseRunsModule } from 'nestjs-event-stream/runs';
 import { onExpress } from '../support/each-adapter.js';
 import { until } from '../support/until.js';
 
@@ -188,6 +193,56 @@ it('refuses a second forRoot() in one application', async () => {
   await expect(starting).rejects.toMatchObject({
     code: 'DUPLICATE_MODULE',
     message: expect.stringContaining('imported 2 times'),
+  });
+});
+
+const OTHERS = {
+  SseInspectorModule,
+  SseMetricsModule,
+  SsePresenceModule,
+  SsePrometheusModule,
+  SseRunsModule,
+  SseTracingModule,
+};
+
+it.each(Object.entries(OTHERS))(
+  'says what to write when %s is imported bare',
+  async (name, module) => {
+    await expect(bench.start({ imports: [module] })).rejects.toMatchObject({
+      code: 'MODULE_WITHOUT_OPTIONS',
+      message: expect.stringMatching(`imports: \\[SseModule.forRoot\\(\\), ${name}.forRoot\\(\\)]`),
+    });
+  },
+);
+
+it.each([
+  ['SseMetricsModule', () => SseMetricsModule.forRoot()],
+  ['SsePresenceModule', () => SsePresenceModule.forRoot({ topics: ['room.*'] })],
+  ['SseRunsModule', () => SseRunsModule.forRoot()],
+  ['SseTracingModule', () => SseTracingModule.forRoot()],
+])('refuses a second forRoot() of %s', async (name, forRoot) => {
+  @Module({ imports: [forRoot()] })
+  class FeatureModule {}
+  const imports = [forRoot(), FeatureModule];
+  await expect(bench.start({ imports })).rejects.toMatchObject({
+    code: 'DUPLICATE_MODULE',
+    message: expect.stringContaining(`${name} is imported 2 times`),
+  });
+});
+
+it.each([
+  ['an unknown one', SseMetricsModule.forRoot({ provider: 1 } as never), "'provider'"],
+  ['an unknown one', SsePrometheusModule.forRoot({ register: 1 } as never), "'register'"],
+  ['an unknown one', SseTracingModule.forRoot({ tracer: 1 } as never), "'tracer'"],
+  ['no provider', SseMetricsModule.forRoot({ meterProvider: 5 as never }), 'meterProvider has'],
+  ['no registry', SsePrometheusModule.forRoot({ registry: 5 as never }), 'registry has to be'],
+  ['no provider', SseTracingModule.forRoot({ tracerProvider: {} as never }), 'tracerProvider has'],
+  ['no function', SseTracingModule.forRoot({ isEventStream: 1 as never }), 'isEventStream has'],
+  ['no provider', SseInspectorModule.forRoot({ runs: SseRuns }), 'import SseRunsModule.forRoot()'],
+])('refuses %s among the options of others: %#', async (_, module, message) => {
+  await expect(bench.start({ imports: [module] })).rejects.toMatchObject({
+    code: 'BAD_OPTION',
+    message: expect.stringContaining(message),
   });
 });
 

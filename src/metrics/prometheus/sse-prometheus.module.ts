@@ -7,7 +7,9 @@ import {
   Optional,
 } from '@nestjs/common';
 import { register, type Registry } from 'prom-client';
+import { withoutForRoot } from '../../modules.js';
 import { Statistics } from '../../nest/statistics.js';
+import { GivenOptions } from '../../options.js';
 import { PrometheusMetrics } from './prometheus-metrics.js';
 
 const OPTIONS = Symbol('SsePrometheusModule options');
@@ -33,20 +35,28 @@ export class SsePrometheusModule implements OnApplicationBootstrap, OnApplicatio
 
   constructor(
     @Optional() @Inject(Statistics) private readonly statistics: Statistics | undefined,
-    @Inject(OPTIONS) private readonly options: SsePrometheusOptions,
+    @Optional() @Inject(OPTIONS) private readonly options: SsePrometheusOptions | undefined,
   ) {}
 
+  /** @throws SseError `BAD_OPTION` when the application starts, also if the registry has these metrics already */
   static forRoot(options: SsePrometheusOptions = {}): DynamicModule {
     return { module: SsePrometheusModule, providers: [{ provide: OPTIONS, useValue: options }] };
   }
 
-  /** @throws SseError `BAD_OPTION` if the registry has these metrics already */
   onApplicationBootstrap(): void {
     const statistics = Statistics.of(this.statistics, 'SsePrometheusModule');
-    this.#metrics = new PrometheusMetrics(statistics, this.options.registry ?? register);
+    if (this.options === undefined) throw withoutForRoot(SsePrometheusModule);
+    const given = new GivenOptions('SsePrometheusModule', 'options', this.options, ['registry']);
+    this.#metrics = new PrometheusMetrics(statistics, registryOf(given) ?? register);
   }
 
   onApplicationShutdown(): void {
     this.#metrics?.close();
   }
+}
+
+function registryOf(given: GivenOptions): Registry | undefined {
+  const value = given.get('registry') as Partial<Registry> | null | undefined;
+  if (value === undefined || typeof value?.getSingleMetric === 'function') return value as Registry;
+  throw given.bad('registry', 'a Registry of prom-client');
 }
