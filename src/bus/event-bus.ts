@@ -9,7 +9,7 @@ import type { Concealment } from '../log/json-faults.js';
 import type { Log } from '../log/log.js';
 import type { TurnScheduler } from '../log/turn-scheduler.js';
 import { JoinedFramesCache } from '../wire/joined-frames.js';
-import { checkTopics, MAX_EVENT_BYTES, toRecord } from '../log/event-record.js';
+import { MAX_EVENT_BYTES, toRecord } from '../log/event-record.js';
 import { type EventSchemas, validated } from '../log/standard-schema.js';
 import { isInternal } from '../log/internal-topics.js';
 import type { TopicMatcher } from '../log/matching.js';
@@ -23,7 +23,7 @@ import { checkPublishOptions } from './publish-options.js';
 import { PublishOutcomes } from './publish-outcomes.js';
 import type { PublishTracer } from './publish-tracer.js';
 import { type Selection, StreamSubscription } from './stream-subscription.js';
-import { streamTopics } from './stream-topics.js';
+import { literalTopics, streamTopics } from './stream-topics.js';
 import type { ReaderContext } from '../reader/reader-context.js';
 import { ArchivePages } from '../reader/archive-pages.js';
 import { KeptHistory } from '../reader/kept-history.js';
@@ -168,7 +168,7 @@ export class EventBus<Events extends object = object> {
    * @example await bus.complete(`job.${id}`);
    */
   complete(topics: string | readonly string[]): Promise<Cursor> {
-    const ended = async () => this.#order(topicEnd(checkTopics(topics)));
+    const ended = async () => this.#order(topicEnd(this.#topicsOf(topics, 'bus.complete()')));
     return Publication.of(ended(), (error) =>
       this.#logger.error('The end of a topic that nobody awaited failed', renderError(error)),
     );
@@ -412,7 +412,7 @@ export class EventBus<Events extends object = object> {
   /** Never throws. */
   #publish(topics: unknown, event: unknown, options?: EventOptions): Promise<Cursor> {
     try {
-      const record = this.encode(checkTopics(topics), event);
+      const record = this.encode(this.#topicsOf(topics, 'bus.publish()'), event);
       const except =
         options === undefined
           ? undefined
@@ -421,6 +421,10 @@ export class EventBus<Events extends object = object> {
     } catch (error) {
       return failed(error);
     }
+  }
+
+  #topicsOf(topics: unknown, taker: string): readonly string[] {
+    return literalTopics(topics, taker, 'Name each topic that is meant', this.#context.warnOnce);
   }
 
   #trace(record: EventRecord, options?: EventOptions): Promise<Cursor> {

@@ -2,10 +2,6 @@ import { SseError } from '../errors.js';
 import { checkTopics } from '../log/event-record.js';
 import { TopicMatcher } from '../log/matching.js';
 
-const LITERAL_PATTERN =
-  "bus.stream() was given a topic with '*' in the place of a segment, which is the topic of that very name and no " +
-  'pattern. A pattern is a matcher: bus.stream(matching(…))';
-
 /**
  * What a stream is of.
  *
@@ -24,8 +20,33 @@ export function streamTopics(
         '@Sse() gets in one order, each event once; received it among topics',
     );
   }
+  return literalTopics(
+    topics,
+    'bus.stream()',
+    'A pattern is a matcher: bus.stream(matching(…))',
+    warnOnce,
+  );
+}
+
+/**
+ * Topics as they are written.
+ *
+ * @param taker what was given them
+ * @param advice for whom a pattern was meant
+ * @throws SseError `BAD_TOPIC`
+ */
+export function literalTopics(
+  topics: unknown,
+  taker: string,
+  advice: string,
+  warnOnce: (message: string) => void,
+): readonly string[] {
   const checked = checkTopics(topics);
-  if (checked.some(looksLikePattern)) warnOnce(LITERAL_PATTERN);
+  if (checked.some(looksLikePattern)) {
+    warnOnce(
+      `${taker} was given a topic with '*' in the place of a segment, which is the topic of that very name and no pattern. ${advice}`,
+    );
+  }
   return checked;
 }
 
