@@ -4,10 +4,11 @@ import { RetentionRules } from '../log/retention.js';
 import type { Block } from './blocks.js';
 import { BlockRows } from './block-rows.js';
 import type { Database, Statement } from './driver.js';
+import { inodeOf } from './file-identity.js';
 import { IdempotencyKeys } from './idempotency-keys.js';
 import { KeptQueries } from './kept-queries.js';
 import { KeptRows } from './kept-rows.js';
-import { epochAfter, identityOf, isBehind, openDatabase } from './opening.js';
+import { epochAfter, isBehind, openDatabase } from './opening.js';
 import {
   type LogPlace,
   type LogState,
@@ -34,7 +35,7 @@ export class LogFile {
   readonly because: NewEpochReason | undefined;
   readonly #options: ThreadOptions;
   readonly #database: Database;
-  readonly #identity: string;
+  readonly #inode: string;
   readonly #rows: BlockRows;
   readonly #kept: KeptRows;
   readonly #history: History;
@@ -56,10 +57,10 @@ export class LogFile {
     this.#history = history;
     this.#rules = new RulesInForce(history.topics);
     const rules = options.history && this.#rules.first;
-    const { database, identity, because } = openDatabase(options, known, rules);
+    const { database, inode, because } = openDatabase(options, known, rules);
     this.#options = options;
     this.#database = database;
-    this.#identity = identity;
+    this.#inode = inode;
     this.because = because;
     this.#rows = new BlockRows(database, history);
     this.#kept = new KeptRows(database, history.archive?.maxBytes ?? ARCHIVE_BYTES);
@@ -79,7 +80,7 @@ export class LogFile {
 
   /** Whether the path leads to another file by now, or to none. */
   get isReplaced(): boolean {
-    return identityOf(this.#options.path) !== this.#identity;
+    return inodeOf(this.#options.path) !== this.#inode;
   }
 
   /** Whether what failed last was a commit. */
