@@ -1,5 +1,14 @@
-import { statSync } from 'node:fs';
+import { realpathSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
+
+/** The file that a path leads to through all links, beside which SQLite keeps two more; the path itself if there is none. */
+export function realPathOf(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch {
+    return path;
+  }
+}
 
 /** Names the inode that a path leads to; undefined if there is none. */
 export function inodeOf(path: string): string | undefined {

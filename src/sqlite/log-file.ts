@@ -33,6 +33,8 @@ interface State extends LogState {
 export class LogFile {
   /** Why the log goes on in another epoch; undefined if it does not. */
   readonly because: NewEpochReason | undefined;
+  /** The write-ahead log, where every commit is written first. */
+  readonly walPath: string;
   readonly #options: ThreadOptions;
   readonly #database: Database;
   readonly #inode: string;
@@ -57,17 +59,18 @@ export class LogFile {
     this.#history = history;
     this.#rules = new RulesInForce(history.topics);
     const rules = options.history && this.#rules.first;
-    const { database, inode, because } = openDatabase(options, known, rules);
+    const { database, realPath, inode, because } = openDatabase(options, known, rules);
     this.#options = options;
     this.#database = database;
     this.#inode = inode;
     this.because = because;
+    this.walPath = `${realPath}-wal`;
     this.#rows = new BlockRows(database, history);
     this.#kept = new KeptRows(database, history.archive?.maxBytes ?? ARCHIVE_BYTES);
     this.#ownRules = new RetentionRules(history.topics);
     this.#queries = new KeptQueries(database, this.#rules);
     this.#keys = new IdempotencyKeys(database, options.idempotencyWindow);
-    this.#upkeep = new Upkeep(database, options.path);
+    this.#upkeep = new Upkeep(database, this.walPath);
     this.#readState = database.prepare(
       'SELECT epoch, first, head, at, bytes, kept_bytes, rules FROM log',
     );

@@ -4,7 +4,7 @@ import { newEpoch, randomDigits } from '../log/epoch.js';
 import { currentBoot, isSameBoot } from './boot.js';
 import { type Database, loadDriver } from './driver.js';
 import { folderError, missingFolderError, NoLogError, noWalError } from './failures.js';
-import { identityOf, inodeOf, isSameFile } from './file-identity.js';
+import { identityOf, inodeOf, isSameFile, realPathOf } from './file-identity.js';
 import type { LogPlace, NewEpochReason, ThreadOptions } from './protocol.js';
 import { createSchema, hasLog, valueOf } from './schema.js';
 
@@ -26,7 +26,8 @@ interface LogRow {
 /** A database that is ready, and why its log goes on in another epoch, if it does. */
 export interface OpenDatabase {
   readonly database: Database;
-  /** Of the file that this is, wherever its path leads later. */
+  /** The file that this is, wherever its path leads later: where it lies, and its inode. */
+  readonly realPath: string;
   readonly inode: string;
   readonly because: NewEpochReason | undefined;
 }
@@ -47,9 +48,10 @@ export function openDatabase(
   checkPath(path);
   // To open what is not there would make it.
   if (rules === undefined && !existsSync(path)) throw new NoLogError(path);
+  const opened = realPathOf(path);
   // Whoever closes last removes it, when everything is in the file and synced.
-  const wasLeftOpen = existsSync(`${path}-wal`);
-  const database = loadDriver()(path);
+  const wasLeftOpen = existsSync(`${opened}-wal`);
+  const database = loadDriver()(opened);
   try {
     database.exec(`PRAGMA busy_timeout = ${BUSY_TIMEOUT}`);
     if (hasLog(database, path)) markCopy(database);
@@ -60,14 +62,16 @@ export function openDatabase(
     database.exec(`PRAGMA journal_size_limit = ${WAL_LIMIT}; PRAGMA wal_autocheckpoint = 0`);
     // What is settled here has to be on the disk before anybody is told of an event.
     database.exec('PRAGMA synchronous = FULL; BEGIN IMMEDIATE');
-    const inode = inodeOf(path) ?? '';
-    const identity = identityOf(path);
+    // By now there is one also where a link led to none.
+    const realPath = realPathOf(opened);
+    const inode = inodeOf(realPath) ?? '';
+    const identity = identityOf(realPath);
     const because = hasLog(database, path)
       ? goOn(database, { identity, wasLeftOpen, durability }, known)
       : begin(database, { identity, durability, rules }, known);
     database.exec('COMMIT');
     if (durability === 'process') database.exec('PRAGMA synchronous = NORMAL');
-    return { database, inode, because };
+    return { database, realPath, inode, because };
   } catch (error) {
     database.close();
     throw error;

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
-import { statSync } from 'node:fs';
+import { statSync, symlinkSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 import { Logger } from '@nestjs/common';
 import Database from 'better-sqlite3';
@@ -239,6 +239,23 @@ describe('sqliteBackplane()', () => {
       'lose 8',
       'append 9',
     ]);
+  });
+
+  it('has one order with who has the file by a link', async () => {
+    const path = newPath();
+    const link = newPath();
+    const one = await open({ path });
+    symlinkSync(path, link);
+    const other = await open({ path: link });
+    for (const text of ['one', 'three']) {
+      await one.publish(text);
+      await other.publish(`not ${text}`);
+    }
+    for (const { sink } of [one, other]) {
+      await sink.until('everything has come', () => sink.head === 4);
+      expect([...sink.held.values()]).toEqual(['one', 'not one', 'three', 'not three']);
+    }
+    expect(other.sink.epoch).toBe(one.sink.epoch);
   });
 
   it('catches up however much is published meanwhile', async () => {

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { statSync } from 'node:fs';
-import { chmod, copyFile, rename, rm, utimes } from 'node:fs/promises';
+import { chmod, copyFile, rename, rm, symlink, utimes } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { Logger } from '@nestjs/common';
 import Database from 'better-sqlite3';
 import type { Durability } from 'nestjs-event-stream/sqlite';
@@ -85,6 +86,25 @@ describe('the epoch of a file', () => {
       expect(warnings).toHaveLength(goesOn ? 0 : 1);
     },
   );
+
+  it('is another one after a power failure, also where the path is a link, or leads through one', async () => {
+    const path = newPath();
+    await (await open({ path })).backplane.close();
+    const link = newPath();
+    await symlink(path, link);
+    const folder = newPath('folder');
+    await symlink(dirname(path), folder);
+    for (const name of [link, join(folder, 'events.db')]) {
+      const first = await open({ path: name });
+      await first.publish('one');
+      switchOffAndOn(path);
+      await first.backplane.close();
+      const { sink, backplane } = await open({ path: name });
+      expect(sink.epoch > first.sink.epoch).toBe(true);
+      await backplane.close();
+      for (const connection of connections.splice(0)) connection.close();
+    }
+  });
 
   it("ends with a power failure as long as what 'process' wrote was never closed", async () => {
     const path = newPath();
@@ -184,6 +204,24 @@ describe('the epoch of a file', () => {
       [1, 'one'],
       [2, 'three'],
     ]);
+  });
+
+  it('is another one when a link is switched to an older file under a running instance', async () => {
+    const path = newPath();
+    const first = await open({ path });
+    await first.publish('one');
+    await first.backplane.close();
+    const older = newPath();
+    await copyFile(path, older);
+    const link = newPath();
+    await symlink(path, link);
+    const { sink, publish } = await open({ path: link });
+    await publish('two');
+    const next = `${link} next`;
+    await symlink(older, next);
+    await rename(next, link);
+    await sink.until('another epoch begins', () => sink.epoch > first.sink.epoch);
+    expect(await publish('three')).toBe(`${sink.epoch}.2`);
   });
 
   it('is another one when events were taken out of the file', async () => {
