@@ -138,7 +138,7 @@ export class LogFile {
       const at = timeAfter(state);
       if (!isNamed)
         return { epoch, at, before, head: this.#add(state, blocks, at), offsets: undefined };
-      const { added, offsets } = this.#keys.claim(blocks, before, at);
+      const { added, offsets } = this.#keys.claim(blocks, before);
       return { epoch, at, before, head: this.#add(state, added, at), offsets };
     });
   }
@@ -170,10 +170,10 @@ export class LogFile {
     if (!this.#isInstance) return false;
     const now = Date.now();
     const isOver = this.#isOver(now);
-    if (isOver || this.#keys.hasExpired()) {
+    if (isOver || this.#keys.areDue()) {
       this.#transaction(() => {
         this.#trim(this.#state(), now, { events: 0, bytes: 0 });
-        this.#keys.forgetExpired();
+        this.#keys.tidy();
       });
     }
     this.#upkeep.giveBackSpace();

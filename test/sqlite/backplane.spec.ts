@@ -198,6 +198,38 @@ describe('sqliteBackplane()', () => {
     await backplane.close();
   });
 
+  it('remembers an idempotency key no longer than that after the clock was ahead', async () => {
+    const path = newPath();
+    const { publish, sink } = await open({ path, idempotencyWindow: 300 });
+    await publish('first');
+    connect(path)
+      .prepare('UPDATE log SET at = ?')
+      .run(Date.now() + 86_400_000);
+    await publish('once', { idempotencyKey: 'a' });
+    await until('it is forgotten', () => {
+      const { count } = rowOf(path, 'SELECT count(*) AS count FROM once') as { count: number };
+      return count === 0;
+    });
+    expect(await publish('again', { idempotencyKey: 'a' })).toBe(`${sink.epoch}.3`);
+  });
+
+  it('remembers an idempotency key for as long as it is to be, after the clock was set back', async () => {
+    const path = newPath();
+    const { publish, sink } = await open({ path, idempotencyWindow: 60_000 });
+    const cursor = await publish('once', { idempotencyKey: 'a' });
+    const isKnown = async () => (await publish('again', { idempotencyKey: 'a' })) === cursor;
+    connect(path).exec('UPDATE once SET at = at + 86_400_000');
+    expect(await isKnown()).toBe(true);
+    await until('its time is that of the clock', () => {
+      const { at } = rowOf(path, 'SELECT at FROM once') as { at: number };
+      return at <= Date.now();
+    });
+    expect(await isKnown()).toBe(true);
+    connect(path).exec('UPDATE once SET at = at - 60_000');
+    expect(await isKnown()).toBe(false);
+    expect(sink.head).toBe(2);
+  });
+
   it('knows which events of a turn were published before, and where the others are', async () => {
     const path = newPath();
     const { publish, sink } = await open({ path });
