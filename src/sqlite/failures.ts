@@ -1,5 +1,6 @@
 import { messageOf, SseError } from '../errors.js';
 import { type Result, resultOf } from './driver.js';
+import { realPathOf } from './file-identity.js';
 import type { Failure, NewEpochReason } from './protocol.js';
 
 const UNCHANGED = 'Nothing in it was changed.';
@@ -145,9 +146,10 @@ function readOnly(path: string): string {
 }
 
 function damaged(path: string): string {
+  const realPath = realPathOf(path);
   return (
-    `'${path}' is damaged, or is no SQLite file at all. ${UNCHANGED} Restore it from a backup, or move it ` +
-    `away together with '${path}-wal' and '${path}-shm', and a new log begins; or correct 'path'`
+    `'${realPath}' is damaged, or is no SQLite file at all. ${UNCHANGED} Restore it from a backup, or move it ` +
+    `away together with '${realPath}-wal' and '${realPath}-shm', and a new log begins; or correct 'path'`
   );
 }
 

@@ -4,10 +4,11 @@ import { RetentionRules } from '../log/retention.js';
 import type { Block } from './blocks.js';
 import { BlockRows } from './block-rows.js';
 import type { Database, Statement } from './driver.js';
+import { inodeOf } from './file-identity.js';
 import { IdempotencyKeys } from './idempotency-keys.js';
 import { KeptQueries } from './kept-queries.js';
 import { KeptRows } from './kept-rows.js';
-import { epochAfter, identityOf, isBehind, openDatabase } from './opening.js';
+import { epochAfter, isBehind, openDatabase } from './opening.js';
 import {
   type LogPlace,
   type LogState,
@@ -32,9 +33,11 @@ interface State extends LogState {
 export class LogFile {
   /** Why the log goes on in another epoch; undefined if it does not. */
   readonly because: NewEpochReason | undefined;
+  /** The write-ahead log, where every commit is written first. */
+  readonly walPath: string;
   readonly #options: ThreadOptions;
   readonly #database: Database;
-  readonly #identity: string;
+  readonly #inode: string;
   readonly #rows: BlockRows;
   readonly #kept: KeptRows;
   readonly #history: History;
@@ -56,17 +59,18 @@ export class LogFile {
     this.#history = history;
     this.#rules = new RulesInForce(history.topics);
     const rules = options.history && this.#rules.first;
-    const { database, identity, because } = openDatabase(options, known, rules);
+    const { database, realPath, inode, because } = openDatabase(options, known, rules);
     this.#options = options;
     this.#database = database;
-    this.#identity = identity;
+    this.#inode = inode;
     this.because = because;
+    this.walPath = `${realPath}-wal`;
     this.#rows = new BlockRows(database, history);
     this.#kept = new KeptRows(database, history.archive?.maxBytes ?? ARCHIVE_BYTES);
     this.#ownRules = new RetentionRules(history.topics);
     this.#queries = new KeptQueries(database, this.#rules);
     this.#keys = new IdempotencyKeys(database, options.idempotencyWindow);
-    this.#upkeep = new Upkeep(database, options.path);
+    this.#upkeep = new Upkeep(database, this.walPath);
     this.#readState = database.prepare(
       'SELECT epoch, first, head, at, bytes, kept_bytes, rules FROM log',
     );
@@ -79,7 +83,7 @@ export class LogFile {
 
   /** Whether the path leads to another file by now, or to none. */
   get isReplaced(): boolean {
-    return identityOf(this.#options.path) !== this.#identity;
+    return inodeOf(this.#options.path) !== this.#inode;
   }
 
   /** Whether what failed last was a commit. */
@@ -134,7 +138,7 @@ export class LogFile {
       const at = timeAfter(state);
       if (!isNamed)
         return { epoch, at, before, head: this.#add(state, blocks, at), offsets: undefined };
-      const { added, offsets } = this.#keys.claim(blocks, before, at);
+      const { added, offsets } = this.#keys.claim(blocks, before);
       return { epoch, at, before, head: this.#add(state, added, at), offsets };
     });
   }
@@ -166,10 +170,10 @@ export class LogFile {
     if (!this.#isInstance) return false;
     const now = Date.now();
     const isOver = this.#isOver(now);
-    if (isOver || this.#keys.hasExpired()) {
+    if (isOver || this.#keys.areDue()) {
       this.#transaction(() => {
         this.#trim(this.#state(), now, { events: 0, bytes: 0 });
-        this.#keys.forgetExpired();
+        this.#keys.tidy();
       });
     }
     this.#upkeep.giveBackSpace();

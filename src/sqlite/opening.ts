@@ -4,6 +4,7 @@ import { newEpoch, randomDigits } from '../log/epoch.js';
 import { currentBoot, isSameBoot } from './boot.js';
 import { type Database, loadDriver } from './driver.js';
 import { folderError, missingFolderError, NoLogError, noWalError } from './failures.js';
+import { identityOf, inodeOf, isSameFile, realPathOf } from './file-identity.js';
 import type { LogPlace, NewEpochReason, ThreadOptions } from './protocol.js';
 import { createSchema, hasLog, valueOf } from './schema.js';
 
@@ -25,8 +26,9 @@ interface LogRow {
 /** A database that is ready, and why its log goes on in another epoch, if it does. */
 export interface OpenDatabase {
   readonly database: Database;
-  /** The file that this is, wherever its path leads later. */
-  readonly identity: string;
+  /** The file that this is, wherever its path leads later: where it lies, and its inode. */
+  readonly realPath: string;
+  readonly inode: string;
   readonly because: NewEpochReason | undefined;
 }
 
@@ -46,36 +48,34 @@ export function openDatabase(
   checkPath(path);
   // To open what is not there would make it.
   if (rules === undefined && !existsSync(path)) throw new NoLogError(path);
+  const opened = realPathOf(path);
   // Whoever closes last removes it, when everything is in the file and synced.
-  const wasLeftOpen = existsSync(`${path}-wal`);
-  const database = loadDriver()(path);
+  const wasLeftOpen = existsSync(`${opened}-wal`);
+  const database = loadDriver()(opened);
   try {
     database.exec(`PRAGMA busy_timeout = ${BUSY_TIMEOUT}`);
-    if (!hasLog(database, path)) {
-      if (rules === undefined) throw new NoLogError(path);
-      database.exec('PRAGMA auto_vacuum = INCREMENTAL');
-    }
+    if (hasLog(database, path)) markCopy(database);
+    else if (rules === undefined) throw new NoLogError(path);
+    else database.exec('PRAGMA auto_vacuum = INCREMENTAL');
     const mode = String(valueOf(database, 'journal_mode = WAL'));
     if (mode !== 'wal') throw noWalError(path, mode);
     database.exec(`PRAGMA journal_size_limit = ${WAL_LIMIT}; PRAGMA wal_autocheckpoint = 0`);
     // What is settled here has to be on the disk before anybody is told of an event.
     database.exec('PRAGMA synchronous = FULL; BEGIN IMMEDIATE');
-    const identity = identityOf(path) ?? '';
+    // By now there is one also where a link led to none.
+    const realPath = realPathOf(opened);
+    const inode = inodeOf(realPath) ?? '';
+    const identity = identityOf(realPath);
     const because = hasLog(database, path)
       ? goOn(database, { identity, wasLeftOpen, durability }, known)
       : begin(database, { identity, durability, rules }, known);
     database.exec('COMMIT');
     if (durability === 'process') database.exec('PRAGMA synchronous = NORMAL');
-    return { database, identity, because };
+    return { database, realPath, inode, because };
   } catch (error) {
     database.close();
     throw error;
   }
-}
-
-/** Names the file that a path leads to; undefined if there is none. */
-export function identityOf(path: string): string | undefined {
-  return statSync(path, { bigint: true, throwIfNoEntry: false })?.ino.toString();
 }
 
 /** An epoch that is greater than another, also when the clock was set back. */
@@ -84,6 +84,22 @@ export function epochAfter(epoch: string): string {
   if (next > epoch) return next;
   const time = Number.parseInt(epoch.slice(0, TIME_DIGITS), 16) + 1;
   return time.toString(16).padStart(TIME_DIGITS, '0') + randomDigits();
+}
+
+/**
+ * What `VACUUM INTO` writes has no write-ahead log, and nobody closes a file that way: it is a copy, whatever inode it has.
+ * That is written down before the file has one, or nobody would know it after a crash.
+ */
+function markCopy(database: Database): void {
+  if (isInWalMode(database)) return;
+  database.exec('BEGIN IMMEDIATE');
+  // Somebody else may have opened it meanwhile, and begun a new epoch.
+  if (!isInWalMode(database)) database.exec("UPDATE log SET file = ''");
+  database.exec('COMMIT');
+}
+
+function isInWalMode(database: Database): boolean {
+  return valueOf(database, 'journal_mode') === 'wal';
 }
 
 function begin(
@@ -120,7 +136,7 @@ function goOn(
   const boot = currentBoot();
   let because: NewEpochReason | undefined;
   if (known !== undefined && isBehind(row, known)) because = 'replaced';
-  else if (row.file !== now.identity) because = 'copied';
+  else if (!isSameFile(row.file, now.identity)) because = 'copied';
   else if (now.wasLeftOpen && !isSameBoot(row.boot, boot) && row.is_synced === 0) because = 'power';
   const latest = known !== undefined && known.epoch > row.epoch ? known.epoch : row.epoch;
   const epoch = because === undefined ? row.epoch : epochAfter(latest);

@@ -121,7 +121,7 @@ class FileOwner {
     if (this.#options.history === undefined) return;
     this.#upkeep ??= setTimeout(() => this.#maintain(), MAINTENANCE);
     this.#changes ??= new ChangeWatch({
-      path: `${this.#options.path}-wal`,
+      path: file.walPath,
       hasChanged: () => !this.#hasTold && file.hasChanged(),
       onChanged: () => this.#tell(),
     });

@@ -20,14 +20,14 @@ interface Checkpoint {
 /** Keeps the files small: moves what was written into the database, and gives back what is free. */
 export class Upkeep {
   readonly #database: Database;
-  readonly #path: string;
+  readonly #walPath: string;
   readonly #checkpoint: Statement;
   #written = 0;
   #hasWarned = false;
 
-  constructor(database: Database, path: string) {
+  constructor(database: Database, walPath: string) {
     this.#database = database;
-    this.#path = path;
+    this.#walPath = walPath;
     this.#checkpoint = database.prepare('PRAGMA wal_checkpoint(PASSIVE)');
   }
 
@@ -49,7 +49,7 @@ export class Upkeep {
     if (!isHeld || this.#hasWarned) return undefined;
     this.#hasWarned = true;
     return (
-      `'${this.#path}-wal' has ${Math.round((log * PAGE_SIZE) / 2 ** 20)} MiB and goes on growing, because a ` +
+      `'${this.#walPath}' has ${Math.round((log * PAGE_SIZE) / 2 ** 20)} MiB and goes on growing, because a ` +
       'program keeps a transaction open on the file. End it'
     );
   }

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
-import { statSync } from 'node:fs';
+import { statSync, symlinkSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 import { Logger } from '@nestjs/common';
 import Database from 'better-sqlite3';
@@ -198,6 +198,38 @@ describe('sqliteBackplane()', () => {
     await backplane.close();
   });
 
+  it('remembers an idempotency key no longer than that after the clock was ahead', async () => {
+    const path = newPath();
+    const { publish, sink } = await open({ path, idempotencyWindow: 300 });
+    await publish('first');
+    connect(path)
+      .prepare('UPDATE log SET at = ?')
+      .run(Date.now() + 86_400_000);
+    await publish('once', { idempotencyKey: 'a' });
+    await until('it is forgotten', () => {
+      const { count } = rowOf(path, 'SELECT count(*) AS count FROM once') as { count: number };
+      return count === 0;
+    });
+    expect(await publish('again', { idempotencyKey: 'a' })).toBe(`${sink.epoch}.3`);
+  });
+
+  it('remembers an idempotency key for as long as it is to be, after the clock was set back', async () => {
+    const path = newPath();
+    const { publish, sink } = await open({ path, idempotencyWindow: 60_000 });
+    const cursor = await publish('once', { idempotencyKey: 'a' });
+    const isKnown = async () => (await publish('again', { idempotencyKey: 'a' })) === cursor;
+    connect(path).exec('UPDATE once SET at = at + 86_400_000');
+    expect(await isKnown()).toBe(true);
+    await until('its time is that of the clock', () => {
+      const { at } = rowOf(path, 'SELECT at FROM once') as { at: number };
+      return at <= Date.now();
+    });
+    expect(await isKnown()).toBe(true);
+    connect(path).exec('UPDATE once SET at = at - 60_000');
+    expect(await isKnown()).toBe(false);
+    expect(sink.head).toBe(2);
+  });
+
   it('knows which events of a turn were published before, and where the others are', async () => {
     const path = newPath();
     const { publish, sink } = await open({ path });
@@ -239,6 +271,23 @@ describe('sqliteBackplane()', () => {
       'lose 8',
       'append 9',
     ]);
+  });
+
+  it('has one order with who has the file by a link', async () => {
+    const path = newPath();
+    const link = newPath();
+    const one = await open({ path });
+    symlinkSync(path, link);
+    const other = await open({ path: link });
+    for (const text of ['one', 'three']) {
+      await one.publish(text);
+      await other.publish(`not ${text}`);
+    }
+    for (const { sink } of [one, other]) {
+      await sink.until('everything has come', () => sink.head === 4);
+      expect([...sink.held.values()]).toEqual(['one', 'not one', 'three', 'not three']);
+    }
+    expect(other.sink.epoch).toBe(one.sink.epoch);
   });
 
   it('catches up however much is published meanwhile', async () => {

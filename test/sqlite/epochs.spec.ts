@@ -1,5 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { copyFile, rename, rm } from 'node:fs/promises';
+import { statSync } from 'node:fs';
+import { chmod, copyFile, rename, rm, symlink, utimes } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { Logger } from '@nestjs/common';
 import Database from 'better-sqlite3';
 import type { Durability } from 'nestjs-event-stream/sqlite';
@@ -41,6 +43,17 @@ describe('the epoch of a file', () => {
     expect(await publish('two')).toBe(`${sink.epoch}.2`);
   });
 
+  it('goes on when somebody has changed the permissions and the times of the file', async () => {
+    const path = newPath();
+    const first = await open({ path });
+    await first.publish('one');
+    await first.backplane.close();
+    await chmod(path, 0o600);
+    await utimes(path, new Date(), new Date());
+    const { sink } = await open({ path });
+    expect(sink.epoch).toBe(first.sink.epoch);
+  });
+
   it('goes on over a reboot if everybody had closed it', async () => {
     const path = newPath();
     const first = await open({ path });
@@ -74,6 +87,25 @@ describe('the epoch of a file', () => {
     },
   );
 
+  it('is another one after a power failure, also where the path is a link, or leads through one', async () => {
+    const path = newPath();
+    await (await open({ path })).backplane.close();
+    const link = newPath();
+    await symlink(path, link);
+    const folder = newPath('folder');
+    await symlink(dirname(path), folder);
+    for (const name of [link, join(folder, 'events.db')]) {
+      const first = await open({ path: name });
+      await first.publish('one');
+      switchOffAndOn(path);
+      await first.backplane.close();
+      const { sink, backplane } = await open({ path: name });
+      expect(sink.epoch > first.sink.epoch).toBe(true);
+      await backplane.close();
+      for (const connection of connections.splice(0)) connection.close();
+    }
+  });
+
   it("ends with a power failure as long as what 'process' wrote was never closed", async () => {
     const path = newPath();
     const first = await open({ path, durability: 'process' });
@@ -99,6 +131,61 @@ describe('the epoch of a file', () => {
     expect(logs.lines.map(({ text }) => text).join()).toMatch(/is a copy.*a new epoch begins/);
   });
 
+  it("is another one in a file that was taken out of the mode 'wal', as a copy may be told to be one", async () => {
+    const path = newPath();
+    const first = await open({ path });
+    await first.backplane.close();
+    const connection = new Database(path);
+    connection.pragma('journal_mode = DELETE');
+    connection.close();
+    const { sink, backplane } = await open({ path });
+    expect(sink.epoch > first.sink.epoch).toBe(true);
+    await backplane.close();
+    const { sink: next } = await open({ path });
+    expect(next.epoch).toBe(sink.epoch);
+  });
+
+  it('is another one, and the same for everybody, where several open a backup at once', async () => {
+    const path = newPath();
+    const first = await open({ path });
+    await first.publish('one');
+    await first.backplane.close();
+    const backup = newPath();
+    const connection = new Database(path);
+    connection.exec(`VACUUM INTO '${backup}'`);
+    connection.close();
+    await copyFile(backup, path);
+    const opened = await Promise.all([1, 2, 3].map(() => open({ path })));
+    const [epoch, ...others] = opened.map(({ sink }) => sink.epoch);
+    expect(epoch).not.toBe(first.sink.epoch);
+    expect(others).toEqual([epoch, epoch]);
+    expect(logs.lines.filter(({ text }) => text.includes('a new epoch begins'))).toHaveLength(1);
+  });
+
+  it('is another one in a copy that lies where the file was, also on its inode', async () => {
+    const path = newPath();
+    const first = await open({ path });
+    await first.publish('one');
+    await first.backplane.close();
+    const copy = newPath();
+    await copyFile(path, copy);
+    await rm(path);
+    await copyFile(copy, path);
+    const { sink } = await open({ path });
+    expect(sink.epoch > first.sink.epoch).toBe(true);
+  });
+
+  it('goes on in a file that was closed before the time of its birth was known', async () => {
+    const path = newPath();
+    const first = await open({ path });
+    await first.backplane.close();
+    const connection = new Database(path);
+    connection.prepare('UPDATE log SET file = ?').run(String(statSync(path).ino));
+    connection.close();
+    const { sink } = await open({ path });
+    expect(sink.epoch).toBe(first.sink.epoch);
+  });
+
   it('is another one when the file is replaced by an older one under a running instance', async () => {
     const path = newPath();
     const first = await open({ path });
@@ -117,6 +204,24 @@ describe('the epoch of a file', () => {
       [1, 'one'],
       [2, 'three'],
     ]);
+  });
+
+  it('is another one when a link is switched to an older file under a running instance', async () => {
+    const path = newPath();
+    const first = await open({ path });
+    await first.publish('one');
+    await first.backplane.close();
+    const older = newPath();
+    await copyFile(path, older);
+    const link = newPath();
+    await symlink(path, link);
+    const { sink, publish } = await open({ path: link });
+    await publish('two');
+    const next = `${link} next`;
+    await symlink(older, next);
+    await rename(next, link);
+    await sink.until('another epoch begins', () => sink.epoch > first.sink.epoch);
+    expect(await publish('three')).toBe(`${sink.epoch}.2`);
   });
 
   it('is another one when events were taken out of the file', async () => {

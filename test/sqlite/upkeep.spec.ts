@@ -1,8 +1,11 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
-import { statSync } from 'node:fs';
+import { existsSync, readdirSync, realpathSync, statSync, symlinkSync } from 'node:fs';
+import { dirname } from 'node:path';
 import Database from 'better-sqlite3';
 import type { Durability } from 'nestjs-event-stream/sqlite';
+import { LogFile } from '../../src/sqlite/log-file.js';
 import { openDatabase } from '../../src/sqlite/opening.js';
+import type { ThreadOptions } from '../../src/sqlite/protocol.js';
 import { numberOf } from '../../src/sqlite/schema.js';
 import { Upkeep } from '../../src/sqlite/upkeep.js';
 import { temporaryPaths } from './support/folder.js';
@@ -48,7 +51,7 @@ describe('the files of a log', () => {
         all: () => [],
       }),
     };
-    const upkeep = new Upkeep(database, 'events.db');
+    const upkeep = new Upkeep(database, 'events.db-wal');
     const checkpoint = () => {
       upkeep.note(10 * MIB);
       return upkeep.checkpointIfDue();
@@ -68,10 +71,31 @@ describe('the files of a log', () => {
     ['process', 1],
     ['power', 2],
   ])("are synced by SQLite as '%s' needs: synchronous = %d", (durability, level) => {
-    const history = { maxEvents: 1, maxBytes: 1, maxAge: false } as const;
-    const options = { path: newPath(), durability, history, patience: 1, idempotencyWindow: 1 };
-    const { database } = openDatabase(options, undefined, '[]');
+    const { database } = openDatabase(optionsFor(newPath(), durability), undefined, '[]');
     expect(numberOf(database, 'synchronous')).toBe(level);
     database.close();
   });
+
+  it.each(['leads to a file', 'leads to none yet'])(
+    'lie beside the file, and are looked for there, where the path is a link that %s',
+    (where) => {
+      const path = newPath();
+      const link = newPath();
+      symlinkSync(path, link);
+      if (where === 'leads to a file')
+        openDatabase(optionsFor(path), undefined, '[]').database.close();
+      const file = new LogFile(optionsFor(link), undefined);
+      expect(file.walPath).toBe(`${realpathSync(path)}-wal`);
+      expect(existsSync(file.walPath)).toBe(true);
+      expect(file.isReplaced).toBe(false);
+      file.close();
+      expect(readdirSync(dirname(path))).toEqual(['events.db']);
+      expect(readdirSync(dirname(link))).toEqual(['events.db']);
+    },
+  );
 });
+
+function optionsFor(path: string, durability: Durability = 'process'): ThreadOptions {
+  const history = { maxEvents: 1, maxBytes: 1, maxAge: false } as const;
+  return { path, durability, history, patience: 1, idempotencyWindow: 1 };
+}
