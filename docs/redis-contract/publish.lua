@@ -477,10 +477,18 @@ local function append(header, data)
   return id, cursor
 end
 
+-- What a key names, unless that went with the log that it was in.
+local function first_under(once)
+  local first = redis.pcall('GET', once)
+  if failure(first) or not first then return first end
+  local epoch, offset = string.match(first, '^(.*)%.(%d+)$')
+  return epoch == e and tonumber(offset) <= n and first
+end
+
 local function add(once, header, data, kept)
   local next_cursor = e .. '.' .. string.format('%.0f', n + 1)
   if once then
-    local first = redis.pcall('GET', once)
+    local first = first_under(once)
     if failure(first) then return nil, refusal_of(once, first) end
     if first then return first end
     local kept = redis.pcall('SET', once, next_cursor, 'PX', ARGV[8])

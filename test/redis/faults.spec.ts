@@ -99,6 +99,35 @@ describeWith(REDIS_SERVER, 'the Redis backplane', (path) => {
     await reader.received('after');
   });
 
+  it('publishes again under an idempotencyKey what was in a log that a failover has ended', async () => {
+    const one = await open();
+    const options = { idempotencyKey: 'a' };
+    const before = await one.publish('paid', options);
+    await failOver(async () => {
+      await one.publish('gone');
+    });
+    await until('another log', () => one.losses > 0);
+    const after = await one.publish('paid', options);
+    expect(after).not.toBe(before);
+    expect(await one.publish('paid', options)).toBe(after);
+    await one.publish('last');
+    await one.received('last');
+    expect(one.texts).toEqual(['paid', 'last']);
+  });
+
+  it('publishes what a failover took although its idempotencyKey is there', async () => {
+    const one = await open();
+    await one.publish('kept');
+    await failOver(async () => {
+      await one.publish('paid', { idempotencyKey: 'a' });
+      await one.backplane.close();
+    });
+    const unknowing = await open();
+    await unknowing.publish('paid', { idempotencyKey: 'a' });
+    await unknowing.received('paid');
+    expect(unknowing.texts).toEqual(['kept', 'paid']);
+  });
+
   it.each([1, 2, 3])(
     'sees that two events were replaced in a failover, when it has %i others before it can look',
     async (count) => {
