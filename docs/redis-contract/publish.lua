@@ -15,7 +15,7 @@ local function refusal_of(key, reply)
   return 'WRONGTYPE ' .. key .. ' holds a ' .. (redis.pcall('TYPE', key).ok or 'value of another kind')
 end
 
-local state = redis.pcall('HMGET', meta, 'e', 'n', 'i', 'b', 'ab', 'k', 'v', 'r', 's', 'fo', 'fl', 'x', 'u', 'ul')
+local state = redis.pcall('HMGET', meta, 'e', 'n', 'i', 'b', 'ab', 'k', 'v', 'r', 's', 'fo', 'fl', 'x', 'u', 'ul', 'q')
 if failure(state) then return redis.error_reply(refusal_of(meta, state)) end
 if state[7] and state[7] ~= '1' then
   return redis.error_reply('NESVERSION ' .. meta .. ' is of version ' .. state[7] .. ' of the contract, and this is version 1')
@@ -39,7 +39,8 @@ local function time_of_id(id)
 end
 
 -- When what is written now is published: never before what was, though a clock may be set back, or be another's.
-local at = math.max(now, time_of_id(i))
+local quiet_since = time_of_id(i)
+local at = math.max(now, quiet_since)
 
 local function archive_key(kind, epoch, topic)
   return prefix .. ':' .. kind .. ':' .. epoch .. (topic and ':' .. topic or '')
@@ -66,9 +67,58 @@ local function refusal_of_log()
   end
 end
 
+-- How long another pause has to be where there is no room, and until when: then the first one is too old. Behind that
+-- of each pause, the last one first: the offset of the event after it, when that was published, and how long it was.
+local pauses, MOST_PAUSES, HOUR = state[15] or '', 16, 3600000
+local first_added = nil
+
+-- Whether the place that the caller knows, of which the state says nothing else, was in another history.
+local function is_elsewhere()
+  -- Another script may have begun the epoch, and left what was.
+  if string.find(pauses, e, 1, true) ~= 1 then return false end
+  local known_at = time_of_id(known_i)
+  for offset, time in string.gmatch(pauses, ' (%d+):(%d+)') do
+    offset, time = tonumber(offset), tonumber(time)
+    if offset >= known_n and time < known_at then return true end
+    if offset <= known_n then return time > known_at end
+  end
+  return false
+end
+
 local function is_behind()
   if e ~= known_e then return e < known_e end
-  return n < known_n or (n == known_n and i ~= known_i)
+  if n == known_n then return i ~= known_i end
+  return n < known_n or is_elsewhere()
+end
+
+local function shortest_of(list)
+  local found, shortest = 0, math.huge
+  for index, pause in ipairs(list) do
+    local length = tonumber(string.match(pause, '%d+$'))
+    if length < shortest then found, shortest = index, length end
+  end
+  return found, shortest
+end
+
+local function write_pauses(list)
+  local least = #list == MOST_PAUSES and select(2, shortest_of(list)) or 0
+  local old_at = tonumber(string.match(list[#list], ':(%d+):')) + HOUR
+  local bar = string.format('%.0f %.0f ', least, old_at)
+  redis.pcall('HSET', meta, 'q', e .. ' ' .. bar .. table.concat(list, ' '))
+end
+
+local function note_pause(offset, time)
+  local length = time - quiet_since
+  if length < 1 then return end
+  local list, old_at = { string.format('%.0f:%.0f:%.0f', offset, time, length) }, nil
+  local epoch, least, limit = string.match(pauses, '^(%S+) (%d+) (%d+)')
+  if epoch == e then
+    old_at = tonumber(limit)
+    if length <= tonumber(least) and time <= old_at then return end
+    for pause in string.gmatch(pauses, '%d+:%d+:%d+') do list[#list + 1] = pause end
+  end
+  if #list > MOST_PAUSES then table.remove(list, time > old_at and #list or (shortest_of(list))) end
+  write_pauses(list)
 end
 
 local function time_after(epoch)
@@ -81,10 +131,10 @@ local function begin()
   local begun = math.max(now, time_after(known_e), time_after(e))
   e = string.format('%05x%06x', math.floor(begun / 0x1000000), begun % 0x1000000) .. ARGV[1]
   n, i, b, archive_bytes, floor, floor_at = 0, i or '0-0', 0, 0, '0', '0'
-  index_count, unknown, unknown_at = 0, '0', '0'
+  index_count, unknown, unknown_at, first_added = 0, '0', '0', nil
   since_text = since_text and string.gsub(since_text, '%S+', '0:0')
   redis.call('HSET', meta, 'e', e, 'n', 0, 'i', i, 'b', 0, 'ab', 0, 's', since_text or '')
-  redis.call('HDEL', meta, 'fo', 'fl', 'x', 'u', 'ul')
+  redis.call('HDEL', meta, 'fo', 'fl', 'x', 'u', 'ul', 'q')
   if old then forget(old) end
 end
 
@@ -477,10 +527,18 @@ local function append(header, data)
   return id, cursor
 end
 
+-- What a key names, unless that went with the log that it was in.
+local function first_under(once)
+  local first = redis.pcall('GET', once)
+  if failure(first) or not first then return first end
+  local epoch, offset = string.match(first, '^(.*)%.(%d+)$')
+  return epoch == e and tonumber(offset) <= n and first
+end
+
 local function add(once, header, data, kept)
   local next_cursor = e .. '.' .. string.format('%.0f', n + 1)
   if once then
-    local first = redis.pcall('GET', once)
+    local first = first_under(once)
     if failure(first) then return nil, refusal_of(once, first) end
     if first then return first end
     local kept = redis.pcall('SET', once, next_cursor, 'PX', ARGV[8])
@@ -512,6 +570,7 @@ local function add(once, header, data, kept)
   end
   if once and cursor ~= next_cursor then redis.pcall('SET', once, cursor, 'PX', ARGV[8]) end
   n, i, b, added = n + 1, id, (b or 0) + #header + #data, true
+  first_added = first_added or { n, at }
   note(kept, #header + #data)
   return cursor
 end
@@ -529,6 +588,7 @@ if added then
   max_bytes = tonumber(max_bytes)
   if b > max_bytes / 16 then b, measure = 0, true end
   redis.call('HSET', meta, 'n', string.format('%.0f', n), 'i', i, 'b', b, 'ab', whole(archive_bytes))
+  if first_added then note_pause(first_added[1], first_added[2]) end
   trim_archive(tonumber(max_archive_bytes))
   note_index()
   try('XTRIM', log, 'MAXLEN', '~', max_events)

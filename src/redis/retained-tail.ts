@@ -6,6 +6,9 @@ import { idOf, parseEntry, type StreamEntry } from './stream-entry.js';
 /** Entries asked for at a time, so that loading a long log holds up nobody's publish. */
 const PAGE = 500;
 
+/** Entries asked for to find one that is of this package. */
+const NEIGHBOURS = 10;
+
 /** Reads the end of the stream backwards, as far as the log's bounds allow. */
 export class RetainedTail {
   readonly #history: History;
@@ -44,6 +47,25 @@ export class RetainedTail {
       if (page.length < size) break;
     }
     return entries.reverse();
+  }
+
+  /**
+   * Whether the stream shows that a place was read in another history of its epoch: in one, ids and offsets grow
+   * together. False where the stream does not reach back so far.
+   */
+  async contradicts({ epoch, offset, id }: RedisPosition): Promise<boolean> {
+    // Nothing has been read that could be replaced.
+    if (offset === 0) return false;
+    const next = await this.#first('xrange', id, '+');
+    const last = await this.#first('xrevrange', `(${id}`, '-');
+    const least = next?.id === id ? offset : offset + 1;
+    const isEarly = next?.epoch === epoch && next.offset < least;
+    return isEarly || (last?.epoch === epoch && last.offset >= offset);
+  }
+
+  async #first(command: string, from: string, to: string): Promise<StreamEntry | undefined> {
+    const page = await this.#publisher.ask(command, from, to, 'COUNT', NEIGHBOURS);
+    return (page as unknown[]).map(parseEntry).find((entry) => entry !== undefined);
   }
 }
 

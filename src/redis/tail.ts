@@ -115,6 +115,8 @@ export class Tail {
       const { end, now } = await this.#look(continuity);
       const after = this.#at?.epoch === end.epoch ? this.#at : undefined;
       const entries = await this.#retained.load(end, after?.offset, now);
+      continuity = await this.#comparePlace(after, entries[0]?.offset ?? end.offset + 1);
+      if (continuity !== 'continued') continue;
       if (after === undefined) this.#begin(end, entries[0]);
       continuity = await this.#appendInSlices(entries);
       if (continuity === 'continued') continuity = this.#reach(end);
@@ -130,6 +132,12 @@ export class Tail {
       return this.#publisher.verify();
     }
     return this.#publisher.verify({ ...at, offset: Number.MAX_SAFE_INTEGER });
+  }
+
+  /** What entries say of the one before them, the stream has to say where some are missing up to `next`. */
+  async #comparePlace(at: RedisPosition | undefined, next: number): Promise<Continuity> {
+    if (at === undefined || next <= at.offset + 1) return 'continued';
+    return (await this.#retained.contradicts(at)) ? 'rewritten' : 'continued';
   }
 
   /** Begins another log at its first retained entry. */

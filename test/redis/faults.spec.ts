@@ -99,6 +99,35 @@ describeWith(REDIS_SERVER, 'the Redis backplane', (path) => {
     await reader.received('after');
   });
 
+  it('publishes again under an idempotencyKey what was in a log that a failover has ended', async () => {
+    const one = await open();
+    const options = { idempotencyKey: 'a' };
+    const before = await one.publish('paid', options);
+    await failOver(async () => {
+      await one.publish('gone');
+    });
+    await until('another log', () => one.losses > 0);
+    const after = await one.publish('paid', options);
+    expect(after).not.toBe(before);
+    expect(await one.publish('paid', options)).toBe(after);
+    await one.publish('last');
+    await one.received('last');
+    expect(one.texts).toEqual(['paid', 'last']);
+  });
+
+  it('publishes what a failover took although its idempotencyKey is there', async () => {
+    const one = await open();
+    await one.publish('kept');
+    await failOver(async () => {
+      await one.publish('paid', { idempotencyKey: 'a' });
+      await one.backplane.close();
+    });
+    const unknowing = await open();
+    await unknowing.publish('paid', { idempotencyKey: 'a' });
+    await unknowing.received('paid');
+    expect(unknowing.texts).toEqual(['kept', 'paid']);
+  });
+
   it.each([1, 2, 3])(
     'sees that two events were replaced in a failover, when it has %i others before it can look',
     async (count) => {
@@ -124,6 +153,52 @@ describeWith(REDIS_SERVER, 'the Redis backplane', (path) => {
       await witness.received('after');
     },
   );
+
+  /** Cuts off a witness of an event that a failover then takes, and that another one replaces; gives the epoch. */
+  async function replaceUnder(witness: Replica, replace: () => Promise<void>): Promise<string> {
+    const first = await open();
+    await first.publish('kept');
+    await witness.received('kept');
+    await failOver(async () => {
+      await first.publish('gone');
+      await witness.received('gone');
+      proxy.cut();
+      await first.backplane.close();
+    });
+    await replace();
+    return witness.sink.epoch;
+  }
+
+  async function publishMany(writer: Replica, count: number): Promise<void> {
+    await Promise.all(Array.from({ length: count }, (_, index) => writer.publish(`new ${index}`)));
+  }
+
+  it('sees that an event was replaced in a failover also when the log no longer reaches back to it', async () => {
+    const witness = await open({ url: proxy.url }, { maxEvents: 50 });
+    const epoch = await replaceUnder(witness, async () => {
+      await redis.pass(`{${key}}:log`, 1_000);
+      const unknowing = await open({ maxLen: 50 }, { maxEvents: 50 });
+      for (let round = 0; round < 3; round++) await publishMany(unknowing, 200);
+      expect(unknowing.sink.epoch).toBe(witness.sink.epoch);
+      expect(await redis.control.xlen(`{${key}}:log`)).toBeLessThan(500);
+    });
+    proxy.mend();
+    await until('another log', () => witness.sink.epoch !== epoch);
+    await witness.publish('after');
+    await witness.received('after');
+  });
+
+  it('sees it in the log where nothing tells of a pause, and more was published than it loads', async () => {
+    const witness = await open({ url: proxy.url }, { maxEvents: 50 });
+    const epoch = await replaceUnder(witness, async () => {
+      await publishMany(await open(), 200);
+      await redis.control.hdel(`{${key}}:meta`, 'q');
+    });
+    proxy.mend();
+    await until('another log', () => witness.sink.epoch !== epoch);
+    await witness.publish('after');
+    await witness.received('after');
+  });
 
   it('leaves a connection that is alive and deaf', async () => {
     const reader = await open({ url: proxy.url });
@@ -159,22 +234,29 @@ describeWith(REDIS_SERVER, 'the Redis backplane', (path) => {
     expect(late.texts).toEqual(['one', 'two']);
   });
 
-  it('announces exactly what was trimmed while it could not read', async () => {
-    const writer = await open({ maxLen: 100 });
-    const reader = await open({ url: proxy.url });
-    await writer.publish('event 1');
-    await reader.received('event 1');
-    proxy.cut();
-    const texts = Array.from({ length: 900 }, (_, index) => `event ${index + 2}`);
-    await Promise.all(texts.map((text) => writer.publish(text)));
-    proxy.mend();
-    await reader.received('event 901');
-    const lost = reader.sink.calls.filter(({ kind }) => kind === 'lose');
-    const [, next] = reader.sink.held.keys();
-    expect(next).toBeGreaterThan(500);
-    expect(lost.map(({ offset }) => offset)).toEqual([(next ?? 0) - 1]);
-    for (const [offset, text] of reader.sink.held) expect(text).toBe(`event ${offset}`);
-  });
+  it.each([1, 30])(
+    'announces exactly what was trimmed while it could not read, with %i pauses',
+    async (pauses) => {
+      const writer = await open({ maxLen: 100 });
+      const reader = await open({ url: proxy.url });
+      await writer.publish('event 1');
+      await reader.received('event 1');
+      proxy.cut();
+      const texts = Array.from({ length: 900 }, (_, index) => `event ${index + 2}`);
+      for (let pause = 0; pause < pauses; pause++) {
+        await redis.pass(`{${key}}:log`, 1_000);
+        const some = texts.splice(0, 900 / pauses);
+        await Promise.all(some.map((text) => writer.publish(text)));
+      }
+      proxy.mend();
+      await reader.received('event 901');
+      const lost = reader.sink.calls.filter(({ kind }) => kind === 'lose');
+      const [, next] = reader.sink.held.keys();
+      expect(next).toBeGreaterThan(500);
+      expect(lost.map(({ offset }) => offset)).toEqual([(next ?? 0) - 1]);
+      for (const [offset, text] of reader.sink.held) expect(text).toBe(`event ${offset}`);
+    },
+  );
 
   it('rejects publishes within the bound while Redis is away, and delivers by itself when it is back', async () => {
     const one = await open({ publishTimeout: 1_000 });

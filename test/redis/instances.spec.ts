@@ -1,26 +1,33 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from '@jest/globals';
 import { type INestApplication, Logger } from '@nestjs/common';
 import { Backplane, EventBus, type SseModuleOptions } from 'nestjs-event-stream';
-import type { RedisBackplaneOptions } from 'nestjs-event-stream/redis';
+import { createPublisher } from 'nestjs-event-stream/publisher';
+import { redisBackplane, type RedisBackplaneOptions } from 'nestjs-event-stream/redis';
 import { connectSse, type SseTestClient } from 'nestjs-event-stream/testing';
 import { Log } from '../../src/log/log.js';
 import { LogLines } from '../support/log-lines.js';
 import { describeWith, REDIS_SERVER } from '../support/programs.js';
 import { until } from '../support/until.js';
 import { startInstance } from './support/instance.js';
+import { Proxy } from './support/proxy.js';
 import { RedisServer } from './support/redis-server.js';
 
 describeWith(REDIS_SERVER, 'instances that share a Redis', (path) => {
   let redis: RedisServer;
+  let proxy: Proxy;
   let logs = 0;
   let key: string;
   let apps: INestApplication[];
 
   beforeAll(async () => {
     redis = await RedisServer.start(path);
+    proxy = await Proxy.start(redis.port);
   });
 
-  afterAll(() => redis.stop());
+  afterAll(async () => {
+    await proxy.stop();
+    await redis.stop();
+  });
 
   beforeEach(() => {
     key = `log-${++logs}`;
@@ -30,6 +37,7 @@ describeWith(REDIS_SERVER, 'instances that share a Redis', (path) => {
 
   afterEach(async () => {
     redis.resume();
+    proxy.mend();
     await Promise.all(apps.map((app) => app.close()));
     Logger.overrideLogger(false);
   });
@@ -105,6 +113,35 @@ describeWith(REDIS_SERVER, 'instances that share a Redis', (path) => {
     await two.get(EventBus).publish('news', { data: 'after' });
     for (const client of clients) expect((await client.next()).data).toBe('after');
     for (const client of clients) client.close();
+  });
+
+  it('tell them of one when a failover has replaced what they have, and more was published than any tail holds', async () => {
+    const history = { maxEvents: 50, topics: [{ match: 'news' }] };
+    const app = await start({ url: proxy.url, checkInterval: 100 }, { history });
+    const bus = app.get(EventBus);
+    const client = await connectSse(app, '/topics/news');
+    await bus.publish('news', { data: 'kept' });
+    await client.next();
+    let requested = '';
+    await redis.takeBack(await redis.control.keys(`{${key}}:*`), async () => {
+      requested = await bus.publish('news', { data: 'replaced' });
+      await client.next();
+      proxy.cut();
+    });
+    await redis.pass(`{${key}}:log`, 1_000);
+    const publisher = createPublisher(redisBackplane({ url: redis.url, key }));
+    expect(await publisher.publish('news', { data: 'another' })).toBe(requested);
+    for (let index = 0; index < 400; index++) await publisher.publish('noise', { data: index });
+    await publisher.publish('news', { data: 'later' });
+    await publisher.close();
+    proxy.mend();
+    const gap = await client.next();
+    expect(gap.json()).toMatchObject({ reason: 'epoch', requested });
+    const again = await connectSse(app, '/topics/news', { lastEventId: requested });
+    expect((await again.next()).json()).toMatchObject({ reason: 'epoch', requested });
+    await bus.publish('news', { data: 'after' });
+    expect((await client.next()).data).toBe('after');
+    for (const each of [client, again]) each.close();
   });
 
   it('keep their streams open while Redis is away: heartbeats go on, and delivery afterwards', async () => {

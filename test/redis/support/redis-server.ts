@@ -117,6 +117,12 @@ export class RedisServer {
     await this.killClients(':read');
   }
 
+  /** Writes an entry that is no event to a stream, with an id that much later: what follows is as late. */
+  async pass(stream: string, milliseconds: number): Promise<void> {
+    const last = (await this.control.xrevrange(stream, '+', '-', 'COUNT', 1))[0]?.[0] ?? '0-0';
+    await this.control.xadd(stream, `${Number.parseInt(last, 10) + milliseconds}-0`, 'not', 'ours');
+  }
+
   /** Ends it for good. */
   async stop(): Promise<void> {
     this.resume();
