@@ -43,6 +43,8 @@ export class Reader {
   #beginning: { readonly asked: string; readonly offset: number } | undefined;
   /** Events up to here were in the log before the reader could take them: they are not live. */
   #catchUpTo = 0;
+  /** It reads up to here, and in another round what is published meanwhile, perhaps by who is given what it reads. */
+  #readUpTo = 0;
   #operators: Operators | undefined;
   /** Of whoever opened the stream, not of who publishes: operators look there for their connection. */
   #scope: AsyncResource | undefined;
@@ -182,6 +184,7 @@ export class Reader {
       this.#isBehind = false;
       this.#catchUpTo = this.#log.head;
     }
+    this.#readUpTo = this.#log.head;
     while (this.streams.all.length > 0 && !this.streams.areOwed) {
       if (this.#sink.room <= 0) {
         this.#isBehind = true;
@@ -284,7 +287,7 @@ export class Reader {
       this.#throughOperators().passSnapshot(answered, this.#offset);
       return true;
     }
-    if (this.#offset >= this.#log.head) return false;
+    if (this.#offset >= this.#readUpTo) return false;
     if (this.streams.haveLost(this.#offset)) return this.#lookBack();
     const entry = this.streams.nextAfter(this.#offset);
     const hole = this.#log.holeAfter(this.#offset);
@@ -423,7 +426,7 @@ export class Reader {
     if (this.#epoch !== this.#log.epoch) this.#announcements?.onAnotherLog(this.#log.head);
     this.#epoch = this.#log.epoch;
     this.#offset = isCoveredBySnapshots ? this.#log.head : offset;
-    this.#catchUpTo = this.#log.head;
+    this.#catchUpTo = this.#readUpTo = this.#log.head;
     this.#position.told = -1;
     this.#operators?.reset(this.#epoch);
     for (const stream of this.streams.all)
