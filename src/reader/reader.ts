@@ -33,8 +33,9 @@ export class Reader {
   /** Whether a cursor was asked for, and it is not known yet where from it is read. */
   #isResuming = false;
   #isBehind = false;
-  /** Whether a stream may end with an event, and whether one has. */
+  /** Whether a stream may end with an event. */
   #mayEnd = false;
+  /** Whether one has ended with what was read. */
   #hasEnded = false;
   /** Whether what was there before may go out as fewer events. */
   #mayMerge = false;
@@ -171,10 +172,23 @@ export class Reader {
   #announceCaughtUp(): void {
     if (this.#sink.room <= 0 || this.streams.areOwed) return;
     if (this.#unmodified === undefined && this.streams.arePending) return;
-    if (this.#operators?.holdCovered === true) return;
+    if (this.#operators?.holdMore === true) return;
+    if (this.#hasEnded && this.streams.isEmpty) {
+      this.#announceEnd();
+      return;
+    }
     this.#advance();
+    this.#announceReached(this.#offset);
+  }
+
+  /** Nothing more is read: the client has all that there was for it, also where its streams ended before the log. */
+  #announceEnd(): void {
+    if (this.#epoch === this.#log.epoch) this.#announceReached(Infinity);
+  }
+
+  #announceReached(offset: number): void {
     const cursor = this.#log.cursorAt(this.#offset);
-    this.#announcements?.onReached(this.#offset, cursor, () => this.#tell(this.#offset));
+    this.#announcements?.onReached(offset, cursor, () => this.#tell(this.#offset));
   }
 
   #readOn(): void {
@@ -220,6 +234,7 @@ export class Reader {
     if (!isComplete || !isLog || !this.#hasEnded || !this.streams.haveCompleted) return;
     // An end that `where` or `filter` dropped: who came back to a place before it would get to it again, for ever.
     this.#operators?.tellEnd(this.#offset);
+    this.#announceEnd();
   }
 
   /** The connection is gone: streams that somebody kept end, for nothing would ever be read for them. */
@@ -356,8 +371,7 @@ export class Reader {
       const merged =
         this.#mayMerge && last.length === 0 ? this.#merge(entry, before, takers) : entry;
       if (takers.length > 0) this.#throughOperators().pass(merged, takers);
-      if (last.length > 0) this.#hasEnded = true;
-      for (const stream of last) stream.complete();
+      if (last.length > 0) this.#complete(last);
     } else if (!isExcepted) {
       this.#position.told = entry.offset;
       this.#sink.write(entry.frame);
@@ -416,7 +430,16 @@ export class Reader {
     if (ended.length === 0) return;
     const id = this.streams.isProven ? this.#tell(entry.offset) : undefined;
     if (id !== undefined) this.#sink.tell(id);
-    for (const stream of ended) stream.complete();
+    this.#complete(ended);
+  }
+
+  /** Streams end with what was read. Of a connection {@link end} tells when that was all; else nobody does. */
+  #complete(streams: readonly ReaderStream[]): void {
+    this.#hasEnded = true;
+    for (const stream of streams) {
+      if (stream.way === 'subscriber') this.#announceEnd();
+      stream.complete();
+    }
   }
 
   /** Announces a gap and goes on at `offset`, or at the head if snapshots are the way on. */
