@@ -282,6 +282,25 @@ function keepsTopics({ canMatch, survivesRestart, backplane }: Kind): void {
     expect(await dataOf(client, expected.length)).toEqual(expected);
   });
 
+  it.each([
+    ['in the tail', 100],
+    ['beyond the tail', 5],
+  ])('give the last ones of a topic that has ended, %s', async (_, maxEvents) => {
+    await start({ ...keepAll, maxEvents });
+    for (let n = 0; n < 10; n++) await bus.publish('job.1', { data: `${n}` });
+    const end = await bus.complete('job.1');
+    await flood();
+    for (const last of [1, 2, 50]) {
+      const client = await connect(`/topics/job.1?from={"last":${last}}`);
+      const expected = Array.from('0123456789').slice(-last);
+      expect((await client.take(expected.length)).map(({ data }) => data)).toEqual(expected);
+      await client.closed;
+      expect(client.lastEventId).toBe(end);
+      expect((await connect(`/topics/job.1?from={"last":${last}}`, end)).status).toBe(204);
+    }
+    expect((await connect('/topics/job.1?from={"last":0}')).status).toBe(204);
+  });
+
   it('give the last ones of the tail', async () => {
     await start({});
     for (let n = 0; n < 10; n++) await bus.publish('a', { data: `${n}` });
