@@ -279,11 +279,22 @@ export class ReaderStream {
     return verdict;
   }
 
-  /** Whether an entry that is an end ends the last of its topics. */
-  isEndedWith(entry: Entry, log: Log): boolean {
+  /**
+   * Whether an entry that is an end ends the last of its topics. Undefined while the archive is asked.
+   *
+   * @param isLive whether it is read as it comes: what follows it has its turn later
+   * @param reader told when the archive has answered
+   */
+  isEndedWith(
+    entry: Entry,
+    isLive: boolean,
+    context: ReaderContext,
+    reader: PageReader,
+  ): boolean | undefined {
     const { named } = this.topics;
     if (entry.offset <= this.after || named.length === 0) return false;
-    return (this.#ends ??= new TopicEnds(named)).add(entry, log);
+    this.#ends ??= new TopicEnds(named);
+    return isLive ? this.#ends.add(entry, context.log) : this.#ends.addOld(entry, context, reader);
   }
 
   /** Whether it has ended at or before an offset, for good. Undefined while the archive is asked. */

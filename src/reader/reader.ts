@@ -32,7 +32,6 @@ export class Reader {
   #start: Start | undefined;
   /** Whether a cursor was asked for, and it is not known yet where from it is read. */
   #isResuming = false;
-  #isBehind = false;
   /** Whether a stream may end with an event. */
   #mayEnd = false;
   /** Whether one has ended with what was read. */
@@ -57,7 +56,7 @@ export class Reader {
     this.#start = new Start(context, this.streams, sink, lastEventId);
     this.#epoch = context.log.epoch;
     // Until reading begins, the offset of a client that comes now.
-    this.#position = { offset: context.log.head, told: -1 };
+    this.#position = { offset: context.log.head, told: -1, isBehind: false };
   }
 
   /** What the streams select: topics, and the patterns of matchers. */
@@ -194,14 +193,14 @@ export class Reader {
   #readOn(): void {
     if (this.streams.isEmpty || (this.#start !== undefined && !this.#begin(this.#start))) return;
     if (this.streams.unsure.length > 0) this.#completeEnded();
-    if (this.#isBehind && this.#sink.room > 0) {
-      this.#isBehind = false;
+    if (this.#position.isBehind && this.#sink.room > 0) {
+      this.#position.isBehind = false;
       this.#catchUpTo = this.#log.head;
     }
     this.#readUpTo = this.#log.head;
     while (this.streams.all.length > 0 && !this.streams.areOwed) {
       if (this.#sink.room <= 0) {
-        this.#isBehind = true;
+        this.#position.isBehind = true;
         return;
       }
       if (!this.#readOne()) return;
@@ -348,9 +347,10 @@ export class Reader {
     this.#isResuming = false;
   }
 
-  /** False while it is not known which streams it is a part of. */
+  /** False while it is not known which streams it is a part of, or which of them it ends. */
   #handOutKnown(entry: Entry): boolean {
     if (this.#mayEnd && !this.streams.areKnownUpTo(entry, this.#sink)) return false;
+    if (entry.isEnd) return this.#endTopics(entry);
     this.#handOut(entry);
     return true;
   }
@@ -358,10 +358,6 @@ export class Reader {
   #handOut(entry: Entry): void {
     const before = this.#offset;
     this.#offset = entry.offset;
-    if (entry.isEnd) {
-      this.#endTopics(entry);
-      return;
-    }
     if (this.#announcements?.isPending === true) this.#announcements.onReplayed();
     const { except } = entry;
     const isExcepted = except !== undefined && this.#sink.isExcepted?.(except) === true;
@@ -424,13 +420,22 @@ export class Reader {
     return found.kind === 'entry' ? found.entry : undefined;
   }
 
-  /** A client whose streams end is told the cursor of that, so that it has nothing left to come back for. */
-  #endTopics(entry: Entry): void {
-    const ended = this.streams.all.filter((stream) => stream.isEndedWith(entry, this.#log));
-    if (ended.length === 0) return;
+  /**
+   * A client whose streams end is told the cursor of that, so that it has nothing left to come back for. False while it
+   * is not known whether they do.
+   */
+  #endTopics(entry: Entry): boolean {
+    const isLive = entry.offset > this.#catchUpTo && !this.#log.hasLost(entry.offset);
+    const { all } = this.streams;
+    const verdicts = all.map((each) => each.isEndedWith(entry, isLive, this.#context, this.#sink));
+    if (verdicts.includes(undefined)) return false;
+    this.#offset = entry.offset;
+    const ended = all.filter((_, index) => verdicts[index] === true);
+    if (ended.length === 0) return true;
     const id = this.streams.isProven ? this.#tell(entry.offset) : undefined;
     if (id !== undefined) this.#sink.tell(id);
     this.#complete(ended);
+    return true;
   }
 
   /** Streams end with what was read. Of a connection {@link end} tells when that was all; else nobody does. */
@@ -482,12 +487,13 @@ export class Reader {
     if (this.#unmodified === undefined) return;
     this.#unmodified.readAlone(undefined);
     this.#unmodified = undefined;
-    this.#keepPositionIn({ offset: 0, told: 0 });
+    this.#keepPositionIn({ offset: 0, told: 0, isBehind: false });
   }
 
   #keepPositionIn(position: ReadPosition): void {
     position.offset = this.#position.offset;
     position.told = this.#position.told;
+    position.isBehind = this.#position.isBehind;
     this.#position = position;
   }
 
