@@ -75,12 +75,15 @@ export class ReaderStream {
 
   /** Puts the stream after an offset, or as far as its boundary is behind that. */
   startAfter(offset: number, context: Pick<ReaderContext, 'log' | 'isLocal'>): void {
+    this.after = Math.max(offset, this.#boundaryOffset(context));
+  }
+
+  /** Nothing of a log that began before the boundary's is for it. */
+  #boundaryOffset(context: Pick<ReaderContext, 'log' | 'isLocal'>): number {
     const boundary = this.boundaryIn(context);
     const { epoch } = context.log;
-    if (boundary === undefined || boundary.epoch < epoch) this.after = offset;
-    // Nothing of a log that began before the boundary's is for it.
-    else if (boundary.epoch > epoch) this.after = Infinity;
-    else this.after = Math.max(offset, boundary.offset);
+    if (boundary === undefined || boundary.epoch < epoch) return NOTHING;
+    return boundary.epoch > epoch ? Infinity : boundary.offset;
   }
 
   /** The offset up to which nothing is for this stream. In memory, every log but this one is gone for good. */
@@ -309,11 +312,14 @@ export class ReaderStream {
   #isUntilOverAt(offset: number, context: ReaderContext, reader: PageReader): boolean | undefined {
     if (this.plan.until === undefined) return false;
     if (this.#isOver !== undefined) return this.#isOver === 'asked' ? undefined : this.#isOver;
+    // What is not for it does not end it.
+    const boundary = this.#boundaryOffset(context);
+    if (offset <= boundary) return (this.#isOver = false);
     const latest = this.topics.latestUpTo(offset);
     const kept = this.topics.keptWhole;
     const { history, log } = context;
     if (latest !== undefined || kept === undefined || history === undefined) {
-      return (this.#isOver = latest !== undefined && this.isEndedBy(latest));
+      return (this.#isOver = latest !== undefined && this.#isEndedBehind(boundary, latest));
     }
     this.#isOver = 'asked';
     history.ask(
@@ -322,10 +328,15 @@ export class ReaderStream {
       (archive) => archive.latest({ topics: kept, epoch: log.epoch }, offset),
       (found) => {
         this.#isOver =
-          found !== undefined && this.isEndedBy(log.archived(found.offset, found.record));
+          found !== undefined &&
+          this.#isEndedBehind(boundary, log.archived(found.offset, found.record));
       },
     );
     return undefined;
+  }
+
+  #isEndedBehind(boundary: number, latest: Entry): boolean {
+    return latest.offset > boundary && this.isEndedBy(latest);
   }
 
   /** Whether it was found to have ended before its client came back. */
