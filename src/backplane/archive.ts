@@ -70,8 +70,8 @@ export interface ArchiveSize {
  * 3. What is gone is told: `lost` is the last offset that one of the topics lost, and `losses` grows with each. An
  *    event that `keepLatestPerKey` replaced by a later one of its key is not lost. One that was published without
  *    the topic's rule is, whoever published it, and in an epoch that has ended all are.
- * 4. `seek` gives the offset after which the last events at or before an offset, or those since a time, begin. What
- *    was lost before that time lies before it.
+ * 4. `seek` gives the offset after which the last events at or before an offset, or those since a time, begin. The end
+ *    of a topic, of type `$complete`, is none of the last events. What was lost before that time lies before it.
  * 5. `latest` gives the last event at or before an offset.
  * 6. Each of them rejects, with an `SseError` and within a bound, when the store cannot be asked.
  */

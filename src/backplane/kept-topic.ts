@@ -1,4 +1,5 @@
 import type { Retention } from '../log/retention.js';
+import { TOPIC_END } from '../log/topic-end.js';
 import type { ArchivedEvent } from './archive.js';
 import type { Loss } from './forgotten-topics.js';
 import { KeptEvents } from './kept-events.js';
@@ -54,12 +55,12 @@ export class KeptTopic {
     return this.#kept.has(event);
   }
 
-  /** Of its last events at or before an offset, so many at most. */
+  /** Of its last events at or before an offset, so many at most; ends are none. */
   lastOffsets(count: number, upTo: number): number[] {
     const offsets: number[] = [];
-    for (const { offset } of this.#kept.backwardsFrom(upTo)) {
+    for (const { offset, record } of this.#kept.backwardsFrom(upTo)) {
       if (offsets.length === count) break;
-      offsets.push(offset);
+      if (record.type !== TOPIC_END) offsets.push(offset);
     }
     return offsets;
   }

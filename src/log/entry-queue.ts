@@ -77,13 +77,13 @@ export class EntryQueue {
     return this.#base + low;
   }
 
-  /** The offsets of the last entries, of so many at most, the last one first. */
+  /** The offsets of the last entries that are no ends, of so many at most, the last one first. */
   lastOffsets(count: number): number[] {
     const end = this.#entries.length;
     const offsets: number[] = [];
     for (let index = end - 1; index >= this.#dropped && offsets.length < count; index--) {
-      const offset = this.#entries[index]?.offset;
-      if (offset !== undefined) offsets.push(offset);
+      const entry = this.#entries[index];
+      if (entry?.isEnd === false) offsets.push(entry.offset);
     }
     return offsets;
   }

@@ -15,7 +15,7 @@ export interface TopicRetention {
    */
   readonly keepFor?: number | false | undefined;
   /**
-   * Events that are kept of each topic, or false for as many as there is room for.
+   * Events that are kept of each topic, its end (`bus.complete()`) counted as one, or false for as many as there is room for.
    *
    * @defaultValue false
    */

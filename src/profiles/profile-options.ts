@@ -4,6 +4,9 @@ import { AI_SDK } from './ai-sdk.js';
 import { openai } from './openai.js';
 import type { Profile } from './profile.js';
 
+/** What `Number()` takes for one is more: an empty space, `1e0`, `0x1`. */
+const WHOLE_NUMBER = /^-?\d+$/;
+
 /** How a run is told to clients that speak another protocol than that of an EventSource. */
 export type ProfileOptions =
   | {
@@ -29,7 +32,7 @@ export function profileOf(options: ProfileOptions): Profile {
 
 function sequenceNumber(value: unknown): number | undefined {
   if (value === undefined || value === '') return undefined;
-  const number = typeof value === 'string' ? Number(value) : value;
+  const number = typeof value === 'string' && WHOLE_NUMBER.test(value) ? Number(value) : value;
   if (Number.isSafeInteger(number)) return number as number;
   throw new BadRequestException('starting_after is a sequence_number: a whole number');
 }

@@ -47,7 +47,10 @@ export class Announcements {
     this.#replayed++;
   }
 
-  /** @param tell gives the id that goes with it */
+  /**
+   * @param offset Infinity if nothing more is read
+   * @param tell gives the id that goes with it
+   */
   onReached(offset: number, cursor: Cursor, tell: () => Cursor | undefined): void {
     if (this.#isCaughtUp || offset < this.#upTo) return;
     this.#isCaughtUp = true;

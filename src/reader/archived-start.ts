@@ -1,3 +1,4 @@
+import { TOPIC_END } from '../log/topic-end.js';
 import type { Archive, ArchiveStart, ArchiveTopics } from '../backplane/archive.js';
 import { PAGE_BYTES, PAGE_EVENTS, stuckAt } from './archive-pages.js';
 
@@ -39,7 +40,9 @@ async function offsetsBetween(
   for (let read = after; read < upTo;) {
     const page = await archive.read({ ...selected, ...bounds, after: read, upTo });
     if (page.upTo <= read) throw stuckAt(read);
-    for (const { offset } of page.events) offsets.push(offset);
+    for (const { offset, record } of page.events) {
+      if (record.type !== TOPIC_END) offsets.push(offset);
+    }
     read = page.upTo;
   }
   return offsets;

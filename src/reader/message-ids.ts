@@ -83,9 +83,12 @@ export class MessageIds {
     }
   }
 
-  /** Whether operators have yet to give what they held when a gap covered it. */
-  get areCoveredHeld(): boolean {
-    return this.#streams.all.some((stream) => this.#covered.has(stream));
+  /** Whether operators have yet to give what they held when a gap covered it, or when its stream came to its end. */
+  get areMoreHeld(): boolean {
+    return (
+      this.#streams.all.some((stream) => this.#covered.has(stream)) ||
+      this.#departed.some(({ hasCompleted, held }) => hasCompleted && held.holdsAny)
+    );
   }
 
   /** A message of that offset has come out of the operators, while an event of `from` passed. */

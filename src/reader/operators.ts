@@ -122,9 +122,9 @@ export class Operators {
     this.#ids.reset(epoch);
   }
 
-  /** See {@link MessageIds.areCoveredHeld}. */
-  get holdCovered(): boolean {
-    return this.#ids.areCoveredHeld;
+  /** See {@link MessageIds.areMoreHeld}. */
+  get holdMore(): boolean {
+    return this.#ids.areMoreHeld;
   }
 
   /** All that there was has come out: the client is told how far that is. */

@@ -7,4 +7,6 @@ export interface ReadPosition {
   offset: number;
   /** While nothing goes through operators, the offset that the client knows; -1 if it knows none. */
   told: number;
+  /** Whether there was something to read, and no room for it. */
+  isBehind: boolean;
 }

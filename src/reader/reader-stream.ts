@@ -75,12 +75,15 @@ export class ReaderStream {
 
   /** Puts the stream after an offset, or as far as its boundary is behind that. */
   startAfter(offset: number, context: Pick<ReaderContext, 'log' | 'isLocal'>): void {
+    this.after = Math.max(offset, this.#boundaryOffset(context));
+  }
+
+  /** Nothing of a log that began before the boundary's is for it. */
+  #boundaryOffset(context: Pick<ReaderContext, 'log' | 'isLocal'>): number {
     const boundary = this.boundaryIn(context);
     const { epoch } = context.log;
-    if (boundary === undefined || boundary.epoch < epoch) this.after = offset;
-    // Nothing of a log that began before the boundary's is for it.
-    else if (boundary.epoch > epoch) this.after = Infinity;
-    else this.after = Math.max(offset, boundary.offset);
+    if (boundary === undefined || boundary.epoch < epoch) return NOTHING;
+    return boundary.epoch > epoch ? Infinity : boundary.offset;
   }
 
   /** The offset up to which nothing is for this stream. In memory, every log but this one is gone for good. */
@@ -279,11 +282,22 @@ export class ReaderStream {
     return verdict;
   }
 
-  /** Whether an entry that is an end ends the last of its topics. */
-  isEndedWith(entry: Entry, log: Log): boolean {
+  /**
+   * Whether an entry that is an end ends the last of its topics. Undefined while the archive is asked.
+   *
+   * @param isLive whether it is read as it comes: what follows it has its turn later
+   * @param reader told when the archive has answered
+   */
+  isEndedWith(
+    entry: Entry,
+    isLive: boolean,
+    context: ReaderContext,
+    reader: PageReader,
+  ): boolean | undefined {
     const { named } = this.topics;
     if (entry.offset <= this.after || named.length === 0) return false;
-    return (this.#ends ??= new TopicEnds(named)).add(entry, log);
+    this.#ends ??= new TopicEnds(named);
+    return isLive ? this.#ends.add(entry, context.log) : this.#ends.addOld(entry, context, reader);
   }
 
   /** Whether it has ended at or before an offset, for good. Undefined while the archive is asked. */
@@ -298,11 +312,14 @@ export class ReaderStream {
   #isUntilOverAt(offset: number, context: ReaderContext, reader: PageReader): boolean | undefined {
     if (this.plan.until === undefined) return false;
     if (this.#isOver !== undefined) return this.#isOver === 'asked' ? undefined : this.#isOver;
+    // What is not for it does not end it.
+    const boundary = this.#boundaryOffset(context);
+    if (offset <= boundary) return (this.#isOver = false);
     const latest = this.topics.latestUpTo(offset);
     const kept = this.topics.keptWhole;
     const { history, log } = context;
     if (latest !== undefined || kept === undefined || history === undefined) {
-      return (this.#isOver = latest !== undefined && this.isEndedBy(latest));
+      return (this.#isOver = latest !== undefined && this.#isEndedBehind(boundary, latest));
     }
     this.#isOver = 'asked';
     history.ask(
@@ -311,10 +328,15 @@ export class ReaderStream {
       (archive) => archive.latest({ topics: kept, epoch: log.epoch }, offset),
       (found) => {
         this.#isOver =
-          found !== undefined && this.isEndedBy(log.archived(found.offset, found.record));
+          found !== undefined &&
+          this.#isEndedBehind(boundary, log.archived(found.offset, found.record));
       },
     );
     return undefined;
+  }
+
+  #isEndedBehind(boundary: number, latest: Entry): boolean {
+    return latest.offset > boundary && this.isEndedBy(latest);
   }
 
   /** Whether it was found to have ended before its client came back. */

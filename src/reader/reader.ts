@@ -32,9 +32,9 @@ export class Reader {
   #start: Start | undefined;
   /** Whether a cursor was asked for, and it is not known yet where from it is read. */
   #isResuming = false;
-  #isBehind = false;
-  /** Whether a stream may end with an event, and whether one has. */
+  /** Whether a stream may end with an event. */
   #mayEnd = false;
+  /** Whether one has ended with what was read. */
   #hasEnded = false;
   /** Whether what was there before may go out as fewer events. */
   #mayMerge = false;
@@ -43,6 +43,8 @@ export class Reader {
   #beginning: { readonly asked: string; readonly offset: number } | undefined;
   /** Events up to here were in the log before the reader could take them: they are not live. */
   #catchUpTo = 0;
+  /** It reads up to here, and in another round what is published meanwhile, perhaps by who is given what it reads. */
+  #readUpTo = 0;
   #operators: Operators | undefined;
   /** Of whoever opened the stream, not of who publishes: operators look there for their connection. */
   #scope: AsyncResource | undefined;
@@ -54,7 +56,7 @@ export class Reader {
     this.#start = new Start(context, this.streams, sink, lastEventId);
     this.#epoch = context.log.epoch;
     // Until reading begins, the offset of a client that comes now.
-    this.#position = { offset: context.log.head, told: -1 };
+    this.#position = { offset: context.log.head, told: -1, isBehind: false };
   }
 
   /** What the streams select: topics, and the patterns of matchers. */
@@ -169,22 +171,36 @@ export class Reader {
   #announceCaughtUp(): void {
     if (this.#sink.room <= 0 || this.streams.areOwed) return;
     if (this.#unmodified === undefined && this.streams.arePending) return;
-    if (this.#operators?.holdCovered === true) return;
+    if (this.#operators?.holdMore === true) return;
+    if (this.#hasEnded && this.streams.isEmpty) {
+      this.#announceEnd();
+      return;
+    }
     this.#advance();
+    this.#announceReached(this.#offset);
+  }
+
+  /** Nothing more is read: the client has all that there was for it, also where its streams ended before the log. */
+  #announceEnd(): void {
+    if (this.#epoch === this.#log.epoch) this.#announceReached(Infinity);
+  }
+
+  #announceReached(offset: number): void {
     const cursor = this.#log.cursorAt(this.#offset);
-    this.#announcements?.onReached(this.#offset, cursor, () => this.#tell(this.#offset));
+    this.#announcements?.onReached(offset, cursor, () => this.#tell(this.#offset));
   }
 
   #readOn(): void {
     if (this.streams.isEmpty || (this.#start !== undefined && !this.#begin(this.#start))) return;
     if (this.streams.unsure.length > 0) this.#completeEnded();
-    if (this.#isBehind && this.#sink.room > 0) {
-      this.#isBehind = false;
+    if (this.#position.isBehind && this.#sink.room > 0) {
+      this.#position.isBehind = false;
       this.#catchUpTo = this.#log.head;
     }
+    this.#readUpTo = this.#log.head;
     while (this.streams.all.length > 0 && !this.streams.areOwed) {
       if (this.#sink.room <= 0) {
-        this.#isBehind = true;
+        this.#position.isBehind = true;
         return;
       }
       if (!this.#readOne()) return;
@@ -217,6 +233,7 @@ export class Reader {
     if (!isComplete || !isLog || !this.#hasEnded || !this.streams.haveCompleted) return;
     // An end that `where` or `filter` dropped: who came back to a place before it would get to it again, for ever.
     this.#operators?.tellEnd(this.#offset);
+    this.#announceEnd();
   }
 
   /** The connection is gone: streams that somebody kept end, for nothing would ever be read for them. */
@@ -284,7 +301,7 @@ export class Reader {
       this.#throughOperators().passSnapshot(answered, this.#offset);
       return true;
     }
-    if (this.#offset >= this.#log.head) return false;
+    if (this.#offset >= this.#readUpTo) return false;
     if (this.streams.haveLost(this.#offset)) return this.#lookBack();
     const entry = this.streams.nextAfter(this.#offset);
     const hole = this.#log.holeAfter(this.#offset);
@@ -330,9 +347,10 @@ export class Reader {
     this.#isResuming = false;
   }
 
-  /** False while it is not known which streams it is a part of. */
+  /** False while it is not known which streams it is a part of, or which of them it ends. */
   #handOutKnown(entry: Entry): boolean {
     if (this.#mayEnd && !this.streams.areKnownUpTo(entry, this.#sink)) return false;
+    if (entry.isEnd) return this.#endTopics(entry);
     this.#handOut(entry);
     return true;
   }
@@ -340,10 +358,6 @@ export class Reader {
   #handOut(entry: Entry): void {
     const before = this.#offset;
     this.#offset = entry.offset;
-    if (entry.isEnd) {
-      this.#endTopics(entry);
-      return;
-    }
     if (this.#announcements?.isPending === true) this.#announcements.onReplayed();
     const { except } = entry;
     const isExcepted = except !== undefined && this.#sink.isExcepted?.(except) === true;
@@ -353,8 +367,7 @@ export class Reader {
       const merged =
         this.#mayMerge && last.length === 0 ? this.#merge(entry, before, takers) : entry;
       if (takers.length > 0) this.#throughOperators().pass(merged, takers);
-      if (last.length > 0) this.#hasEnded = true;
-      for (const stream of last) stream.complete();
+      if (last.length > 0) this.#complete(last);
     } else if (!isExcepted) {
       this.#position.told = entry.offset;
       this.#sink.write(entry.frame);
@@ -407,13 +420,31 @@ export class Reader {
     return found.kind === 'entry' ? found.entry : undefined;
   }
 
-  /** A client whose streams end is told the cursor of that, so that it has nothing left to come back for. */
-  #endTopics(entry: Entry): void {
-    const ended = this.streams.all.filter((stream) => stream.isEndedWith(entry, this.#log));
-    if (ended.length === 0) return;
+  /**
+   * A client whose streams end is told the cursor of that, so that it has nothing left to come back for. False while it
+   * is not known whether they do.
+   */
+  #endTopics(entry: Entry): boolean {
+    const isLive = entry.offset > this.#catchUpTo && !this.#log.hasLost(entry.offset);
+    const { all } = this.streams;
+    const verdicts = all.map((each) => each.isEndedWith(entry, isLive, this.#context, this.#sink));
+    if (verdicts.includes(undefined)) return false;
+    this.#offset = entry.offset;
+    const ended = all.filter((_, index) => verdicts[index] === true);
+    if (ended.length === 0) return true;
     const id = this.streams.isProven ? this.#tell(entry.offset) : undefined;
     if (id !== undefined) this.#sink.tell(id);
-    for (const stream of ended) stream.complete();
+    this.#complete(ended);
+    return true;
+  }
+
+  /** Streams end with what was read. Of a connection {@link end} tells when that was all; else nobody does. */
+  #complete(streams: readonly ReaderStream[]): void {
+    this.#hasEnded = true;
+    for (const stream of streams) {
+      if (stream.way === 'subscriber') this.#announceEnd();
+      stream.complete();
+    }
   }
 
   /** Announces a gap and goes on at `offset`, or at the head if snapshots are the way on. */
@@ -423,7 +454,7 @@ export class Reader {
     if (this.#epoch !== this.#log.epoch) this.#announcements?.onAnotherLog(this.#log.head);
     this.#epoch = this.#log.epoch;
     this.#offset = isCoveredBySnapshots ? this.#log.head : offset;
-    this.#catchUpTo = this.#log.head;
+    this.#catchUpTo = this.#readUpTo = this.#log.head;
     this.#position.told = -1;
     this.#operators?.reset(this.#epoch);
     for (const stream of this.streams.all)
@@ -456,12 +487,13 @@ export class Reader {
     if (this.#unmodified === undefined) return;
     this.#unmodified.readAlone(undefined);
     this.#unmodified = undefined;
-    this.#keepPositionIn({ offset: 0, told: 0 });
+    this.#keepPositionIn({ offset: 0, told: 0, isBehind: false });
   }
 
   #keepPositionIn(position: ReadPosition): void {
     position.offset = this.#position.offset;
     position.told = this.#position.told;
+    position.isBehind = this.#position.isBehind;
     this.#position = position;
   }
 

@@ -32,7 +32,7 @@ interface Filters<Events extends object> {
   /**
    * Whether the client is told where it stands: `event: ready` with `{ cursor, resumed, heartbeatInterval }`
    * (milliseconds, or false) before anything else, and `event: caught-up` with `{ cursor, replayed }` when what
-   * was there before has gone out. While a snapshot is owed `ready` has no cursor.
+   * was there before has gone out, or the stream ends with it. While a snapshot is owed `ready` has no cursor.
    *
    * @defaultValue false
    */

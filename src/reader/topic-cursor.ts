@@ -26,6 +26,7 @@ export class TopicCursor extends IndexCursor implements Work, ReadPosition {
   readonly #others: readonly IndexCursor[] | undefined;
   readonly #reader: Work;
   readonly #topics: readonly string[] | TopicMatcher;
+  isBehind = false;
 
   /** @param reader run when there may be something to read */
   constructor(context: ReaderContext, topics: readonly string[] | TopicMatcher, reader: Work) {
@@ -55,9 +56,14 @@ export class TopicCursor extends IndexCursor implements Work, ReadPosition {
       const reached = readThrough(this, outlet, frames, this.offset);
       if (reached > this.offset) this.offset = this.told = reached;
       if (this.#outlet === undefined) this.#reader.run();
-      // What did not fit may be gone when there is room: that is for the reader to see.
-      else if (!outlet.isClear()) this.#outlet = undefined;
+      else if (!outlet.isClear()) this.#fallBehind();
     }
+  }
+
+  /** What did not fit may be gone when there is room: that is for the reader to see. */
+  #fallBehind(): void {
+    this.isBehind = true;
+    this.#outlet = undefined;
   }
 
   /** What comes next is for its reader to see. */

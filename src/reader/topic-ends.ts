@@ -35,12 +35,34 @@ export class TopicEnds {
   }
 
   /** Takes note of an end, and says whether it was the last of those to come. */
-  add({ topics, offset }: Entry, log: Log): boolean {
+  add(end: Entry, log: Log): boolean {
+    return (
+      this.#note(end) && this.#topics.every((topic) => this.#isEndedUntil(end.offset, topic, log))
+    );
+  }
+
+  /**
+   * The same of an end that was there before its reader could take it: no topic ends with it that is known to be in use
+   * again. Undefined while the archive is asked.
+   *
+   * @param reader told when the archive has answered
+   */
+  addOld(end: Entry, context: Context, reader: PageReader): boolean | undefined {
+    if (!this.#note(end)) return false;
+    const verdicts = this.#topics.map((topic) => {
+      const last = this.#ends.get(topic);
+      if (last === undefined || mayHaveMissed(topic, last, end.offset, context)) return true;
+      return isUsedAfter(last, topic, context, reader);
+    });
+    if (verdicts.includes(true)) return false;
+    return verdicts.includes(undefined) ? undefined : true;
+  }
+
+  /** False if it is none of these topics that ends. */
+  #note({ topics, offset }: Entry): boolean {
     const ended = this.#topics.filter((topic) => topics.includes(topic));
     for (const topic of ended) this.#ends.set(topic, offset);
-    return (
-      ended.length > 0 && this.#topics.every((topic) => this.#isEndedUntil(offset, topic, log))
-    );
+    return ended.length > 0;
   }
 
   /** Whether a topic has ended, and was not used again up to an offset. */
@@ -78,6 +100,33 @@ function hasMoreAfter(
   const page = history.pages.find([topic], offset, missingUpTo, reader);
   if (page === undefined) return 'asked';
   return page.entries.some((entry) => entry.offset > offset) ? true : undefined;
+}
+
+/** Whether something of a topic is known that is later than an end of it. Undefined while the archive is asked. */
+function isUsedAfter(
+  end: number,
+  topic: string,
+  context: Context,
+  reader: PageReader,
+): boolean | undefined {
+  const { log, history } = context;
+  const { entries, lost } = log.indexOf(topic);
+  if (entries.newest !== undefined && entries.newest.offset > end) return true;
+  if (history?.has(topic) !== true) return lost > end;
+  if (missingOf(topic, log) <= end) return false;
+  const more = hasMoreAfter(end, topic, context, reader);
+  const last = more ?? endOf(topic, context, reader);
+  return last === 'asked' ? undefined : last !== end;
+}
+
+/** Whether something of a topic may be gone unheard, after one offset and before another. */
+function mayHaveMissed(
+  topic: string,
+  after: number,
+  before: number,
+  { log, history }: Context,
+): boolean {
+  return history?.has(topic) !== true && mayMiss(after, before, log);
 }
 
 /** The offset of a topic's end, if that is the last that there is of it. */

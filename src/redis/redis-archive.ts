@@ -9,6 +9,7 @@ import {
 } from '../backplane/archive.js';
 import { Losses } from '../backplane/forgotten-topics.js';
 import { SseError } from '../errors.js';
+import { TOPIC_END } from '../log/topic-end.js';
 import type { TopicRule } from '../log/topics.js';
 import type { Publisher } from './publisher.js';
 import { isOfWrongType } from './refusals.js';
@@ -61,8 +62,7 @@ export class RedisArchive extends Archive {
     const offsets: number[] = [];
     for (const topic of topicsOf(selected)) {
       const key = this.#publisher.keyOf('kept', selected.epoch, topic);
-      const events = await this.#backwards(key, start.last + 1, start.upTo);
-      offsets.push(...events.map(({ offset }) => offset));
+      offsets.push(...(await this.#lastOffsets(key, start.last + 1, start.upTo)));
     }
     return [...new Set(offsets)].sort((a, b) => b - a)[start.last] ?? 0;
   }
@@ -112,6 +112,19 @@ export class RedisArchive extends Archive {
       if (found !== undefined) return found.offset;
       if (page.length < PAGE) return 0;
       upTo = (page.at(-1)?.offset ?? 1) - 1;
+    }
+  }
+
+  /** Of the last events of one topic at or before an offset, so many at most; ends are none. */
+  async #lastOffsets(key: string, count: number, upTo: number): Promise<number[]> {
+    const offsets: number[] = [];
+    for (let last = upTo; ;) {
+      const wanted = count - offsets.length;
+      const page = await this.#backwards(key, wanted, last);
+      const events = page.filter(({ record }) => record.type !== TOPIC_END);
+      offsets.push(...events.map(({ offset }) => offset));
+      if (page.length < wanted || events.length === wanted) return offsets;
+      last = (page.at(-1)?.offset ?? 1) - 1;
     }
   }
 

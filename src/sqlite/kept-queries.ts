@@ -1,7 +1,9 @@
 import type { ArchiveStart } from '../backplane/archive.js';
 import { Losses } from '../backplane/forgotten-topics.js';
 import { TopicMatcher } from '../log/matching.js';
-import { type BlockRow, pushBlock } from './blocks.js';
+import { TOPIC_END } from '../log/topic-end.js';
+import { OVERHEAD } from './block-rows.js';
+import { type BlockRow, pushBlock, recordsOf } from './blocks.js';
 import type { Database, Statement, Value } from './driver.js';
 import { ForgottenRows } from './forgotten-topics.js';
 import type { KeptPage, KeptRange, Selection } from './protocol.js';
@@ -20,6 +22,12 @@ interface Topic {
   readonly name: string;
   readonly lost: number;
   readonly lost_at: number;
+}
+
+interface KeptRow {
+  readonly offset: number;
+  /** That its data count for, and more; 0 for what no bound counts. */
+  readonly bytes: number;
 }
 
 /** Offsets of events, and up to where there are no others. */
@@ -47,7 +55,7 @@ export class KeptQueries {
     const topics = 'SELECT id, name, lost, lost_at FROM topics';
     this.#byName = database.prepare(`${topics} WHERE name = ?`);
     this.#byPrefix = database.prepare(`${topics} WHERE name >= ? AND name < ?`);
-    const kept = 'SELECT offset FROM kept WHERE topic = ?';
+    const kept = 'SELECT offset, bytes FROM kept WHERE topic = ?';
     this.#forwards = database.prepare(
       `${kept} AND offset > ? AND offset <= ? ORDER BY offset LIMIT ?`,
     );
@@ -94,7 +102,7 @@ export class KeptQueries {
     const selected = this.#select(topics);
     if (start.last !== undefined) {
       const count = start.last + 1;
-      const offsets = selected.flatMap(({ id }) => this.#offsetsBefore(id, start.upTo, count));
+      const offsets = selected.flatMap(({ id }) => this.#lastOffsets(id, start.upTo, count));
       return distinct(offsets).at(-count) ?? 0;
     }
     const { since } = start;
@@ -107,7 +115,9 @@ export class KeptQueries {
 
   /** The last event at or before an offset; none, if there is none. */
   latest({ topics }: Selection, upTo: number): Value[] {
-    const offsets = this.#select(topics).flatMap(({ id }) => this.#offsetsBefore(id, upTo, 1));
+    const offsets = this.#select(topics).flatMap(({ id }) =>
+      this.#rowsBefore(id, upTo, 1).map(({ offset }) => offset),
+    );
     const row = this.#event.get(Math.max(0, ...offsets)) as BlockRow | undefined;
     const values: Value[] = [];
     if (row !== undefined) pushBlock(values, row);
@@ -154,10 +164,27 @@ export class KeptQueries {
     return [0, ...begun.map(({ offset }) => offset)];
   }
 
-  #offsetsBefore(topic: number, upTo: number, count: number): number[] {
-    const last = Math.min(upTo, Number.MAX_SAFE_INTEGER);
-    const rows = this.#backwards.all(topic, last, count) as { offset: number }[];
-    return rows.map(({ offset }) => offset);
+  /** Of the last events of a topic at or before an offset, so many at most; ends are none. */
+  #lastOffsets(topic: number, upTo: number, count: number): number[] {
+    const offsets: number[] = [];
+    for (let last = upTo; ;) {
+      const wanted = count - offsets.length;
+      const rows = this.#rowsBefore(topic, last, wanted);
+      for (const row of rows) if (!this.#isEnd(row)) offsets.push(row.offset);
+      if (rows.length < wanted || offsets.length === count) return offsets;
+      last = (rows.at(-1)?.offset ?? 1) - 1;
+    }
+  }
+
+  #rowsBefore(topic: number, upTo: number, count: number): KeptRow[] {
+    return this.#backwards.all(topic, Math.min(upTo, Number.MAX_SAFE_INTEGER), count) as KeptRow[];
+  }
+
+  /** Whether it is no event, but the end of its topics, which has no data: few others are looked at for that. */
+  #isEnd({ offset, bytes }: KeptRow): boolean {
+    if (bytes > OVERHEAD) return false;
+    const row = this.#event.get(offset) as BlockRow | undefined;
+    return row !== undefined && recordsOf(row.text)[0]?.type === TOPIC_END;
   }
 
   #merge(topics: readonly Topic[], after: number, upTo: number, count: number): Found {

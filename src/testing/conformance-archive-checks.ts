@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { setTimeout as elapse } from 'node:timers/promises';
+import { topicEnd } from '../log/topic-end.js';
 import {
   type Check,
   type ConformanceBench,
@@ -164,8 +165,8 @@ export const ARCHIVE_CHECKS: readonly Check[] = [
     },
   ),
   check(
-    '4. `seek` gives the offset after which the last events at or before an offset, or those since a time, begin. What ' +
-      'was lost before that time lies before it.',
+    '4. `seek` gives the offset after which the last events at or before an offset, or those since a time, begin. The end ' +
+      'of a topic, of type `$complete`, is none of the last events. What was lost before that time lies before it.',
     async (kept, bench) => {
       const { add, archive, read, sink } = kept;
       const selected = (topics: readonly string[]) => ({ topics, epoch: sink.epoch });
@@ -183,6 +184,7 @@ export const ARCHIVE_CHECKS: readonly Check[] = [
           assert.deepEqual(textsOf(events), expected, `the last ${last} up to ${upTo}`);
         }
       }
+      await checkEnds(kept);
       const early = await add('few.1', 'early');
       for (const text of ['1', '2', '3']) await add('few.1', text);
       await elapse(20);
@@ -237,6 +239,35 @@ export const ARCHIVE_CHECKS: readonly Check[] = [
     },
   ),
 ];
+
+/** Ends of a topic count for nothing, wherever they are. */
+async function checkEnds({ add, archive, backplane, read, sink }: Kept): Promise<void> {
+  const topics = ['all.3'];
+  const end = async () => positionOf(await backplane.publish(topicEnd(topics))).offset;
+  const ends = [await end()];
+  const offsets = [await add(topics, 'first')];
+  ends.push(await end(), await end());
+  for (const text of ['second', '']) offsets.push(await add(topics, text));
+  ends.push(await end());
+  for (const [upTo, count] of [
+    [ends[0] ?? 0, 0],
+    [ends[2] ?? 0, 1],
+    [offsets[1] ?? 0, 2],
+    [ends[3] ?? 0, 3],
+  ] as const) {
+    for (const last of [1, 2, 3]) {
+      const after = await archive.seek({ topics, epoch: sink.epoch }, { last, upTo });
+      const { events } = await read(topics, { after, upTo });
+      const found = offsetsOf(events).filter((offset) => !ends.includes(offset));
+      const expected = offsets.slice(Math.max(count - last, 0), count);
+      assert.deepEqual(
+        found,
+        expected,
+        `the last ${last} up to ${upTo}, of a topic that has ended`,
+      );
+    }
+  }
+}
 
 /** Resolves when the event at an offset has left its topic, and that is told. */
 async function untilLost(

@@ -144,7 +144,10 @@ describe('on Express', () => {
   it('a starting_after that is no number is answered 400', async () => {
     const app = await start();
     await app.get(SseRuns).start('r', texts(''));
-    for (const given of ['x', '1.5', '1e400', '1,2', '9007199254740993', '1&starting_after=2']) {
+    for (const given of [
+      ...['x', '1.5', '1e400', '1,2', '9007199254740993', '1&starting_after=2'],
+      ...['%20', '%201', '1%20', '1%0A', '+1', '%2B1', '1e0', '0x1', '0b1', '1.0', '--1', '%D9%A1'],
+    ]) {
       const client = await bench.connect(app, `/responses/r?starting_after=${given}`);
       expect([given, client.status]).toEqual([given, 400]);
     }

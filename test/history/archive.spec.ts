@@ -4,7 +4,7 @@ import { Test } from '@nestjs/testing';
 import type { Backplane, History, SseEvent } from 'nestjs-event-stream';
 import { EventBus, matching, SseModule } from 'nestjs-event-stream';
 import { connectSse, type SseTestClient } from 'nestjs-event-stream/testing';
-import { delay } from 'rxjs';
+import { delay, lastValueFrom, tap } from 'rxjs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -280,6 +280,70 @@ function keepsTopics({ canMatch, survivesRestart, backplane }: Kind): void {
     await until('it is connected', () => client.status === 200);
     await bus.publish('job.1', { data: 'live' });
     expect(await dataOf(client, expected.length)).toEqual(expected);
+  });
+
+  it.each([
+    ['in the tail', 100],
+    ['beyond the tail', 5],
+  ])('give the last ones of a topic that has ended, %s', async (_, maxEvents) => {
+    await start({ ...keepAll, maxEvents });
+    await bus.complete('job.1');
+    for (let n = 0; n < 10; n++) await bus.publish('job.1', { data: `${n}` });
+    for (let n = 0; n < 3; n++) await bus.complete('job.1');
+    const end = await bus.complete('job.1');
+    await flood();
+    for (const last of [1, 2, 50]) {
+      const client = await connect(`/topics/job.1?from={"last":${last}}`);
+      const expected = Array.from('0123456789').slice(-last);
+      expect((await client.take(expected.length)).map(({ data }) => data)).toEqual(expected);
+      await client.closed;
+      expect(client.lastEventId).toBe(end);
+      expect((await connect(`/topics/job.1?from={"last":${last}}`, end)).status).toBe(204);
+    }
+    expect((await connect('/topics/job.1?from={"last":0}')).status).toBe(204);
+  });
+
+  it.each([
+    ['in the tail', 100],
+    ['in the tail in part', 23],
+    ['beyond the tail', 5],
+  ])('are read past an end after which they were used again, %s', async (_, maxEvents) => {
+    await start({ ...keepAll, maxEvents });
+    await bus.complete('job.2');
+    const first = await bus.publish('job.1', { data: '1' });
+    await bus.publish('job.1', { data: '2' });
+    const end = await bus.complete('job.1');
+    await bus.publish('job.1', { data: '3' });
+    await bus.complete('job.1');
+    await bus.publish('job.1', { data: '4' });
+    await flood();
+    const clients = await Promise.all([
+      connect('/topics/job.1?from="start"'),
+      connect('/topics/job.2,job.1?from="start"'),
+      connect('/topics/job.1?from={"last":4}'),
+      connect('/topics/job.1', first),
+      connect('/topics/job.1', end),
+    ]);
+    const seen: unknown[] = [];
+    const subscription = bus.stream('job.1', { from: 'start' });
+    const outside = lastValueFrom(subscription.pipe(tap(({ data }) => seen.push(data))));
+    const before = [...Array.from('1234'), '5'];
+    const counts = [4, 4, 4, 3, 2];
+    for (const [index, client] of clients.entries())
+      expect((await client.take(counts[index] ?? 0)).map(({ data }) => data)).toEqual(
+        before.slice(4 - (counts[index] ?? 0), 4),
+      );
+    await until('it has read all', () => seen.length === 4);
+    await bus.publish('job.1', { data: '5' });
+    const last = await bus.complete('job.1');
+    for (const client of clients) {
+      expect((await client.next()).data).toBe('5');
+      await client.closed;
+      expect(client.lastEventId).toBe(last);
+    }
+    await outside;
+    expect(seen).toEqual(before);
+    expect((await connect('/topics/job.1', last)).status).toBe(204);
   });
 
   it('give the last ones of the tail', async () => {

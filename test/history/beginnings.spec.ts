@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
-import { filter, merge } from 'rxjs';
+import { delayWhen, filter, merge, Subject } from 'rxjs';
 import { MemoryBackplane } from '../../src/backplane/memory.backplane.js';
 import type { SseEvent } from '../../src/log/event.js';
 import { matching } from '../../src/log/matching.js';
@@ -119,6 +119,38 @@ describe('Where streams begin and end', () => {
       expect([connection.data, connection.told]).toEqual([['a 1'], 2]);
     },
   );
+
+  it('a client is told of the end of its topic, though an operator dropped what came before it', async () => {
+    await open([], 9);
+    const connection = instance.connect((bus) =>
+      bus.stream('a').pipe(filter((event) => !isDone(event))),
+    );
+    await turns();
+    await publish('a', 'a');
+    await instance.bus.complete('a');
+    await turns();
+    connection.reader?.end(true);
+    expect([connection.data, connection.told]).toEqual([['a 1'], 3]);
+  });
+
+  it('a client is not told that it has caught up while operators hold what came before an end', async () => {
+    await open([], 9);
+    const gate = new Subject<void>();
+    await publish('a', 'a', 'b');
+    const from = 'start';
+    const connection = instance.connect((bus) =>
+      merge(
+        bus.stream('a', { from, until: isDone, announce: true }).pipe(delayWhen(() => gate)),
+        bus.stream('b', { from }),
+      ),
+    );
+    await turns();
+    expect(connection.frames.join('')).not.toContain('caught-up');
+    gate.next();
+    await turns();
+    expect(connection.data.slice(1, 4)).toEqual(['b 3', 'a 1', 'a 2']);
+    expect(connection.frames.at(-1)).toContain('caught-up');
+  });
 
   it('a client is told of no end that its operators may yet hold', async () => {
     await open([], 9);

@@ -467,6 +467,37 @@ describe('Where the archive and the tail meet', () => {
     });
   });
 
+  it('an end is passed by who reads it in the archive, if the next page has something', async () => {
+    await open([{ match: 'kept' }]);
+    await publish('kept', 'kept');
+    await instance.bus.complete('kept');
+    await publish('kept', ...noise, ...noise);
+    archive.pageSize = 3;
+    const connection = instance.connect((bus) => bus.stream('kept', { from: 'start' }));
+    await turns();
+    expect(connection.data).toEqual(['kept 1', 'kept 2', 'kept 4']);
+    expect(connection.reader?.streams.haveCompleted).toBe(false);
+  });
+
+  it('an end that an instance has missed ends who reads it in the archive, as nothing follows it', async () => {
+    await open([{ match: 'kept' }], 100);
+    const [backplane] = backplanes;
+    const here = instance.connect((bus) => bus.stream('kept', { from: 'start' }));
+    const [first] = await publish('kept');
+    if (backplane !== undefined) backplane.isCutOff = true;
+    await publish('kept');
+    await instance.bus.complete('kept');
+    await publish('noise');
+    if (backplane !== undefined) backplane.isCutOff = false;
+    await publish('noise');
+    const connection = instance.connect((bus) => bus.stream('kept'), first);
+    await turns();
+    expect(connection.data).toEqual(['kept 2']);
+    expect(here.data).toEqual(['kept 1', 'kept 2']);
+    for (const { told, reader } of [connection, here])
+      expect([told, reader?.streams.haveCompleted]).toEqual([3, true]);
+  });
+
   /** The entry that a topic has in the tail at an offset. */
   function inTail(topic: string, offset: number) {
     const { entries } = instance.log.indexOf(topic);

@@ -110,6 +110,10 @@ export class Client {
     if (hasMoved || !streams.haveEnded || this.#isRefused) return hasMoved;
     streams.end();
     this.#take(Infinity);
+    const due = streams.hasSwitched
+      ? []
+      : this.witness.dueAtEnd(streams.connection.instance.moment);
+    if (due.length > 0) throw new RunError(this, `Never came before the end: ${due.join('; ')}`);
     this.#disconnect();
     this.#connect();
     return true;

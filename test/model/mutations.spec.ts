@@ -270,7 +270,7 @@ const AT_THE_ENDS: Record<string, Mutation> = {
   },
   'an end that goes by': {
     file: 'reader/reader.ts',
-    from: 'for (const stream of last) stream.complete();',
+    from: 'if (last.length > 0) this.#complete(last);',
     to: '',
   },
   'an end of which a client is not told, for operators have dropped it': {
@@ -283,6 +283,11 @@ const AT_THE_ENDS: Record<string, Mutation> = {
     from: '(archive) => archive.latest({ topics: kept, epoch: log.epoch }, offset)',
     to: '(archive) => archive.latest({ topics: kept, epoch: log.epoch }, offset - 1)',
   },
+  'the word that all has come, kept from who comes to the end': {
+    file: 'reader/reader.ts',
+    from: 'this.#announceReached(Infinity);',
+    to: 'return;',
+  },
   'the word that nothing is lost, before anybody has looked': {
     file: 'reader/reader.ts',
     from: 'const isResumed = isAtItsPlace && !isLost;',
@@ -293,11 +298,12 @@ const AT_THE_ENDS: Record<string, Mutation> = {
     from: 'if (this.#unmodified === undefined && this.streams.arePending) return;',
     to: '',
   },
-  'the word that all has come, while operators hold some of it that a gap has covered': {
-    file: 'reader/reader.ts',
-    from: 'if (this.#operators?.holdCovered === true) return;',
-    to: '',
-  },
+  'the word that all has come, while operators hold some of it that a gap, or the end of a stream, has covered':
+    {
+      file: 'reader/reader.ts',
+      from: 'if (this.#operators?.holdMore === true) return;',
+      to: '',
+    },
 };
 
 /** Mistakes between the reader and the client. */

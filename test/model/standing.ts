@@ -69,6 +69,11 @@ export class Standing {
     }
   }
 
+  /** Whether what the client catches up with is of that log. */
+  isIn(epoch: string): boolean {
+    return this.#isReady?.epoch === epoch;
+  }
+
   /** What it has still to say. */
   due(): string[] {
     return this.#isReady !== undefined && !this.#isCaughtUp ? ['`caught-up`'] : [];

@@ -175,6 +175,11 @@ export class Witness {
     return all.length > 0 || mayHold ? all : this.#standing.due();
   }
 
+  /** What the client should have been told before its response ends, because its streams have. */
+  dueAtEnd({ epoch }: Moment): string[] {
+    return this.#standing.isIn(epoch) ? this.#standing.due() : [];
+  }
+
   #lastForAll(epoch: string, head: number): Published[] {
     const last = this.#circumstances.reference.between(epoch, head - 1, head);
     return last.filter(({ isForAll }) => isForAll);

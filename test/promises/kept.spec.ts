@@ -6,10 +6,19 @@ import { Controller, type INestApplication, Inject, Sse } from '@nestjs/common';
 import type { AbstractHttpAdapter } from '@nestjs/core';
 import { ExpressAdapter } from '@nestjs/platform-express';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
-import { Backplane, EventBus, type SseModuleOptions } from 'nestjs-event-stream';
+import { Backplane, EventBus, type SseEvent, type SseModuleOptions } from 'nestjs-event-stream';
 import { redisBackplane } from 'nestjs-event-stream/redis';
 import { sqliteBackplane } from 'nestjs-event-stream/sqlite';
-import { delayWhen, map, merge, type Observable, Subject } from 'rxjs';
+import {
+  delayWhen,
+  filter,
+  lastValueFrom,
+  map,
+  merge,
+  type Observable,
+  Subject,
+  toArray,
+} from 'rxjs';
 import { RedisServer } from '../redis/support/redis-server.js';
 import { Bench, type Client } from '../support/each-adapter.js';
 import { describeWith, REDIS_SERVER } from '../support/programs.js';
@@ -254,6 +263,64 @@ function keepsPromises({ adapter, backplane, isShared }: Kind): void {
     const again = await connect(all[8]);
     expect((await again.next()).json()).toMatchObject({ cursor: all[8], resumed: true });
     expect((await again.next()).json()).toEqual({ cursor: all[8], replayed: 0 });
+  });
+
+  it.each(['until', 'complete'])(
+    '16. `announce: true` says that a client has caught up before its streams end with what was there, by %s',
+    async (way) => {
+      const untilDone = { until: ({ data }: SseEvent) => way === 'until' && data === '3' };
+      const stream = () => bus.stream('job', { from: 'start', announce: true, ...untilDone });
+      let handler: Handler = stream;
+      await serve(() => handler(bus));
+      const [done] = (await publish('job', 1, 3)).slice(2);
+      const end = way === 'until' ? done : await bus.complete('job');
+      const gate = new Subject<void>();
+      const handlers: [Handler, readonly string[]][] = [
+        [stream, ['1', '2', '3']],
+        [() => stream().pipe(map((event) => event)), ['1', '2', '3']],
+        [() => stream().pipe(filter(({ data }) => data === '1')), ['1']],
+        [() => stream().pipe(delayWhen(() => gate)), ['1', '2', '3']],
+      ];
+      for (const flooded of [false, true]) {
+        if (flooded) await flood();
+        for (const [next, data] of handlers) {
+          handler = next;
+          const client = await connect();
+          expect((await client.next()).type).toBe('ready');
+          if (next === handlers[3]?.[0]) {
+            await turns(20);
+            expect(client.text).not.toContain('caught-up');
+            gate.next();
+          }
+          expect(await dataOf(client, data.length)).toEqual(data);
+          expect((await client.next()).json()).toEqual({ cursor: end, replayed: 3 });
+          await client.closed;
+          expect(client.lastEventId).toBe(end);
+          expect((await connect(end)).status).toBe(204);
+        }
+      }
+    },
+  );
+
+  it('16. `announce: true` says that a client has caught up with an end that is behind the head, and once', async () => {
+    const done = { until: ({ data }: SseEvent) => data === '2' };
+    await serve(() =>
+      merge(
+        bus.stream('job', { from: 'start', announce: true, ...done }),
+        bus.stream('few', { from: 'start', until: ({ data }) => data === '5' }),
+      ),
+    );
+    await publish('job', 1, 4);
+    await publish('few', 3, 4);
+    const client = await connect();
+    expect(await dataOf(client, 6)).toEqual(['ready', '1', '2', '3', '4', 'caught-up']);
+    await bus.publish('few', { data: '5' });
+    await client.closed;
+    expect(client.text.match(/caught-up/g)).toHaveLength(1);
+    const seen = bus.stream('job', { from: 'start', announce: true, ...done });
+    const events = await lastValueFrom(seen.pipe(toArray()));
+    expect(events.map(({ type, data }) => type ?? data)).toEqual(['ready', '1', '2', 'caught-up']);
+    expect(events.at(-1)?.data).toMatchObject({ replayed: 2 });
   });
 
   it('17. A herd reads a page of the archive once, and clients within the tail cost the store nothing', async () => {

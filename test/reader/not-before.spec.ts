@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { Controller, type MessageEvent, Query, Sse } from '@nestjs/common';
 import { map, merge, type Observable } from 'rxjs';
-import { EventBus, type SseEvent, type StreamOptions } from 'nestjs-event-stream';
+import { EventBus, type History, type SseEvent, type StreamOptions } from 'nestjs-event-stream';
 import { eachAdapter, onExpress } from '../support/each-adapter.js';
 import { until } from '../support/until.js';
 
@@ -102,7 +102,7 @@ eachAdapter((bench) => {
 describe('notBefore', () => {
   const bench = onExpress();
 
-  async function start(history?: { maxEvents: number }) {
+  async function start(history?: Partial<History>) {
     options = [];
     reasons.length = 0;
     const app = await bench.start({ controllers: [Rooms], sse: { history } });
@@ -126,6 +126,28 @@ describe('notBefore', () => {
     options = [{ notBefore: first }];
     const other = await bench.connect(app, '/room', { lastEventId: `${first.split('.')[0]}.0` });
     expect((await other.next()).type).toBe('gap');
+  });
+
+  it.each([
+    ['in the tail', undefined],
+    ['beyond the tail', { maxEvents: 2, topics: [{ match: 'room' }] }],
+  ])('keeps nobody away for an end that is before it, %s', async (_, history) => {
+    const { app, bus } = await start(history);
+    const old = await bus.publish('room', { data: 'done' });
+    const joined = await bus.publish('other', { data: 'joined' });
+    for (const data of '123') await bus.publish('noise', { data });
+    const isDone = ({ data }: SseEvent) => data === 'done';
+    options = [{ from: 'start', notBefore: joined, until: isDone }];
+    for (const lastEventId of [undefined, old, joined, bus.head]) {
+      const client = await bench.connect(app, '/room', { lastEventId });
+      expect(client.status).toBe(200);
+      client.close();
+    }
+    const client = await bench.connect(app, '/room', { lastEventId: joined });
+    const done = await bus.publish('room', { data: 'done' });
+    expect((await client.next()).lastEventId).toBe(done);
+    await client.closed;
+    expect((await bench.connect(app, '/room', { lastEventId: done })).status).toBe(204);
   });
 
   it('asks for a snapshot of a room for a client from before it, who has nothing of it yet', async () => {

@@ -355,6 +355,60 @@ describe('A stream outside of any connection', () => {
     subscription.unsubscribe();
     expect(log.indexOf('a').observer).toBeUndefined();
   });
+
+  it('lets others have their turn while its subscriber publishes to its own topic', async () => {
+    const { bus, log } = await open({ maxEvents: 5 });
+    let isOver = false;
+    let seen = 0;
+    const subscription = bus.stream('a').subscribe(() => {
+      if (++seen < 10_000 && !isOver) void bus.publish('a', { data: 'more' });
+    });
+    await turns();
+    await bus.publish('a', { data: 'first' });
+    await turns();
+    isOver = true;
+    expect(seen).toBeGreaterThan(1);
+    expect(seen).toBeLessThan(1_000);
+    expect(log.length).toBeLessThan(20);
+    subscription.unsubscribe();
+  });
+
+  it('has what it publishes itself as soon as it can, and all of it', async () => {
+    const { bus } = await open({ maxEvents: 5 });
+    const seen: unknown[] = [];
+    const done = new Promise((resolve) => {
+      bus.stream('a').subscribe(({ data }) => {
+        seen.push(data);
+        if (Number(data) === 100) resolve(undefined);
+        else void bus.publish('a', { data: Number(data) + 1 });
+      });
+    });
+    await turns();
+    await bus.publish('a', { data: 0 });
+    await done;
+    expect(seen).toEqual(Array.from({ length: 101 }, (_, index) => index));
+  });
+});
+
+describe('A stream whose operators publish to its own topic', () => {
+  it('lets others have their turn, also where nothing comes out', async () => {
+    const instance = await open();
+    const { bus } = instance;
+    let isOver = false;
+    let seen = 0;
+    const more = () => {
+      if (++seen < 10_000 && !isOver) void bus.publish('a', { data: 'more' });
+      return false;
+    };
+    const connection = instance.connect(() => bus.stream('a').pipe(filter(more)));
+    await turns();
+    await bus.publish('a', { data: 'first' });
+    await turns();
+    isOver = true;
+    expect(seen).toBeGreaterThan(1);
+    expect(seen).toBeLessThan(1_000);
+    connection.leave();
+  });
 });
 
 async function open(history: Parameters<typeof Instance.open>[0] = {}) {

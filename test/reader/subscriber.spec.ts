@@ -64,6 +64,29 @@ describe('A stream that a handler returns as it is', () => {
     expect(rest.map((frame) => /data: (.*)/.exec(frame)?.[1])).toEqual(['4', '5', '6']);
   });
 
+  it('ends with its topic if it reads that as it comes, and not if it reads it when the topic is in use again', async () => {
+    const { instance, connection, publish } = await open();
+    const slow = instance.connect((bus) => bus.stream('a'), undefined, true);
+    const isOver = ({ reader }: typeof slow) => reader?.streams.haveCompleted;
+    await publish('a', 0);
+    await turns();
+    slow.capacity = 1;
+    await publish('a', 1);
+    await publish('a', 2);
+    await instance.bus.complete('a');
+    await publish('a', 3);
+    await turns();
+    expect([isOver(connection), slow.data]).toEqual([true, ['0', '1']]);
+    slow.isReady = true;
+    slow.capacity = Infinity;
+    slow.schedule();
+    await turns();
+    expect([slow.data, isOver(slow)]).toEqual([['0', '1', '2', '3'], false]);
+    await instance.bus.complete('a');
+    await turns();
+    expect(isOver(slow)).toBe(true);
+  });
+
   it('has a gap when another log begins, and goes on in it', async () => {
     const { instance, connection, publish } = await open();
     await publish('a', 1);
