@@ -59,8 +59,9 @@ export default {
   collectCoverageFrom: ['src/**/*.ts'],
   coverageReporters: ['text', 'lcov'],
   testTimeout: 20_000,
-  // A file waits about as long as it works; by default two cores would get one worker.
-  maxWorkers: availableParallelism() + 1,
+  // A file waits longer than it works; by default two cores would get one worker. Where a machine is shared, as it is in
+  // CI, too many of them would wait for each other until they are too late.
+  maxWorkers: availableParallelism() + (process.env.CI ? 1 : 3),
   // What Node 20 keeps of the modules of each file adds up; a new worker is cheaper than collecting its garbage.
   workerIdleMemoryLimit: '600MB',
 };
