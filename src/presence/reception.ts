@@ -2,7 +2,7 @@ import { Logger } from '@nestjs/common';
 import type { Subscription } from 'rxjs';
 import type { EventBus } from '../bus/event-bus.js';
 import { LogRegistryPort } from '../control/registry-port.js';
-import { renderError } from '../errors.js';
+import { received, renderError } from '../errors.js';
 import { toRecord } from '../log/event-record.js';
 import type { Statistics } from '../nest/statistics.js';
 import { Registry } from '../registry/registry.js';
@@ -91,7 +91,7 @@ export class Reception implements AttendanceObserver, RosterObserver {
       },
       (error: unknown) =>
         this.#logger.error(
-          `An owner in '${topic}' is not told: describe() has to return what JSON holds, and has failed`,
+          `An owner in ${received(topic)} is not told: describe() has to return what JSON holds, and has failed`,
           renderError(error),
         ),
     );
@@ -105,7 +105,7 @@ export class Reception implements AttendanceObserver, RosterObserver {
     if (this.#hasWarned || this.#statistics.options.identify !== undefined) return;
     this.#hasWarned = true;
     this.#logger.warn(
-      `A connection that reads '${topic}' has no owner, so nobody is told of it: say whose it is, by identify of ` +
+      `A connection that reads ${received(topic)} has no owner, so nobody is told of it: say whose it is, by identify of ` +
         'SseModule.forRoot() or by @SseConnection().identify()',
     );
   }

@@ -1,4 +1,4 @@
-import { Redis, type Cluster } from 'ioredis';
+import { type Cluster, Redis } from 'ioredis';
 
 /** What is used of an ioredis client, single or Cluster. */
 export interface RedisClient {
@@ -43,13 +43,15 @@ export function newClient(source: string | Redis | Cluster, role: Role): RedisCl
   };
   if (typeof source === 'string') return new Redis(source, overrides);
   if (!isCluster(source)) return source.duplicate(overrides);
+  // ioredis 5 takes them in the place of the application's, 6 adds them.
+  const redisOptions: typeof overrides = { ...source.options.redisOptions, ...overrides };
   return source.duplicate([], {
     lazyConnect: true,
     clusterRetryStrategy: () => null,
     enableOfflineQueue: false,
     enableAutoPipelining: false,
     scaleReads: 'master',
-    redisOptions: overrides,
+    redisOptions,
   });
 }
 

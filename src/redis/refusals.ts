@@ -16,6 +16,19 @@ const ADVICE: readonly (readonly [RegExp, string])[] = [
   [/\bBUSY\b/, 'A script, perhaps of somebody else, does not end: SCRIPT KILL ends it'],
   [/NOREPLICAS/, 'Fewer replicas are there than min-replicas-to-write asks for'],
   [/NOAUTH|WRONGPASS/, "Correct the user and the password in 'url' or 'client'"],
+  [/\bMOVED\b/, "It is a node of a Cluster: give a 'client', new Cluster([…]) of ioredis"],
+  [
+    /refresh slots cache/i,
+    "None of the Cluster's nodes answers: correct their addresses, user and password in 'client'",
+  ],
+  [
+    /unknown (redis )?command/i,
+    'This Redis, or who hosts it, has switched a command off that is needed: docs/scaling.md lists them',
+  ],
+  [
+    /max number of clients/,
+    "Raise Redis' maxclients: an instance has two connections, a publisher one",
+  ],
 ];
 
 /** Where in a script it was, which is of no use to anybody: Redis 6.2 puts it before what it says, later ones behind. */

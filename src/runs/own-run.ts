@@ -2,7 +2,7 @@ import type { Logger } from '@nestjs/common';
 import { setTimeout as elapse } from 'node:timers/promises';
 import type { EventBus } from '../bus/event-bus.js';
 import { clientMessageOf } from '../delivery/exception.js';
-import { isA, renderError, SseError, toError } from '../errors.js';
+import { isA, received, renderError, SseError, toError } from '../errors.js';
 import { parseCursor, type StreamPosition } from '../log/cursor.js';
 import type { Entry, EventRecord } from '../log/entry.js';
 import { type Emission, Emissions, isPassing } from './emissions.js';
@@ -22,7 +22,7 @@ class TooLargeError extends SseError {
   constructor(id: string, maxBytes: number) {
     super(
       'BAD_EVENT',
-      `The run '${id}' has more than maxBytes (${maxBytes}) bytes: raise it in start() or SseRunsModule.forRoot()`,
+      `The run ${received(id)} has more than maxBytes (${maxBytes}) bytes: raise it in start() or SseRunsModule.forRoot()`,
     );
   }
 }
@@ -120,7 +120,7 @@ export class OwnRun {
   /** Somebody has asked for its end: the source may finish, for a while. */
   stop(): void {
     this.#controller.abort(
-      new SseError('RUN_ENDED', `The run '${this.run.claim.id}' is being stopped`),
+      new SseError('RUN_ENDED', `The run ${received(this.run.claim.id)} is being stopped`),
     );
     setTimeout(() => this.#reader.stop(), this.#context.stopTimeout).unref();
   }
@@ -241,7 +241,8 @@ export class OwnRun {
       return emitted;
     };
     const found = typeof source === 'function' ? await source({ id, signal, emit }) : source;
-    if (found !== undefined) await this.#reader.read(checkSource(found, `What '${id}' returned`));
+    if (found !== undefined)
+      await this.#reader.read(checkSource(found, `What ${received(id)} returned`));
   }
 
   /** Rejects or resolves when there is no point in waiting for the source. */
@@ -270,13 +271,16 @@ export class OwnRun {
   #ended(): SseError {
     const { id } = this.run.claim;
     const how = this.run.end === undefined ? 'has ended' : `has ended as '${this.run.end.status}'`;
-    return new SseError('RUN_ENDED', `The run '${id}' ${how}: what it emits is not a part of it`);
+    return new SseError(
+      'RUN_ENDED',
+      `The run ${received(id)} ${how}: what it emits is not a part of it`,
+    );
   }
 
   async #fail(error: unknown): Promise<void> {
     if (this.run.end === undefined) {
       const { id } = this.run.claim;
-      this.#context.logger.error(`The run '${id}' failed`, renderError(error));
+      this.#context.logger.error(`The run ${received(id)} failed`, renderError(error));
     }
     await this.#finish('failed', isA(error, TooLargeError) ? TOO_LARGE : clientMessageOf(error));
   }

@@ -1,5 +1,6 @@
 import { NotFoundException } from '@nestjs/common';
 import type { EventBus } from '../bus/event-bus.js';
+import { received } from '../errors.js';
 import type { Entry } from '../log/entry.js';
 import type { ReplayMerge } from '../reader/neighbours.js';
 import type { StreamPosition } from '../log/cursor.js';
@@ -111,7 +112,7 @@ export class RunSpan implements SpanSource {
   #findNothing(): Span | 'gone' | Error {
     const { id, unknown, onClose } = this.#reading;
     if (unknown === 204) return 'gone';
-    if (unknown === 404) return new NotFoundException(`There is no run '${id}'`);
+    if (unknown === 404) return new NotFoundException(`There is no run ${received(id)}`);
     const { registry, bus } = this.#context;
     onClose(registry.awaitStart(id, (run) => this.#follow(run)));
     // Whatever is known of the id was read up to here: if one starts, it is behind that.

@@ -4,7 +4,7 @@ import { type Observable, Subject } from 'rxjs';
 import { apartFromConnections } from '../bus/bindings.js';
 import type { EventBus } from '../bus/event-bus.js';
 import { PulledStream } from '../bus/pulled-stream.js';
-import { renderError, SseError } from '../errors.js';
+import { received, renderError, SseError } from '../errors.js';
 import { type Cursor, parseCursor } from '../log/cursor.js';
 import type { EventRecord } from '../log/entry.js';
 import type { SseEvent } from '../log/event.js';
@@ -144,7 +144,7 @@ export class SseRuns {
         if (checked.onExisting === 'join') return { ...existing.info, isNew: false };
         if (checked.onExisting === 'reject') throw existsError(id, existing);
       }
-      if (this.#isClosing) throw closingError(`the run '${id}' was not started`);
+      if (this.#isClosing) throw closingError(`the run ${received(id)} was not started`);
       const { maxRuns } = this.#options;
       if (existing === undefined && this.#registry.hasAtLeast(maxRuns))
         throw fullError(id, maxRuns);
@@ -194,7 +194,10 @@ export class SseRuns {
       begin: () => this.#registry.get(id)?.claim.begin,
       connection: this.#bus.connection,
       report: (error) =>
-        this.#logger.error(`The run '${id}' is not what ${stream.as} streams`, renderError(error)),
+        this.#logger.error(
+          `The run ${received(id)} is not what ${stream.as} streams`,
+          renderError(error),
+        ),
     });
   }
 
@@ -243,7 +246,8 @@ export class SseRuns {
       const { token } = run.claim;
       await this.#publish({ kind: 'stop', token }, `$run-stop.${token}`);
       const end = await run.ended;
-      if (end === undefined) throw closingError(`it is not known how the run '${id}' ended`);
+      if (end === undefined)
+        throw closingError(`it is not known how the run ${received(id)} ended`);
     }
     return run.info;
   }
@@ -318,7 +322,7 @@ export class SseRuns {
   ): Promise<Run | undefined> {
     const run = await this.#claim(id, keepFor, over);
     // It took so long that nobody would end it any more.
-    if (this.#registry.isClosed) throw closingError(`the run '${id}' was not started`);
+    if (this.#registry.isClosed) throw closingError(`the run ${received(id)} was not started`);
     if (run !== undefined) this.#begin(run, source, maxBytes);
     return run;
   }
@@ -368,6 +372,8 @@ export class SseRuns {
     this.#watch.onClaim(owner);
     const isOwn = owner === this.#instance;
     if (isOwn && !this.#claimed.has(token)) this.#abandon(run);
+    // What is claimed to be ended has been told of in the log that has gone.
+    if (token.endsWith(AGAIN)) return;
     queueMicrotask(() => this.#tell({ type: 'started', run: run.info, isOwn }));
   }
 
@@ -400,7 +406,7 @@ export class SseRuns {
   #conclude(run: Run): void {
     if (this.#registry.isClosed || this.#registry.get(run.claim.id) !== undefined) return;
     const { id, keepFor, lease } = run.claim;
-    const token = `${run.claim.token}-again`;
+    const token = `${run.claim.token}${AGAIN}`;
     const { status = 'lost', error } = run.end ?? {};
     const claim: RunEntry = { kind: 'claim', id, token, owner: this.#instance, keepFor, lease };
     const end = endRecord(id, {
@@ -443,6 +449,9 @@ export class SseRuns {
   }
 }
 
+/** What the tokens of runs end with that are claimed once more, in another log, to be ended there. */
+const AGAIN = '-again';
+
 /** What clients are told of a run whose log has gone. */
 const LOG_LOST = 'The history of the run was lost';
 
@@ -462,7 +471,7 @@ async function within(milliseconds: number, work: Promise<unknown>): Promise<voi
 function existsError(id: string, { info }: Run): SseError {
   return new SseError(
     'RUN_EXISTS',
-    `There is a run '${id}' already (${info.status}), and onExisting is 'reject'`,
+    `There is a run ${received(id)} already (${info.status}), and onExisting is 'reject'`,
   );
 }
 
@@ -473,7 +482,7 @@ function closingError(consequence: string): SseError {
 function fullError(id: string, maxRuns: number): SseError {
   return new SseError(
     'RUN_EXISTS',
-    `There are maxRuns (${maxRuns}) runs already that are live or can still be read: '${id}' was not started. ` +
+    `There are maxRuns (${maxRuns}) runs already that are live or can still be read: ${received(id)} was not started. ` +
       'Raise it in SseRunsModule.forRoot(), or lower keepFor',
   );
 }

@@ -77,7 +77,7 @@ export const ARCHIVE_CHECKS: readonly Check[] = [
   check(
     "1. It has what `publish` acknowledged, until a bound of the topic's rule, or `archive.maxBytes`, removes it.",
     async (kept, bench) => {
-      const { add, read, backplane } = kept;
+      const { add, read, backplane, archive } = kept;
       for (const number of numbers(30)) {
         const offset = await add('all.1', `${number}`);
         const { events } = await read(['all.1'], { after: offset - 1 });
@@ -100,6 +100,8 @@ export const ARCHIVE_CHECKS: readonly Check[] = [
         const other = await openKept(bench);
         assert.deepEqual(textsOf((await other?.read(['all.1']))?.events ?? []), all, 'elsewhere');
       }
+      const { events = 0, bytes = 0, topics = 0 } = await archive.size();
+      assert([events, bytes, topics].every(Number.isFinite), 'how much it has are numbers');
       await checkBytes(bench);
     },
   ),

@@ -118,7 +118,7 @@ eachBackplane((bench) => {
     await expect(read(joinerOf(one).read('-1'))).rejects.toThrow("Nobody knows a run 'r'");
     const producer = producerOf(one);
     await producer.append([text('a')]);
-    await expect(producerOf(two).append([text('b')])).rejects.toThrow("There is a run 'r' already");
+    await expect(producerOf(two).append([text('b')])).rejects.toThrow('There is a run "r" already');
     const other = adapter(one, { query: '?runId=other' });
     const [offset = ''] = await other.append([text('x')]);
     await expect(read(joinerOf(one).read(offset))).rejects.toThrow("one of run 'other'");

@@ -153,6 +153,9 @@ describe('presence', () => {
     for (const user of ['ada', 'bob', 'cleo']) await open(app, user);
     await until('cleo is there', async () => (await listOf(app))?.length === 1);
     expect(await listOf(app)).toEqual(['cleo']);
+    await open(app, 'ada', '/silent/x%0A[Nest] forged');
+    await until('it is said', () => bench.logs.find('error', 'forged').length > 0);
+    expect(bench.logs.find('error', '\n[Nest] forged')).toEqual([]);
     const errors = bench.logs.find('error', '').join('\n');
     expect(errors).toContain('no such user');
     expect(errors).toContain('what JSON can hold');

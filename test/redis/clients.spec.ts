@@ -2,11 +2,21 @@ import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import {
+  afterAll,
+  afterEach,
+  beforeAll,
+  beforeEach,
+  describe,
+  expect,
+  it,
+  jest,
+} from '@jest/globals';
 import { Logger } from '@nestjs/common';
 import { Cluster, Redis } from 'ioredis';
 import type { History } from 'nestjs-event-stream';
 import { redisBackplane, type RedisBackplaneOptions } from 'nestjs-event-stream/redis';
+import { newClient } from '../../src/redis/redis-client.js';
 import { LogLines } from '../support/log-lines.js';
 import { describeWith, REDIS_SERVER } from '../support/programs.js';
 import { spawnTethered } from '../support/tethered.js';
@@ -65,6 +75,18 @@ describeWith(REDIS_SERVER, "redisBackplane() with the application's client", (pa
       expect(replica.texts).toEqual(['event', 'last']);
     }
   }
+
+  it('hands the settings of a Cluster on, also where ioredis takes the given ones for all (5)', () => {
+    const redisOptions = { password: 'secret', connectTimeout: 1_234, lazyConnect: false };
+    const client = ending(new Cluster([{ port: 1 }], { lazyConnect: true, redisOptions }));
+    const duplicate = jest.spyOn(client, 'duplicate');
+    newClient(client, 'read');
+    expect(duplicate.mock.calls[0]?.[1]?.redisOptions).toMatchObject({
+      ...redisOptions,
+      lazyConnect: true,
+      connectionName: 'nestjs-event-stream:read',
+    });
+  });
 
   it('uses its settings, and leaves the client itself alone', async () => {
     const client = ending(new Redis(redis.port, '127.0.0.1', { db: 3, keyPrefix: 'app:' }));

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, expect, it } from '@jest/globals';
 import { Logger } from '@nestjs/common';
 import { SseError } from 'nestjs-event-stream';
+import { adviceFor } from '../../src/redis/refusals.js';
 import { LogLines } from '../support/log-lines.js';
 import { describeWith, REDIS_SERVER } from '../support/programs.js';
 import { until } from '../support/until.js';
@@ -188,5 +189,28 @@ describeWith(REDIS_SERVER, 'a Redis that refuses something', (path) => {
       code: 'BACKPLANE_UNAVAILABLE',
       message: expect.stringContaining('xread'),
     });
+  });
+
+  it.each([
+    [['--rename-command', 'XREAD', ''], /unknown command.*docs\/scaling\.md lists/i],
+    [['--rename-command', 'EVALSHA', ''], /unknown command.*docs\/scaling\.md lists/i],
+    [['--cluster-enabled', 'yes'], /MOVED|CLUSTERDOWN/],
+  ])('says what is the matter with a server of %j', async (args, message) => {
+    const server = await RedisServer.start(path, args);
+    try {
+      const opening = Replica.open({ url: server.url, key: 'k' });
+      await expect(opening).rejects.toThrow(message);
+    } finally {
+      await server.stop();
+    }
+  });
+
+  it.each([
+    ['MOVED 5215 127.0.0.1:7001', 'new Cluster'],
+    ['Failed to refresh slots cache.', 'user and password'],
+    ['ERR Unknown Redis command called from script', 'scaling.md'],
+    ['ERR max number of clients reached', 'maxclients'],
+  ])('knows what to do about %s', (said, advice) => {
+    expect(adviceFor(said)).toContain(advice);
   });
 });

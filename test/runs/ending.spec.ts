@@ -80,7 +80,7 @@ eachBackplane((bench) => {
       });
       const stopping = expect(two.runs.stop('chat.1')).rejects.toMatchObject({
         code: 'BACKPLANE_CLOSED',
-        message: expect.stringContaining("how the run 'chat.1' ended"),
+        message: expect.stringContaining('how the run "chat.1" ended'),
       });
       await asked.promise;
       await two.app.close();

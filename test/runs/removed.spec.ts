@@ -103,6 +103,23 @@ describeWith(REDIS_SERVER, 'a run of which Redis has removed what it keeps', (pa
     await first.return?.();
   });
 
+  it('is told of once to who listens to all runs, also when its log is removed in the middle', async () => {
+    const { one, two, reading } = await start();
+    await redis.control.flushall();
+    for await (const { type } of reading) if (type === 'run-end') break;
+    for (const { changes } of [one, two]) {
+      await until('it has ended', () => changes.some(({ type }) => type === 'ended'));
+      expect(changes.filter(({ type }) => type === 'started')).toHaveLength(1);
+    }
+    await until('its end is in the new log', () => two.runs.get('chat.1')?.status === 'failed');
+    expect([...one.changes, ...two.changes].map(({ type }) => type).sort()).toEqual([
+      'ended',
+      'ended',
+      'started',
+      'started',
+    ]);
+  });
+
   it('has its end for who reads it also if all of what is known of runs is gone', async () => {
     const { setup, two, go, reading } = await start();
     await remove('$runs.keep');

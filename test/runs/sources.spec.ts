@@ -121,7 +121,7 @@ eachBackplane((bench) => {
     await runs.start('chat.1', source);
     await hasEnded(runs);
     expect(runs.get('chat.1')).toMatchObject({ status, events: status === 'done' ? 1_000 : 0 });
-    expect(logs.find('error', "The run 'chat.1' failed")).toHaveLength(status === 'done' ? 0 : 1);
+    expect(logs.find('error', 'The run "chat.1" failed')).toHaveLength(status === 'done' ? 0 : 1);
   });
 
   it('is stopped before its source is there, and cancels a ReadableStream', async () => {
