@@ -296,7 +296,7 @@ return { e, string.format('%.0f', n), i, string.format('%.0f', now), answers, tr
 
 /** Redis 6.2 puts where a script was before what it says. */
 const PASSING =
-  /(?:^|: -)(READONLY|LOADING|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|MOVED|ASK|BUSY|UNBLOCKED|NOREPLICAS)\b/;
+  /(?:^|: -)(READONLY|LOADING|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|MOVED|ASK|BUSY|UNBLOCKED|NOREPLICAS)\b|non local key/;
 
 /** A script that is sent by its hash, and whole when Redis does not know it. */
 class Script {

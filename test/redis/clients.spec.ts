@@ -59,6 +59,24 @@ describeWith(REDIS_SERVER, "redisBackplane() with the application's client", (pa
     return server;
   }
 
+  /** Two nodes, of which the first one has all slots. */
+  async function startCluster(): Promise<[RedisServer, RedisServer]> {
+    const options = ['--cluster-enabled', 'yes', '--cluster-announce-ip', '127.0.0.1'];
+    const nodes: [RedisServer, RedisServer] = [
+      await startServer(options),
+      await startServer(options),
+    ];
+    const [first, second] = nodes;
+    await first.control.call('cluster', 'addslotsrange', 0, 16_383);
+    await second.control.call('cluster', 'set-config-epoch', 2);
+    await first.control.call('cluster', 'meet', '127.0.0.1', second.port);
+    await until('the cluster is up', async () => {
+      const infos = await Promise.all(nodes.map(({ control }) => control.cluster('INFO')));
+      return infos.every((info) => /cluster_state:ok[^]*known_nodes:2/.test(info));
+    });
+    return nodes;
+  }
+
   function ending<Client extends Redis | Cluster>(client: Client): Client {
     endings.push(() => client.disconnect());
     client.on('error', () => {});
@@ -142,6 +160,41 @@ describeWith(REDIS_SERVER, "redisBackplane() with the application's client", (pa
       topics.map((topic) => [topic, 'kept']),
     );
     expect(await client.ping()).toBe('PONG');
+  });
+
+  it('waits while a Cluster migrates its slot, and loses nothing of what topics keep', async () => {
+    const [from, to] = await startCluster();
+    const client = ending(new Cluster([{ host: '127.0.0.1', port: from.port }]));
+    const rules = { maxEvents: 3, topics: [{ match: 'k', keepEvents: 5 }] };
+    const { backplane, sink } = await open({ client, key: 'moving' }, rules);
+    const publish = (text: string) => backplane.publish({ topics: ['k'], text, isJson: false });
+    for (const text of ['1', '2', '3', '4', '5']) await publish(text);
+    const { epoch } = sink;
+    // As in any log in which a topic has been kept, and has had nothing for so long.
+    await from.control.setbit(`{moving}:forgotten:${epoch}`, 7, 1);
+    await publish('6');
+    const slot = Number(await from.control.cluster('KEYSLOT', '{moving}'));
+    const ids = [
+      String(await from.control.call('cluster', 'myid')),
+      String(await to.control.call('cluster', 'myid')),
+    ];
+    await to.control.call('cluster', 'setslot', slot, 'importing', ids[0] ?? '');
+    await from.control.call('cluster', 'setslot', slot, 'migrating', ids[1] ?? '');
+    const migrate = (...keys: string[]) =>
+      from.control.call('migrate', '127.0.0.1', to.port, '', 0, 5_000, 'KEYS', ...keys);
+    await migrate(`{moving}:topic:${epoch}:k`);
+    const publications = ['7', '8'].map(publish);
+    await until('it is refused', () => !backplane.health.isConnected);
+    await migrate(
+      ...((await from.control.call('cluster', 'getkeysinslot', slot, 100)) as string[]),
+    );
+    for (const node of [to, from])
+      await node.control.call('cluster', 'setslot', slot, 'node', ids[1] ?? '');
+    await Promise.all(publications);
+    const range = { after: 0, upTo: 100, maxEvents: 100, maxBytes: 1_000 };
+    const page = await backplane.archive?.read({ topics: ['k'], epoch, ...range });
+    expect(page?.events.map(({ record }) => record.text)).toEqual(['4', '5', '6', '7', '8']);
+    expect(page?.lost).toBe(3);
   });
 
   it('follows its Sentinels to the new master, and loses nothing that this one has', async () => {
