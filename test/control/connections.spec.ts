@@ -171,8 +171,10 @@ eachAdapter((bench) => {
       throw new UnauthorizedException();
     };
     for (const ask of [refuse, async () => refuse()]) {
-      const { connect } = await start({ identify: ask, openTimeout: 1_000 });
+      const { app, connect } = await start({ identify: ask, openTimeout: 1_000 });
       expect((await connect('/topics/a', 'ada')).status).toBe(401);
+      const head = await bench.connect(app, '/topics/a', { method: 'HEAD' });
+      expect(head.status).toBe(401);
       expect(asked).toEqual([]);
     }
   });
