@@ -42,6 +42,8 @@ export class Connection implements ConnectionPort, Task {
   #isBeatDue = false;
   #isRunning = false;
   #wasOpened = false;
+  /** Why it ends in its next turn, and reads nothing before: it has opened a topic that it may not. */
+  #ordered: EndReason | undefined;
   /** Whether it ends as soon as it has read what is there. */
   #isLeaving = false;
   readonly #outbox: Outbox;
@@ -80,7 +82,7 @@ export class Connection implements ConnectionPort, Task {
   }
 
   get room(): number {
-    return this.#reason === undefined ? this.#outbox.room : 0;
+    return (this.#reason ?? this.#ordered) ? 0 : this.#outbox.room;
   }
 
   /** Whether Nest has finished its part of the response. */
@@ -172,8 +174,13 @@ export class Connection implements ConnectionPort, Task {
     this.onTopics();
   }
 
-  onTopics(): void {
-    this.#connections.attendance?.update(this);
+  /** Who opens a stream is in the middle of something: it ends for that in a turn of its own. */
+  onTopics(joined?: readonly string[]): void {
+    if (joined !== undefined) {
+      const { topicOrders } = this.#connections;
+      this.#ordered ??= topicOrders.reasonToEnd(this.#request.arrival, joined);
+    }
+    if (this.#ordered === undefined) this.#connections.attendance?.update(this);
   }
 
   /** Whether the handler is to be asked: not for a client that left, was closed meanwhile, or has expired. */
@@ -224,6 +231,7 @@ export class Connection implements ConnectionPort, Task {
   run(): void {
     // Of what it streams nothing was known before.
     if (!this.#isOpen) this.#endIfOrdered();
+    if (this.#ordered !== undefined) this.end(this.#ordered);
     if (this.isEnded) return;
     this.#isRunning = true;
     this.reader?.read();

@@ -28,6 +28,7 @@ import type { LimitPort } from './limit-port.js';
 import type { ConnectionTracer, NestPort, OpenRequest } from './open-request.js';
 import type { ConnectionOptions, DeliveryOptions } from './options.js';
 import { Orders, type OrderInLog } from './orders.js';
+import { TopicOrders } from './topic-orders.js';
 import { Ticker } from './ticker.js';
 
 /** Milliseconds that stand for `retry.max` where `retry` is off, and a client is to be told something. */
@@ -62,6 +63,7 @@ export class Connections {
   /** What the ids of this instance's connections begin with. */
   readonly instance = randomDigits() + randomDigits();
   readonly orders: Orders;
+  readonly topicOrders = new TopicOrders();
   readonly arrivals: Arrivals;
   readonly sockets = new ClientSockets();
   /** Undefined where anybody may have any number of connections. */
@@ -142,11 +144,14 @@ export class Connections {
 
   /** Ends what an order means. */
   obey(order: OrderInLog): void {
+    this.topicOrders.add(order);
     for (const connection of this.#connections) connection.obey(order);
   }
 
-  /** Orders may have been lost: those that could have been meant by whose they are pass the guards anew. */
+  /** Orders may have been lost: those that could have been meant by whose they are pass the guards anew, the others
+   * when they open a stream. */
   onOrdersLost(): void {
+    this.topicOrders.onLost(this.orders.position);
     for (const connection of this.#connections)
       if (connection.isIdentified) connection.end('expired');
   }

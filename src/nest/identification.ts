@@ -31,6 +31,15 @@ export class Identification {
     );
   }
 
+  /**
+   * Asks of a request that opens nothing, for what may be thrown.
+   *
+   * @throws what `identify` throws, or rejects with
+   */
+  async ask(context: ExecutionContext): Promise<void> {
+    await this.#identify?.(context);
+  }
+
   #ask(context: ExecutionContext, connection: Connection): unknown {
     try {
       return this.#identify?.(context);

@@ -5,7 +5,7 @@ import {
   type NestInterceptor,
 } from '@nestjs/common';
 import { ApplicationConfig } from '@nestjs/core';
-import { EMPTY, ignoreElements, Observable } from 'rxjs';
+import { EMPTY, from, ignoreElements, Observable, switchMap } from 'rxjs';
 import { EventBus } from '../bus/event-bus.js';
 import type { Connection } from '../delivery/connection.js';
 import { Connections } from '../delivery/connections.js';
@@ -58,7 +58,8 @@ export class SseInterceptor implements NestInterceptor {
     const response = responseOf(context);
     if (isGone(response)) return EMPTY;
     if (request.method === 'HEAD') {
-      return this.#runFor(HEAD_CONNECTION, next).pipe(ignoreElements());
+      const answer = this.#runFor(HEAD_CONNECTION, next).pipe(ignoreElements());
+      return from(this.identification.ask(context)).pipe(switchMap(() => answer));
     }
     const isRefused = this.connections.isFull;
     const connection = this.connections.open({

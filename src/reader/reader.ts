@@ -94,7 +94,7 @@ export class Reader {
     } else {
       stream.joinBefore(this.#offset, this.#context);
     }
-    this.#sink.onTopics?.();
+    this.#sink.onTopics?.(stream.topics.names);
     this.#sink.schedule();
   }
 

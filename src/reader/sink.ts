@@ -40,8 +40,12 @@ export interface Sink extends Work {
   announce(event: SseEvent, frame: Buffer): void;
   /** Milliseconds of silence after which a client hears from us; undefined where there is no client. */
   readonly heartbeatInterval?: number | false;
-  /** What is read for it is not what it was. */
-  onTopics?(): void;
+  /**
+   * What is read for it is not what it was.
+   *
+   * @param joined what a stream names that has joined, before anything is read for it
+   */
+  onTopics?(joined?: readonly string[]): void;
   /** The cursor that the client came back with was found, or not. */
   onResumed?(outcome: ResumeOutcome): void;
   /** There is nothing for the client any more, and it need not come back. */

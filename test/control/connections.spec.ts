@@ -13,7 +13,7 @@ import {
   UnauthorizedException,
   UseGuards,
 } from '@nestjs/common';
-import { EMPTY, map, type Observable, tap } from 'rxjs';
+import { EMPTY, map, merge, type Observable, switchMap, tap } from 'rxjs';
 import {
   type ConnectionInfo,
   type EndedConnection,
@@ -84,6 +84,12 @@ class Routes {
     asked.push('handler');
     await handler.wait;
     return this.bus.stream(topic);
+  }
+
+  @Sse('joining/:topic')
+  joining(@Param('topic') topic: string): Observable<MessageEvent> {
+    const doors = this.bus.stream('door').pipe(switchMap(() => this.bus.stream(topic)));
+    return merge(this.bus.stream('lobby'), doors);
   }
 
   @Sse('rooms/:id')
@@ -165,8 +171,10 @@ eachAdapter((bench) => {
       throw new UnauthorizedException();
     };
     for (const ask of [refuse, async () => refuse()]) {
-      const { connect } = await start({ identify: ask, openTimeout: 1_000 });
+      const { app, connect } = await start({ identify: ask, openTimeout: 1_000 });
       expect((await connect('/topics/a', 'ada')).status).toBe(401);
+      const head = await bench.connect(app, '/topics/a', { method: 'HEAD' });
+      expect(head.status).toBe(401);
       expect(asked).toEqual([]);
     }
   });
@@ -321,6 +329,26 @@ eachAdapter((bench) => {
     ).closed;
     expect(connections.ended.closed).toBe(1);
   });
+
+  it.each(['slow', 'joining'])(
+    'ends one that opens its topic after the order, when it was open before: %s',
+    async (route) => {
+      const { connect, connections, bus } = await start();
+      const client = await connect(`/${route}/a`, 'ada');
+      await connections.closeEverywhere({ topic: 'a' });
+      await connections.closeEverywhere({ topic: 'b' });
+      handler.release();
+      for (const topic of ['door', 'a']) void bus.publish(topic, { data: 'secret' });
+      await client.closed;
+      expect(client.text).not.toContain('secret');
+      expect(connections.ended.closed).toBe(1);
+      const again = await connect(`/${route}/a`, 'ada');
+      await bus.publish('door', { data: 'open' });
+      await turns();
+      await bus.publish('a', { data: 'still' });
+      expect((await again.next()).data).toBe('still');
+    },
+  );
 
   it.each([undefined, {}, { owner: '' }, { owner: 7 }, { user: 'a' }, { owner: 'a', tag: 'b' }])(
     'refuses a target that is none: %j',
