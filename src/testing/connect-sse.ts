@@ -185,9 +185,18 @@ export async function connectSse<Events extends object = Record<string, unknown>
   return new SseTestClient<Events>(answer, timeout);
 }
 
+/** Of servers that are about to listen: an application is started once, however many connect to it meanwhile. */
+const starts = new WeakMap<Server, Promise<unknown>>();
+
 async function listening(app: INestApplication): Promise<Server> {
   const server = app.getHttpServer() as Server;
-  if (server.address() === null) await app.listen(0, '127.0.0.1');
+  let start = starts.get(server);
+  if (start === undefined) {
+    if (server.address() !== null) return server;
+    start = app.listen(0, '127.0.0.1').finally(() => starts.delete(server));
+    starts.set(server, start);
+  }
+  await start;
   return server;
 }
 

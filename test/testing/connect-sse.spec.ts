@@ -78,6 +78,23 @@ it('makes an application that does not listen yet listen', async () => {
   await app.close();
 });
 
+it.each([
+  ['Express', () => new ExpressAdapter()],
+  ['Fastify', () => new FastifyAdapter()],
+])('starts it once for several that connect at once: %s', async (_, adapter) => {
+  let inits = 0;
+  const module = await Test.createTestingModule({
+    imports: [SseModule.forRoot()],
+    controllers: [Routes],
+    providers: [{ provide: 'counter', useValue: { onModuleInit: () => inits++ } }],
+  }).compile();
+  const app = module.createNestApplication(adapter());
+  const clients = await Promise.all([connectSse(app, '/three'), connectSse(app, '/three')]);
+  expect(clients.map(({ status }) => status)).toEqual([200, 200]);
+  expect(inits).toBe(1);
+  await app.close();
+});
+
 it('connects to a URL as well', async () => {
   const app = await start();
   const client = await connectSse(urlOf(app), '/three');
