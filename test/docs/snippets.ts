@@ -1,3 +1,6 @@
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+
 /** One fenced piece of code in a page. */
 export interface Snippet {
   readonly page: string;
@@ -19,4 +22,12 @@ export function snippetsOf(page: string, text: string): Snippet[] {
     const file = named === '' ? `line-${line}.${language}` : named;
     return { page, line, language, code, file, isQuote: file.startsWith('examples/') };
   });
+}
+
+/** The documentation of a checkout, by paths from its root. */
+export function pagesOf(root: string): string[] {
+  const inDocs = readdirSync(join(root, 'docs'), { recursive: true, encoding: 'utf8' });
+  return [...readdirSync(root), ...inDocs.map((name) => `docs/${name}`)].filter((name) =>
+    name.endsWith('.md'),
+  );
 }
