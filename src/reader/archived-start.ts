@@ -1,5 +1,5 @@
-import { TOPIC_END } from '../log/topic-end.js';
 import type { Archive, ArchiveStart, ArchiveTopics } from '../backplane/archive.js';
+import { TOPIC_END } from '../log/topic-end.js';
 import { PAGE_BYTES, PAGE_EVENTS, stuckAt } from './archive-pages.js';
 
 /** What the archive has to be asked for, to find where a stream begins. */

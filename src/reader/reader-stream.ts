@@ -374,7 +374,11 @@ export class ReaderStream {
   ): void {
     this.snapshot = undefined;
     if (reason === 'new' || reason === 'epoch') this.startAfter(offset, context);
-    if (reason === 'epoch') this.#beLenient(context.log);
+    if (reason === 'epoch') {
+      this.#beLenient(context.log);
+      // They were of the log that has gone.
+      this.#ends = undefined;
+    }
     this.topics.seek(offset);
     this.askForSnapshot(reason === 'new' ? 'new' : 'gap', context, reader);
   }

@@ -100,6 +100,27 @@ describe('A stream that a handler returns as it is', () => {
     expect(connection.data.at(-1)).toBe('2');
   });
 
+  it('does not end for a topic that had ended in the log before, and is used in another', async () => {
+    const { instance, publish } = await open();
+    const connection = instance.connect((bus) => bus.stream(['a', 'b']), undefined, true);
+    await turns();
+    for (const data of [1, 2, 3]) await publish('a', data);
+    await instance.bus.complete('b');
+    await turns();
+    instance.log.reset('another', 0);
+    await publish('b', 4);
+    await turns();
+    await instance.bus.complete('a');
+    await turns();
+    expect(connection.reader?.streams.haveCompleted).toBe(false);
+    await publish('b', 5);
+    await turns();
+    expect(connection.data.slice(-2)).toEqual(['4', '5']);
+    await instance.bus.complete('b');
+    await turns();
+    expect(connection.reader?.streams.haveCompleted).toBe(true);
+  });
+
   it('is not read any more when its connection has gone', async () => {
     const { instance, connection, publish } = await open();
     connection.leave();

@@ -32,11 +32,17 @@ describe('the epoch of a file', () => {
     connections.push(connection);
   }
 
-  it('goes on, with its events, when nobody has it open for a while', async () => {
+  /** A file with one event that nobody has open, and who had it. */
+  async function closed() {
     const path = newPath();
     const first = await open({ path });
     await first.publish('one');
     await first.backplane.close();
+    return { path, first };
+  }
+
+  it('goes on, with its events, when nobody has it open for a while', async () => {
+    const { path, first } = await closed();
     const { sink, publish } = await open({ path });
     expect(sink.epoch).toBe(first.sink.epoch);
     expect([...sink.held]).toEqual([[1, 'one']]);
@@ -44,10 +50,7 @@ describe('the epoch of a file', () => {
   });
 
   it('goes on when somebody has changed the permissions and the times of the file', async () => {
-    const path = newPath();
-    const first = await open({ path });
-    await first.publish('one');
-    await first.backplane.close();
+    const { path, first } = await closed();
     await chmod(path, 0o600);
     await utimes(path, new Date(), new Date());
     const { sink } = await open({ path });
@@ -55,10 +58,7 @@ describe('the epoch of a file', () => {
   });
 
   it('goes on over a reboot if everybody had closed it', async () => {
-    const path = newPath();
-    const first = await open({ path });
-    await first.publish('one');
-    await first.backplane.close();
+    const { path, first } = await closed();
     const connection = new Database(path);
     connection.prepare("UPDATE log SET boot = 'an earlier one'").run();
     connection.close();
@@ -119,10 +119,7 @@ describe('the epoch of a file', () => {
   });
 
   it('is another one in a copy, which may lack what clients were told', async () => {
-    const path = newPath();
-    const first = await open({ path });
-    await first.publish('one');
-    await first.backplane.close();
+    const { path, first } = await closed();
     const copy = newPath();
     await copyFile(path, copy);
     const { sink } = await open({ path: copy });
@@ -146,10 +143,7 @@ describe('the epoch of a file', () => {
   });
 
   it('is another one, and the same for everybody, where several open a backup at once', async () => {
-    const path = newPath();
-    const first = await open({ path });
-    await first.publish('one');
-    await first.backplane.close();
+    const { path, first } = await closed();
     const backup = newPath();
     const connection = new Database(path);
     connection.exec(`VACUUM INTO '${backup}'`);
@@ -163,10 +157,7 @@ describe('the epoch of a file', () => {
   });
 
   it('is another one in a copy that lies where the file was, also on its inode', async () => {
-    const path = newPath();
-    const first = await open({ path });
-    await first.publish('one');
-    await first.backplane.close();
+    const { path, first } = await closed();
     const copy = newPath();
     await copyFile(path, copy);
     await rm(path);
@@ -187,10 +178,7 @@ describe('the epoch of a file', () => {
   });
 
   it('is another one when the file is replaced by an older one under a running instance', async () => {
-    const path = newPath();
-    const first = await open({ path });
-    await first.publish('one');
-    await first.backplane.close();
+    const { path, first } = await closed();
     const backup = newPath();
     await copyFile(path, backup);
     const { sink, publish } = await open({ path });
@@ -207,10 +195,7 @@ describe('the epoch of a file', () => {
   });
 
   it('is another one when a link is switched to an older file under a running instance', async () => {
-    const path = newPath();
-    const first = await open({ path });
-    await first.publish('one');
-    await first.backplane.close();
+    const { path, first } = await closed();
     const older = newPath();
     await copyFile(path, older);
     const link = newPath();
